@@ -1,0 +1,181 @@
+"""cert-manager and the two Let's Encrypt issuers, staging and production.
+
+Challenges are HTTP-01 through Traefik's ``web`` entry point alone: a solver Ingress on
+``websecure`` would take the app's own host away from TLS passthrough while it exists.
+"""
+
+from typing import ClassVar, Final
+
+from cdk8s import App
+
+from charts import kinds
+from charts.component import KEEP, Component, Patch
+from charts.labels import selector
+from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
+from charts.scheduling import PLATFORM, over_nodes
+from charts.security import pod_security
+from charts.traefik import TRAEFIK, TRAEFIK_PODS
+from charts.upstream import CERT_MANAGER_BUNDLE
+from fleet.registry import ComponentName, Issuer
+from imports.cert_manager import ClusterIssuer
+from imports.k8s import PodDisruptionBudget
+
+CERT_MANAGER: Final = "cert-manager"
+"""The bundle fixes this namespace."""
+
+# cert-manager v1.21.2, pkg/issuer/acme/http/{service,pod}.go.
+SOLVER_LABELS: Final = {"acme.cert-manager.io/http01-solver": "true"}
+SOLVER_PORT: Final = 8089
+
+ACME_DIRECTORIES: Final[dict[Issuer, str]] = {
+    "staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
+    "production": "https://acme-v02.api.letsencrypt.org/directory",
+}
+
+
+def issuer_name(issuer: Issuer) -> str:
+    """The name of the ClusterIssuer that every cluster has for ``issuer``."""
+    return f"letsencrypt-{issuer}"
+
+
+class CertManager(Component):
+    """The bundle with requests, priorities and policies, and the ClusterIssuers."""
+
+    NAME: ClassVar[ComponentName] = "cert-manager"
+    NAMESPACE = CERT_MANAGER
+    # Its leader election Leases are guarded by Roles in kube-system.
+    OTHER_NAMESPACES = ("kube-system",)
+    CLUSTER_KINDS = (
+        kinds.NAMESPACE,
+        kinds.CRD,
+        kinds.CLUSTER_ROLE,
+        kinds.CLUSTER_ROLE_BINDING,
+        kinds.MUTATING_WEBHOOK,
+        kinds.VALIDATING_WEBHOOK,
+        kinds.CLUSTER_ISSUER,
+    )
+
+    def __init__(self, app: App, *, account_email: str) -> None:
+        """``account_email`` is where Let's Encrypt writes to about the account."""
+        super().__init__(app, bundles=(CERT_MANAGER_BUNDLE,), patches=_patches())
+        for issuer, directory in ACME_DIRECTORIES.items():
+            ClusterIssuer(
+                self,
+                issuer,
+                metadata={
+                    "name": issuer_name(issuer),
+                    # After the webhook that checks it.
+                    "annotations": {"argocd.argoproj.io/sync-wave": "1"},
+                },
+                spec={
+                    "acme": {
+                        "server": directory,
+                        "email": account_email,
+                        "privateKeySecretRef": {"name": f"{issuer_name(issuer)}-account"},
+                        "solvers": [
+                            {
+                                "http01": {
+                                    "ingress": {
+                                        "ingressClassName": TRAEFIK,
+                                        "serviceType": "ClusterIP",
+                                        "ingressTemplate": {
+                                            "metadata": {
+                                                "annotations": {
+                                                    "traefik.ingress.kubernetes.io"
+                                                    "/router.entrypoints": "web"
+                                                }
+                                            }
+                                        },
+                                        "podTemplate": {"spec": {"priorityClassName": PLATFORM}},
+                                    }
+                                }
+                            }
+                        ],
+                    }
+                },
+            )
+        PodDisruptionBudget(
+            self,
+            "webhook-budget",
+            metadata={"name": "cert-manager-webhook", "namespace": CERT_MANAGER},
+            spec={
+                "maxUnavailable": 1,
+                "selector": {"matchLabels": selector("webhook")},
+                "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            },
+        )
+        default_deny(self, namespace=CERT_MANAGER)
+        allow(
+            self,
+            "cert-manager",
+            namespace=CERT_MANAGER,
+            egress=[
+                TO_DNS,
+                TO_API_SERVER,
+                # The self-check before a challenge is offered: over the load balancer's address,
+                # which kube-proxy leads straight to Traefik's pods.
+                {"to": EVERYWHERE, "ports": tcp(80)},
+                {"to": [TRAEFIK_PODS], "ports": tcp("web")},
+            ],
+        )
+        allow(self, "cainjector", namespace=CERT_MANAGER, egress=[TO_DNS, TO_API_SERVER])
+        allow(
+            self,
+            "webhook",
+            namespace=CERT_MANAGER,
+            # The API server calls it, from an address that no selector names.
+            ingress=[{"from": EVERYWHERE, "ports": tcp("https")}],
+            egress=[TO_DNS, TO_API_SERVER],
+        )
+
+
+def _patches() -> tuple[Patch, ...]:
+    """What the bundle leaves open: Pod Security, requests, priority, a second webhook."""
+    return (
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {
+                "name": CERT_MANAGER,
+                "labels": pod_security("restricted"),
+                "annotations": dict(KEEP),
+            },
+        },
+        _deployment("cert-manager", memory="128Mi", limit="512Mi"),
+        _deployment("cert-manager-cainjector", memory="128Mi", limit="512Mi"),
+        # While no webhook answers, nothing of cert-manager's can be created or changed.
+        _deployment(
+            "cert-manager-webhook",
+            memory="32Mi",
+            limit="128Mi",
+            replicas=2,
+            topologySpreadConstraints=over_nodes(selector("webhook")),
+        ),
+    )
+
+
+def _deployment(name: str, *, memory: str, limit: str, replicas: int = 1, **pod: object) -> Patch:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": CERT_MANAGER},
+        "spec": {
+            "replicas": replicas,
+            "template": {
+                "spec": {
+                    "priorityClassName": PLATFORM,
+                    **pod,
+                    "containers": [
+                        {
+                            # The bundle names each container after its part of cert-manager.
+                            "name": f"{name}-controller" if name == CERT_MANAGER else name,
+                            "resources": {
+                                "requests": {"cpu": "10m", "memory": memory},
+                                "limits": {"memory": limit},
+                            },
+                        }
+                    ],
+                }
+            },
+        },
+    }

@@ -1,0 +1,71 @@
+"""What a component is: one Chart, one folder of dist, one Argo CD Application.
+
+A component's class says, before anything is rendered, where it writes: Argo CD's AppProjects and
+its rights in the regions are derived from these facts, and a test holds them against dist.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from cdk8s import App, Chart
+
+from charts.kinds import GroupKind
+from charts.labels import NAME, PART_OF, PROJECT
+from charts.security import pod_security
+from fleet.registry import ComponentName
+from imports.k8s import Namespace
+
+KEEP: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
+"""Argo CD neither prunes nor deletes an object so annotated (sync-options of its user guide)."""
+
+
+Patch = Mapping[str, Any]
+"""A strategic merge patch: the identity of an object of a bundle, and the fields to change."""
+
+
+class Component(Chart):
+    """A Chart whose id is the component's name; subclasses add the objects.
+
+    ``bundles`` and ``patches`` go into the folder's kustomization.yaml: manifests of other
+    projects by pinned URL, and what we change in them. ``bundle_namespace`` is where a bundle's
+    objects go when it leaves that open.
+    """
+
+    NAME: ClassVar[ComponentName]
+    NAMESPACE: ClassVar[str]
+    """The namespace that the component owns, or lives in."""
+    OTHER_NAMESPACES: ClassVar[tuple[str, ...]] = ()
+    """Namespaces besides its own that the component writes to."""
+    CLUSTER_KINDS: ClassVar[tuple[GroupKind, ...]] = ()
+    """Cluster-scoped kinds that the component, its bundles included, brings along."""
+    BEHIND_TRAEFIK: ClassVar[bool] = False
+    """Whether Traefik routes to pods of the component's namespace."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        bundles: Sequence[str] = (),
+        patches: Sequence[Patch] = (),
+        bundle_namespace: str | None = None,
+    ) -> None:
+        super().__init__(app, self.NAME, labels={PART_OF: PROJECT, NAME: self.NAME})
+        self.bundles = bundles
+        self.patches = patches
+        self.bundle_namespace = bundle_namespace
+
+    def own_namespace(self, **labels: str) -> Namespace:
+        """The component's Namespace, closed to pods that are not ``restricted``.
+
+        Argo CD never deletes it: everything inside, Secrets that are in no file included, would
+        go with it.
+        """
+        return Namespace(
+            self,
+            "namespace",
+            metadata={
+                "name": self.NAMESPACE,
+                "labels": {**pod_security("restricted"), **labels},
+                "annotations": KEEP,
+            },
+        )

@@ -1,0 +1,324 @@
+"""foobar-api in one region, modelled with cdk8s-plus-27: the app that terminates its own TLS.
+
+Its contract: HTTPS on ``--port`` with ``--cert`` and ``--key``, re-read when cert-manager renews
+them; ``/livez`` and ``/readyz``; a PROXY header before the TLS handshake believed from
+``--proxy-from`` and optional, since kubelet's probes send none; metrics in plain HTTP on
+``--metrics-port``; ``--drain`` seconds of accepting after SIGTERM; where it runs by environment
+variables.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+import cdk8s_plus_27 as k
+from cdk8s import ApiObject, ApiObjectMetadata, App, Duration, JsonPatch, Size
+
+from charts import kinds
+from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, issuer_name
+from charts.component import Component
+from charts.labels import namespace_selector, selector
+from charts.scheduling import SERVING, over_nodes
+from charts.security import NON_ROOT
+from charts.traefik import TRAEFIK, grant_watch
+from fleet.registry import ComponentName, Issuer
+from imports.cert_manager import Certificate
+from imports.k8s import PodDisruptionBudget, ResourceQuota
+from imports.traefik import IngressRouteTCP, ServersTransportTCP
+
+FOOBAR_API: Final = "foobar-api"
+"""Name of the namespace and of every object in here."""
+TLS_SECRET: Final = f"{FOOBAR_API}-tls"
+"""The Secret that cert-manager writes and the pods mount."""
+
+HTTPS: Final = 8443
+METRICS: Final = 9464
+
+DRAIN_SECONDS: Final = 10
+"""Seconds after SIGTERM in which the app still accepts, not ready, until Traefik looks away."""
+
+
+class FoobarApi(Component):
+    """Certificate, workload, route by TLS passthrough, autoscaling and policies."""
+
+    NAME: ClassVar[ComponentName] = FOOBAR_API
+    NAMESPACE = FOOBAR_API
+    CLUSTER_KINDS = (kinds.NAMESPACE,)
+    BEHIND_TRAEFIK = True
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        cluster: str,
+        host: str,
+        issuer: Issuer,
+        image: str,
+        pull_secret: str,
+        proxy_networks: Sequence[str],
+        ingress_grace_seconds: int,
+    ) -> None:
+        """foobar-api as ``cluster`` at ``https://host/``.
+
+        ``pull_secret`` names a registry Secret that is made outside Git. ``proxy_networks`` are
+        the CIDRs that Traefik's pods connect from. ``ingress_grace_seconds`` is how long Traefik
+        and the load balancer in front may still send requests: a pod outlives them.
+        """
+        super().__init__(app)
+        meta = ApiObjectMetadata(name=FOOBAR_API, namespace=FOOBAR_API)
+        labels = selector(FOOBAR_API)
+
+        self.own_namespace()
+        Certificate(
+            self,
+            "certificate",
+            metadata={"name": FOOBAR_API, "namespace": FOOBAR_API},
+            spec={
+                "secretName": TLS_SECRET,
+                "dnsNames": [host],
+                "issuerRef": {
+                    "group": "cert-manager.io",
+                    "kind": "ClusterIssuer",
+                    "name": issuer_name(issuer),
+                },
+                # Lifetime and time of renewal are left to the issuer: Let's Encrypt shortens them.
+                "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+                "usages": ["digital signature", "server auth"],
+                "revisionHistoryLimit": 3,
+            },
+        )
+        account = k.ServiceAccount(self, "account", metadata=meta, automount_token=False)
+        deployment = k.Deployment(
+            self,
+            "deployment",
+            metadata=meta,
+            # Selected by the name alone: the default selector is a hash of the construct's path,
+            # and a Deployment's selector can never change.
+            select=False,
+            pod_metadata=ApiObjectMetadata(labels=labels),
+            service_account=account,
+            automount_service_account_token=False,
+            docker_registry_auth=k.Secret.from_secret_name(self, "pull-secret", pull_secret),
+            security_context=k.PodSecurityContextProps(
+                ensure_non_root=True,
+                user=NON_ROOT,
+                group=NON_ROOT,
+                fs_group=NON_ROOT,
+                fs_group_change_policy=k.FsGroupChangePolicy.ON_ROOT_MISMATCH,
+            ),
+            strategy=k.DeploymentStrategy.rolling_update(
+                max_surge=k.PercentOrAbsolute.absolute(1),
+                max_unavailable=k.PercentOrAbsolute.absolute(0),
+            ),
+            min_ready=Duration.seconds(5),
+            termination_grace_period=Duration.seconds(DRAIN_SECONDS + ingress_grace_seconds + 15),
+        )
+        deployment.select(k.LabelSelector.of(labels=labels))
+        container = deployment.add_container(
+            name=FOOBAR_API,
+            image=image,
+            image_pull_policy=k.ImagePullPolicy.IF_NOT_PRESENT,
+            args=[
+                f"--port={HTTPS}",
+                "--cert=/cert/cert.pem",
+                "--key=/cert/key.pem",
+                f"--metrics-port={METRICS}",
+                f"--drain={DRAIN_SECONDS}",
+                f"--proxy-from={','.join(proxy_networks)}",
+            ],
+            env_variables={
+                "CLUSTER": k.EnvValue.from_value(cluster),
+                "POD_NAME": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_NAME),
+                "POD_NAMESPACE": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_NAMESPACE),
+                "POD_IP": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_IP),
+                "NODE_NAME": k.EnvValue.from_field_ref(k.EnvFieldPaths.NODE_NAME),
+            },
+            ports=[
+                k.ContainerPort(name="https", number=HTTPS),
+                k.ContainerPort(name="metrics", number=METRICS),
+            ],
+            startup=_probe("/livez", period=1, failures=60),
+            liveness=_probe("/livez", period=10, failures=3),
+            readiness=_probe("/readyz", period=5, failures=2),
+            resources=k.ContainerResources(
+                cpu=k.CpuResources(request=k.Cpu.millis(100)),
+                memory=k.MemoryResources(request=Size.mebibytes(128), limit=Size.mebibytes(256)),
+            ),
+            security_context=k.ContainerSecurityContextProps(
+                ensure_non_root=True,
+                user=NON_ROOT,
+                group=NON_ROOT,
+                allow_privilege_escalation=False,
+                read_only_root_filesystem=True,
+            ),
+        )
+        # The whole volume, never subPath, so that kubelet swaps in the renewed pair at once.
+        certificate = k.Volume.from_secret(
+            self,
+            "tls-volume",
+            k.Secret.from_secret_name(self, "tls-secret", TLS_SECRET),
+            name="cert",
+            default_mode=0o440,
+            items={
+                "tls.crt": k.PathMapping(path="cert.pem"),
+                "tls.key": k.PathMapping(path="key.pem"),
+            },
+        )
+        scratch = k.Volume.from_empty_dir(
+            self, "scratch-volume", "tmp", size_limit=Size.mebibytes(64)
+        )
+        container.mount("/cert", certificate, read_only=True)
+        container.mount("/tmp", scratch)  # noqa: S108 - a path in the container
+        _fill_gaps(deployment, labels)
+        pods = k.Pods.select(self, "pods", labels=labels)
+        service = k.Service(
+            self,
+            "service",
+            metadata=meta,
+            selector=pods,
+            ports=[
+                k.ServicePort(name="https", port=443, target_port=HTTPS, protocol=k.Protocol.TCP)
+            ],
+        )
+        ApiObject.of(service).add_json_patch(JsonPatch.remove("/spec/externalIPs"))
+        k.HorizontalPodAutoscaler(
+            self,
+            "autoscaler",
+            metadata=meta,
+            target=deployment,
+            min_replicas=2,
+            max_replicas=6,
+            metrics=[k.Metric.resource_cpu(k.MetricTarget.average_utilization(70))],
+        )
+        PodDisruptionBudget(
+            self,
+            "budget",
+            metadata={"name": FOOBAR_API, "namespace": FOOBAR_API},
+            spec={
+                "maxUnavailable": 1,
+                "selector": {"matchLabels": labels},
+                "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            },
+        )
+        ServersTransportTCP(
+            self,
+            "transport",
+            metadata={"name": FOOBAR_API, "namespace": FOOBAR_API},
+            # The client's address, in front of the TLS handshake that Traefik passes on.
+            spec={"proxyProtocol": {"version": 2}, "dialTimeout": "5s"},
+        )
+        IngressRouteTCP(
+            self,
+            "route",
+            metadata={"name": FOOBAR_API, "namespace": FOOBAR_API},
+            spec={
+                "ingressClassName": TRAEFIK,
+                "entryPoints": ["websecure"],
+                "routes": [
+                    {
+                        "match": f"HostSNI(`{host}`)",
+                        "services": [
+                            {
+                                "name": FOOBAR_API,
+                                "port": "https",
+                                "serversTransport": FOOBAR_API,
+                            }
+                        ],
+                    }
+                ],
+                "tls": {"passthrough": True},
+            },
+        )
+        grant_watch(self, namespace=FOOBAR_API)
+        # Room for the largest rollout and for solvers; and no second way in from outside.
+        ResourceQuota(
+            self,
+            "quota",
+            metadata={"name": FOOBAR_API, "namespace": FOOBAR_API},
+            spec={
+                "hard": {
+                    "pods": "20",
+                    "requests.cpu": "4",
+                    "requests.memory": "4Gi",
+                    "limits.memory": "8Gi",
+                    "services.loadbalancers": "0",
+                    "services.nodeports": "0",
+                }
+            },
+        )
+        self._policies(pods)
+
+    def _policies(self, pods: k.Pods) -> None:
+        """Traefik in, to the app and to the solvers of its certificate; DNS out; nothing else."""
+        traefik = self._pods("traefik", TRAEFIK, selector(TRAEFIK))
+        dns = self._pods("dns", "kube-system", {"k8s-app": "kube-dns"})
+        solvers = k.Pods.select(self, "solvers", labels=SOLVER_LABELS)
+        self._policy("default-deny", k.Pods.all(self, "all-pods"))
+        self._policy(
+            FOOBAR_API,
+            pods,
+            ingress=[_rule(traefik, k.NetworkPolicyPort.tcp(HTTPS))],
+            egress=[_rule(dns, k.NetworkPolicyPort.udp(53), k.NetworkPolicyPort.tcp(53))],
+        )
+        self._policy(
+            "acme-solver",
+            solvers,
+            ingress=[_rule(traefik, k.NetworkPolicyPort.tcp(SOLVER_PORT))],
+        )
+
+    def _pods(self, id: str, namespace: str, labels: dict[str, str]) -> k.Pods:
+        """Pods of another namespace, as a peer."""
+        there = k.Namespaces.select(self, f"{id}-namespace", labels=namespace_selector(namespace))
+        return k.Pods.select(self, id, labels=labels, namespaces=there)
+
+    def _policy(
+        self,
+        name: str,
+        pods: k.IPodSelector,
+        *,
+        ingress: Sequence[k.NetworkPolicyRule] = (),
+        egress: Sequence[k.NetworkPolicyRule] = (),
+    ) -> None:
+        """What is not in the rules is denied, in both directions."""
+        deny = k.NetworkPolicyTrafficDefault.DENY
+        k.NetworkPolicy(
+            self,
+            f"allow-{name}",
+            metadata=ApiObjectMetadata(name=name, namespace=FOOBAR_API),
+            selector=pods,
+            ingress=k.NetworkPolicyTraffic(default=deny, rules=list(ingress)),
+            egress=k.NetworkPolicyTraffic(default=deny, rules=list(egress)),
+        )
+
+
+def _rule(peer: k.INetworkPolicyPeer, *ports: k.NetworkPolicyPort) -> k.NetworkPolicyRule:
+    return k.NetworkPolicyRule(peer=peer, ports=list(ports))
+
+
+def _probe(path: str, *, period: int, failures: int) -> k.Probe:
+    return k.Probe.from_http_get(
+        path,
+        port=HTTPS,
+        scheme=k.ConnectionScheme.HTTPS,
+        period_seconds=Duration.seconds(period),
+        timeout_seconds=Duration.seconds(2),
+        failure_threshold=failures,
+    )
+
+
+def _fill_gaps(deployment: k.Deployment, labels: dict[str, str]) -> None:
+    """Sets what a Deployment has and cdk8s-plus-27 cannot say, and takes away what it adds.
+
+    A field younger than Kubernetes 1.27 would be lost even so: the library's objects drop what
+    they do not know after the patches have run.
+    """
+    pod = "/spec/template/spec"
+    ApiObject.of(deployment).add_json_patch(
+        JsonPatch.add(f"{pod}/securityContext/seccompProfile", {"type": "RuntimeDefault"}),
+        JsonPatch.add(f"{pod}/containers/0/securityContext/capabilities", {"drop": ["ALL"]}),
+        JsonPatch.add(f"{pod}/priorityClassName", SERVING),
+        JsonPatch.add(f"{pod}/enableServiceLinks", False),
+        JsonPatch.add(f"{pod}/topologySpreadConstraints", over_nodes(labels)),
+        JsonPatch.add("/spec/revisionHistoryLimit", 3),
+        # A hash of the construct's path: selectors go by the name instead.
+        JsonPatch.remove("/spec/template/metadata/labels/cdk8s.io~1metadata.addr"),
+    )

@@ -1,0 +1,202 @@
+"""metrics-server: the CPU figures that foobar-api's autoscaler and `kubectl top` read.
+
+Vultr's clusters come without one. Where a provider brings its own, list metrics-server under the
+cluster's ``without``.
+"""
+
+from typing import ClassVar, Final
+
+from cdk8s import App
+
+from charts import kinds, rbac
+from charts.component import Component
+from charts.labels import selector
+from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
+from charts.scheduling import PLATFORM
+from charts.security import RESTRICTED_CONTAINER, restricted_pod
+from charts.upstream import METRICS_SERVER_IMAGE
+from fleet.registry import ComponentName
+from imports.k8s import (
+    APIService,
+    ClusterRole,
+    ClusterRoleBinding,
+    Deployment,
+    ObjectMeta,
+    RoleBinding,
+    Service,
+    ServiceAccount,
+)
+
+METRICS_SERVER: Final = "metrics-server"
+PORT: Final = 10250
+
+
+class MetricsServer(Component):
+    """Workload, aggregated API and rights, as in the release's components.yaml."""
+
+    NAME: ClassVar[ComponentName] = METRICS_SERVER
+    NAMESPACE = METRICS_SERVER
+    # Whoever serves an aggregated API reads its configuration there.
+    OTHER_NAMESPACES = ("kube-system",)
+    CLUSTER_KINDS = (
+        kinds.NAMESPACE,
+        kinds.CLUSTER_ROLE,
+        kinds.CLUSTER_ROLE_BINDING,
+        kinds.API_SERVICE,
+    )
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        meta: ObjectMeta = {"name": METRICS_SERVER, "namespace": METRICS_SERVER}
+        labels = selector(METRICS_SERVER)
+
+        self.own_namespace()
+        ServiceAccount(self, "account", metadata=meta, automountServiceAccountToken=False)
+        ClusterRole(
+            self,
+            "cluster-role",
+            metadata={"name": f"system:{METRICS_SERVER}"},
+            rules=[
+                {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+                {
+                    "apiGroups": [""],
+                    "resources": ["pods", "nodes"],
+                    "verbs": ["get", "list", "watch"],
+                },
+            ],
+        )
+        # Lets everybody who may look at a namespace look at its figures.
+        ClusterRole(
+            self,
+            "aggregated-reader",
+            metadata={
+                "name": "system:aggregated-metrics-reader",
+                "labels": {
+                    f"rbac.authorization.k8s.io/aggregate-to-{role}": "true"
+                    for role in ("admin", "edit", "view")
+                },
+            },
+            rules=[
+                {
+                    "apiGroups": ["metrics.k8s.io"],
+                    "resources": ["pods", "nodes"],
+                    "verbs": ["get", "list", "watch"],
+                }
+            ],
+        )
+        for name, role in (
+            (f"system:{METRICS_SERVER}", f"system:{METRICS_SERVER}"),
+            (f"{METRICS_SERVER}:system:auth-delegator", "system:auth-delegator"),
+        ):
+            ClusterRoleBinding(
+                self,
+                f"{role}-binding",
+                metadata={"name": name},
+                roleRef=rbac.cluster_role(role),
+                subjects=[rbac.account(METRICS_SERVER, METRICS_SERVER)],
+            )
+        RoleBinding(
+            self,
+            "auth-reader-binding",
+            metadata={"name": "metrics-server-auth-reader", "namespace": "kube-system"},
+            roleRef=rbac.role("extension-apiserver-authentication-reader"),
+            subjects=[rbac.account(METRICS_SERVER, METRICS_SERVER)],
+        )
+        Service(
+            self,
+            "service",
+            metadata=meta,
+            spec={
+                "selector": labels,
+                "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
+            },
+        )
+        APIService(
+            self,
+            "api",
+            metadata={"name": "v1beta1.metrics.k8s.io"},
+            spec={
+                "group": "metrics.k8s.io",
+                "version": "v1beta1",
+                "groupPriorityMinimum": 100,
+                "versionPriority": 100,
+                "service": {"name": METRICS_SERVER, "namespace": METRICS_SERVER, "port": 443},
+                # It signs its own certificate at each start, as upstream ships it.
+                "insecureSkipTLSVerify": True,
+            },
+        )
+        Deployment(
+            self,
+            "deployment",
+            metadata=meta,
+            spec={
+                "replicas": 1,
+                "revisionHistoryLimit": 3,
+                "strategy": {
+                    "type": "RollingUpdate",
+                    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+                },
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {
+                        "serviceAccountName": METRICS_SERVER,
+                        "automountServiceAccountToken": True,
+                        "enableServiceLinks": False,
+                        "priorityClassName": PLATFORM,
+                        "securityContext": restricted_pod(),
+                        "containers": [
+                            {
+                                "name": METRICS_SERVER,
+                                "image": METRICS_SERVER_IMAGE,
+                                "imagePullPolicy": "IfNotPresent",
+                                "args": [
+                                    "--cert-dir=/tmp",
+                                    f"--secure-port={PORT}",
+                                    "--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
+                                    "--kubelet-use-node-status-port",
+                                    "--metric-resolution=15s",
+                                    # Kubelets sign their serving certificates themselves unless
+                                    # rotation by the cluster's CA is on, which VKE does not say.
+                                    "--kubelet-insecure-tls",
+                                ],
+                                "ports": [{"name": "https", "containerPort": PORT}],
+                                "readinessProbe": {
+                                    "httpGet": {
+                                        "path": "/readyz",
+                                        "port": "https",
+                                        "scheme": "HTTPS",
+                                    },
+                                    "initialDelaySeconds": 20,
+                                    "periodSeconds": 10,
+                                },
+                                "livenessProbe": {
+                                    "httpGet": {
+                                        "path": "/livez",
+                                        "port": "https",
+                                        "scheme": "HTTPS",
+                                    },
+                                    "periodSeconds": 10,
+                                },
+                                "resources": {
+                                    "requests": {"cpu": "50m", "memory": "64Mi"},
+                                    "limits": {"memory": "256Mi"},
+                                },
+                                "securityContext": RESTRICTED_CONTAINER,
+                                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+                            }
+                        ],
+                        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}}],
+                    },
+                },
+            },
+        )
+        default_deny(self, namespace=METRICS_SERVER)
+        allow(
+            self,
+            METRICS_SERVER,
+            namespace=METRICS_SERVER,
+            # The API server asks, from an address that no selector names.
+            ingress=[{"from": EVERYWHERE, "ports": tcp("https")}],
+            egress=[TO_DNS, TO_API_SERVER, {"to": EVERYWHERE, "ports": tcp(10250)}],
+        )

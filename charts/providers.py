@@ -1,0 +1,56 @@
+"""What differs between the places that clusters run in: the load balancer in front of Traefik."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from fleet.registry import ProviderName
+
+
+@dataclass(frozen=True)
+class Provider:
+    """How a provider's load balancer is asked for, and how it behaves."""
+
+    proxy_protocol: bool
+    """Whether the load balancer puts a PROXY header in front of each connection."""
+    detection_seconds: int
+    """Seconds until the load balancer stops sending to a node that has gone away."""
+    annotation_prefix: str = ""
+    annotations: Mapping[str, str] | None = None
+
+    def service_annotations(self, label: str) -> dict[str, str]:
+        """The Service annotations for a load balancer of this name."""
+        if self.annotations is None:
+            return {}
+        return {
+            f"{self.annotation_prefix}{key}": value
+            for key, value in {"label": label, **self.annotations}.items()
+        }
+
+
+CHECK_INTERVAL: Final = 10
+CHECK_TIMEOUT: Final = 5
+UNHEALTHY_AFTER: Final = 3
+
+PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
+    # docs/load-balancers.md of vultr-cloud-controller-manager v0.18.0. Protocol and backend stay
+    # tcp, the default, so that TLS passes through. The controller adopts a load balancer that
+    # already has the label, which keeps its address, and the nip.io name with it, over the
+    # Service's lifetime. healthcheck-port is left alone: the controller reads it as a Service
+    # port and so checks the wrong one.
+    "vultr": Provider(
+        proxy_protocol=True,
+        detection_seconds=CHECK_INTERVAL * UNHEALTHY_AFTER + CHECK_TIMEOUT,
+        annotation_prefix="service.beta.kubernetes.io/vultr-loadbalancer-",
+        annotations={
+            "proxy-protocol": "true",
+            "healthcheck-protocol": "tcp",
+            "healthcheck-check-interval": str(CHECK_INTERVAL),
+            "healthcheck-response-timeout": str(CHECK_TIMEOUT),
+            "healthcheck-unhealthy-threshold": str(UNHEALTHY_AFTER),
+            "healthcheck-healthy-threshold": "2",
+        },
+    ),
+    # A LoadBalancer Service and nothing assumed about who implements it.
+    "generic": Provider(proxy_protocol=False, detection_seconds=30),
+}

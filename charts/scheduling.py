@@ -1,0 +1,26 @@
+"""Where pods go, and which of them stay when a cluster is full."""
+
+from typing import Final
+
+from imports.k8s import TopologySpreadConstraint
+
+PLATFORM: Final = "platform"
+"""Priority class of what workloads need in order to be served: Traefik, cert-manager, Argo CD."""
+SERVING: Final = "serving"
+"""Priority class of the workloads that answer users: foobar-api."""
+
+
+def over_nodes(labels: dict[str, str]) -> list[TopologySpreadConstraint]:
+    """Spreads the pods with ``labels`` over the nodes, each rollout's by themselves.
+
+    Softly: a cluster of one node still runs them all.
+    """
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": labels},
+            "matchLabelKeys": ["pod-template-hash"],
+        }
+    ]
