@@ -1,0 +1,273 @@
+"""Checks objects against the schemas in imports/schemas, in words for the person who wrote them."""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+
+FOLDER: Final = Path(__file__).resolve().parent.parent / "imports" / "schemas"
+SHOWN_VALUE: Final = 60
+SHOWN_CHOICES: Final = 12
+
+At = tuple[str | int, ...]
+"""Keys and positions from the top of an object to a value."""
+
+DIRECTIVES: Final = ("$patch", "$retainKeys", "$setElementOrder/", "$deleteFromPrimitiveList/")
+"""Keys of a strategic merge patch that are instructions (Kubernetes: api-machinery, strategic merge
+patch)."""
+
+
+class Problem(NamedTuple):
+    at: At
+    text: str
+
+    def __str__(self) -> str:
+        return f"{dotted(self.at)}: {self.text}" if self.at else self.text
+
+
+class Schemas:
+    """The schemas of all kinds the platform has bindings for."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._files: dict[str, Any] = {
+            file.name: json.loads(file.read_bytes()) for file in sorted(folder.glob("*.json"))
+        }
+        self._kinds = {
+            (api_version, kind): f"{name}{reference}"
+            for name, content in self._files.items()
+            for api_version, kinds in content["kinds"].items()
+            for kind, reference in kinds.items()
+        }
+        self._validators: dict[str, Draft202012Validator] = {}
+
+    def unknown(self, document: Mapping[str, Any]) -> Problem | None:
+        """What is wrong with the apiVersion and kind of a document, if it has no schema."""
+        api_version, kind = document.get("apiVersion"), document.get("kind")
+        if (api_version, kind) in self._kinds:
+            return None
+        for key, value in (("apiVersion", api_version), ("kind", kind)):
+            if not isinstance(value, str) or not value:
+                return Problem((key,), f"{shown(value)} is no name; every object has one here")
+        versions = sorted(known for known, name in self._kinds if name == kind)
+        if versions:
+            return Problem(
+                ("apiVersion",),
+                f"{shown(api_version)} is not a version of {kind} known here; "
+                f"{choice(api_version, versions)}",
+            )
+        kinds = {name for _, name in self._kinds}
+        remedy = nearest(kind, kinds) or (
+            "if it is meant, add the URL of its CRD to imports: in cdk8s.yaml "
+            "and run python -m fleet import"
+        )
+        return Problem(("kind",), f"no schema of {api_version} {kind} is known here; {remedy}")
+
+    def whole(self, document: Mapping[str, Any]) -> Iterator[Problem]:
+        """What is wrong with an object of a known kind."""
+        for error in self._errors(document, document):
+            yield from explained(error)
+
+    def partial(self, patch: Mapping[str, Any]) -> Iterator[Problem]:
+        """What is wrong with a strategic merge patch of a known kind.
+
+        Keys may be missing and a null deletes. Lists of a custom resource are replaced as a whole,
+        since nothing tells kustomize how to merge them, so what is in these is checked in full.
+        """
+        lists_are_replaced = not self._kinds[patch["apiVersion"], patch["kind"]].startswith("k8s.")
+        for error in self._errors(patch, patch):
+            in_list = any(isinstance(part, int) for part in error.absolute_path)
+            if error.validator == "required" and not (in_list and lists_are_replaced):
+                continue
+            if error.instance is not None:
+                yield from explained(error, ignored=DIRECTIVES)
+
+    def operation(
+        self, kind: Mapping[str, Any], pointer: Sequence[str], *value: Any
+    ) -> Iterator[Problem]:
+        """What is wrong with a JSON pointer into an object of a known kind, and with a value there.
+
+        The value is checked as part of an otherwise empty object, in which only what is missing
+        inside the value counts.
+        """
+        steps, problem = self._steps(kind, pointer)
+        if problem:
+            yield problem
+            return
+        document: Any = value[0] if value else None
+        for step in reversed(steps):
+            document = [document] if isinstance(step, int) else {step: document}
+        for error in self._errors(kind, document):
+            outside = len(error.absolute_path) < len(steps)
+            if (error.validator == "required" and outside) or (not value and not outside):
+                continue
+            for at, text in explained(error):
+                # In the document a list has one item, whichever the pointer names.
+                yield Problem(tuple(_restored(at, steps, pointer)), text)
+
+    def _steps(
+        self, kind: Mapping[str, Any], pointer: Sequence[str]
+    ) -> tuple[list[str | int], Problem | None]:
+        """The pointer as keys and, where the schema has a list, positions."""
+        steps: list[str | int] = []
+        schema, file = self._deref({"$ref": self._kinds[kind["apiVersion"], kind["kind"]]}, "")
+        for part in pointer:
+            if schema.get("type") != "array":
+                steps.append(part)
+                inner = schema.get("properties", {}).get(part, schema.get("additionalProperties"))
+            elif part == "-" or part.isdecimal():
+                steps.append(0)
+                inner = schema.get("items")
+            else:
+                return steps, Problem(
+                    (*pointer[: len(steps)], part),
+                    f"{shown(part)} is no position in a list; give a number, or - for its end",
+                )
+            schema, file = self._deref(inner if isinstance(inner, dict) else {}, file)
+        return steps, None
+
+    def _deref(self, schema: Mapping[str, Any], file: str) -> tuple[Mapping[str, Any], str]:
+        if "$ref" not in schema:
+            return schema, file
+        name, _, pointer = schema["$ref"].partition("#")
+        return self._files[name or file]["$defs"][pointer.rsplit("/", 1)[-1]], name or file
+
+    def _errors(self, kind: Mapping[str, Any], document: object) -> "Iterator[ValidationError]":
+        target = self._kinds[kind["apiVersion"], kind["kind"]]
+        if target not in self._validators:
+            self._validators[target] = _validator({"$ref": target}, self._files)
+        return self._validators[target].iter_errors(document)
+
+
+def _validator(
+    schema: Mapping[str, Any], files: Mapping[str, Any] | None = None
+) -> "Draft202012Validator":
+    # A render without --validate does not pay for this import, which takes a tenth of a second.
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+    from referencing import Registry  # noqa: PLC0415
+    from referencing.jsonschema import DRAFT202012  # noqa: PLC0415
+
+    resources = [(name, DRAFT202012.create_resource(file)) for name, file in (files or {}).items()]
+    registry: Registry[Any] = Registry().with_resources(resources)
+    return Draft202012Validator(schema, registry=registry)
+
+
+def _restored(at: At, steps: Sequence[str | int], pointer: Sequence[str]) -> Iterator[str | int]:
+    for index, part in enumerate(at):
+        if index < len(steps) and isinstance(steps[index], int):
+            yield int(pointer[index]) if pointer[index].isdecimal() else pointer[index]
+        else:
+            yield part
+
+
+def against(schema: Mapping[str, Any], document: object) -> Iterator[Problem]:
+    """What is wrong with a document by a schema of our own."""
+    for error in _validator(schema).iter_errors(document):
+        yield from explained(error)
+
+
+def explained(error: "ValidationError", ignored: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """An error of jsonschema in our words, with what to do about it."""
+    at = tuple(error.absolute_path)
+    value: Any = error.instance
+    rule: Any = error.validator_value
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    match error.validator:
+        case "additionalProperties":
+            known = schema.get("properties", {})
+            for key in value:
+                if key not in known and not str(key).startswith(ignored or ("\0",)):
+                    others = [name for name in known if name not in value]
+                    yield Problem((*at, key), f"no such field; {choice(key, others)}")
+        case "required":
+            # One error a missing key, which only the message names.
+            for key in rule:
+                if key not in value and error.message.startswith(repr(key)):
+                    yield Problem(at, f"{key} is missing, and is required; add it")
+        case "enum":
+            yield Problem(at, f"{shown(value)} is not allowed; {choice(value, rule)}")
+        case "const":
+            yield Problem(at, f"{shown(value)} is not allowed; write {rule}")
+        case "type":
+            kinds = [rule] if isinstance(rule, str) else rule
+            wanted = " or ".join(KIND_NAMES[kind] for kind in kinds)
+            yield Problem(at, f"{shown(value)} is not {wanted}; {_type_remedy(value, kinds)}")
+        case "anyOf":
+            best = min(error.context or (), key=lambda each: -len(each.absolute_path))
+            yield from explained(best, ignored)
+        case _:
+            yield Problem(at, error.message)
+
+
+KIND_NAMES: Final = {
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "null",
+}
+
+
+def _type_remedy(value: object, kinds: Iterable[str]) -> str:
+    if value is None:
+        return "give it a value, or leave the field out"
+    if "string" in kinds and not isinstance(value, dict | list):
+        return "put it in quotes"
+    if isinstance(value, str) and _reads_as(value, kinds):
+        return "write it without quotes"
+    if "array" in kinds:
+        return "write a list, of one item if need be"
+    if "object" in kinds:
+        return "write a mapping of fields"
+    return "give a value of that type"
+
+
+def _reads_as(text: str, kinds: Iterable[str]) -> bool:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return False
+    return (isinstance(value, bool) and "boolean" in kinds) or (
+        isinstance(value, int | float) and bool({"integer", "number"} & set(kinds))
+    )
+
+
+def choice(value: object, known: Iterable[str]) -> str:
+    """The name that was meant, or else the names there are."""
+    names = sorted(map(str, known))
+    if near := nearest(value, names):
+        return near
+    if not names:
+        return "remove it"
+    more = ", ..." if len(names) > SHOWN_CHOICES else ""
+    return f"one of {', '.join(names[:SHOWN_CHOICES])}{more}"
+
+
+def nearest(value: object, known: Iterable[str]) -> str:
+    by_folded = {name.lower().replace("_", ""): name for name in known}
+    found = difflib.get_close_matches(str(value).lower().replace("_", ""), by_folded, n=1)
+    return f"did you mean {by_folded[found[0]]}?" if found else ""
+
+
+def shown(value: object) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= SHOWN_VALUE else f"{text[: SHOWN_VALUE - 3]}..."
+
+
+def dotted(at: At) -> str:
+    """A path as people write it: ``spec.ports[0].port``, ``metadata.labels["a.b/c"]``."""
+    text = ""
+    for part in at:
+        if isinstance(part, int) or part == "-":
+            text += f"[{part}]"
+        elif any(sign in str(part) for sign in './"[] '):
+            text += f"[{json.dumps(part)}]"
+        else:
+            text += f".{part}"
+    return text.removeprefix(".")

@@ -1,0 +1,61 @@
+"""Renders the fleet: clusters.yaml to dist/<cluster>/<component>/, which Argo CD deploys."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from charts.render import render
+from fleet.diff import compare, describe
+from fleet.dist import replace, staged
+from fleet.errors import exit_on_input_error
+from fleet.progress import progress
+from fleet.registry import load
+from fleet.validate import validate
+
+OVERLAYS = Path("overlays")
+
+
+def main() -> int:
+    args = arguments()
+    fleet = load(args.fleet, overlays=OVERLAYS)
+    clusters = [fleet.cluster(name) for name in args.cluster or fleet.names]
+    only = args.cluster or None
+
+    with staged(args.output, only=only) as new:
+        for cluster in progress(clusters):
+            render(fleet, cluster, folder=new / cluster.name, overlays=OVERLAYS)
+        if args.validate:
+            validate(new, OVERLAYS, shown_as=args.output)
+        if args.diff:
+            changes = compare(args.output, new, only=only)
+            print("\n".join(describe(changes)) or f"{args.output}: up to date")
+            return 1 if changes else 0
+        replace(args.output, new)
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="main.py", description=__doc__, allow_abbrev=False)
+    add = parser.add_argument
+    add("--fleet", type=Path, default=Path("clusters.yaml"), help="the registry (%(default)s)")
+    add(
+        "--output",
+        type=Path,
+        # cdk8s synth names its output folder so.
+        default=Path(os.environ.get("CDK8S_OUTDIR", "dist")),
+        help="folder to render into (%(default)s); it is replaced as a whole",
+    )
+    add("--cluster", action="append", default=[], help="render this cluster only (repeatable)")
+    add("--validate", action="store_true", help="check every object and overlay by its schema")
+    add(
+        "--diff",
+        action="store_true",
+        help="write nothing; tell what would change, and exit with 1 if anything would",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        sys.exit(main())
