@@ -1,0 +1,62 @@
+"""What the tests share: the real fleet, rendered once, and its objects."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from charts.render import render
+from fleet.registry import Fleet, load
+from tests import kustomize
+from tests.objects import OVERLAYS, ROOT, Object, read_objects
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Fleet:
+    """The real fleet."""
+    return load(ROOT / "clusters.yaml", overlays=OVERLAYS)
+
+
+@pytest.fixture(scope="session")
+def rendered(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real fleet, freshly rendered."""
+    dist = tmp_path_factory.mktemp("fresh") / "dist"
+    for cluster in fleet.clusters:
+        render(fleet, cluster, folder=dist / cluster.name, overlays=OVERLAYS)
+    return dist
+
+
+@pytest.fixture(scope="session")
+def objects(rendered: Path) -> Sequence[Object]:
+    """Every object of the real fleet, without patches and kustomizations."""
+    return list(read_objects(rendered))
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """A folder of upstream's published files, laid out by URL."""
+    folder = Path(os.environ.get("UPSTREAM_MIRROR", ROOT.parent / "shared" / "upstream"))
+    if not folder.is_dir():
+        pytest.skip(
+            "needs upstream's bundles: set UPSTREAM_MIRROR to a folder that holds each at the "
+            "host and path of its URL"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built(
+    rendered: Path, mirror: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Sequence[Object]:
+    """Everything that reaches the clusters: bundles, patches and overlays included."""
+    command = kustomize.program()
+    root = tmp_path_factory.mktemp("built")
+    shutil.copytree(rendered, root / "dist")
+    shutil.copytree(OVERLAYS, root / "overlays")
+    return [
+        Object(*folder.relative_to(root / "dist").parts, folder, body)
+        for folder in sorted((root / "dist").glob("*/*"))
+        for body in kustomize.build(command, folder, mirror)
+    ]

@@ -1,0 +1,152 @@
+"""Argo CD may deploy exactly what dist holds: no more is allowed, and nothing of it is refused."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from lupa.lua51 import LuaRuntime
+
+from charts.applications import ARGOCD, IN_CLUSTER
+from charts.argocd_access import RULES
+from fleet.registry import Fleet
+from tests.objects import ROOT, Object
+
+
+def spec(objects: Sequence[Object], kind: str, name: str) -> Mapping[str, Any]:
+    (found,) = (each for each in objects if (each.kind, each.name) == (kind, name))
+    result: Mapping[str, Any] = found.body["spec"]
+    return result
+
+
+def test_each_cluster_has_a_project_and_a_set(objects: Sequence[Object], fleet: Fleet) -> None:
+    for kind, more in (("ApplicationSet", ()), ("AppProject", ("default",))):
+        names = [each.name for each in objects if each.kind == kind]
+        assert sorted(names) == sorted([*fleet.names, *more])
+
+
+def test_a_set_finds_the_folders_of_its_cluster(objects: Sequence[Object], fleet: Fleet) -> None:
+    """And no folder of another; what it makes of them belongs to the cluster's own project."""
+    for cluster in fleet.clusters:
+        body = spec(objects, "ApplicationSet", cluster.name)
+        (generator,) = body["generators"]
+        assert generator["git"]["directories"] == [{"path": f"dist/{cluster.name}/*"}]
+        template = body["template"]["spec"]
+        assert template["project"] == cluster.name
+        destination = IN_CLUSTER if cluster is fleet.hub else cluster.name
+        assert template["destination"] == {"name": destination, "namespace": ARGOCD}
+        assert body["syncPolicy"]["preserveResourcesOnDeletion"] is True
+
+
+def test_templates_use_what_the_git_generator_gives(objects: Sequence[Object]) -> None:
+    for each in objects:
+        if each.kind == "ApplicationSet":
+            used = set(re.findall(r"{{(.*?)}}", str(each.body["spec"]["template"])))
+            assert used == {".path.path", ".path.basename"}, each
+            assert each.body["spec"]["goTemplateOptions"] == ["missingkey=error"]
+
+
+def test_a_project_allows_exactly_what_its_cluster_gets(
+    objects: Sequence[Object], built: Sequence[Object], fleet: Fleet
+) -> None:
+    """Namespaces and cluster-scoped kinds, bundles included: none is missing, none too many."""
+    for cluster in fleet.clusters:
+        project = spec(objects, "AppProject", cluster.name)
+        mine = [each for each in built if each.cluster == cluster.name]
+        destinations = project["destinations"]
+        assert {each["name"] for each in destinations} == {
+            IN_CLUSTER if cluster is fleet.hub else cluster.name
+        }
+        assert {each["namespace"] for each in destinations} == {
+            *(each.namespace for each in mine if each.namespace),
+            # Cluster-scoped objects alone name none; the baseline is entered there.
+            "kube-system",
+        }
+        assert {(each["group"], each["kind"]) for each in project["clusterResourceWhitelist"]} == {
+            (each.group, each.kind) for each in mine if each.namespace is None
+        }
+        assert project["sourceRepos"] == [fleet.git.repository]
+
+
+def test_the_default_project_allows_nothing(objects: Sequence[Object]) -> None:
+    project = spec(objects, "AppProject", "default")
+    assert not project.keys() & {"sourceRepos", "destinations", "clusterResourceWhitelist"}
+
+
+def test_the_service_account_may_manage_all_that_a_region_gets(
+    built: Sequence[Object], fleet: Fleet
+) -> None:
+    """Every kind in a region's folders is in the rights that Argo CD holds there."""
+    manage = {"get", "list", "watch", "create", "update", "patch", "delete"}
+    rights = {
+        (group, resource)
+        for rule in RULES
+        if manage <= set(rule["verbs"])
+        for group in rule.get("apiGroups", ())
+        for resource in rule.get("resources", ())
+    }
+    # Secrets are in a Role of the account's own namespace.
+    rights.add(("", "secrets"))
+    for each in built:
+        if each.cluster in {region.name for region in fleet.regions}:
+            plural = plural_of(each.kind)
+            assert {(each.group, plural), (each.group, "*")} & rights, f"{each}: {plural}"
+            if each.kind == "Secret":
+                assert each.namespace == ARGOCD, each
+
+
+def plural_of(kind: str) -> str:
+    name = kind.lower()
+    if name.endswith("y"):
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith("s") else f"{name}s"
+
+
+def test_rules_are_sorted_and_without_wildcard_verbs() -> None:
+    for rule in RULES:
+        assert "*" not in rule["verbs"]
+        assert "*" not in rule.get("apiGroups", ())
+        resources = list(rule.get("resources", ()))
+        assert all(one < other for one, other in pairwise(resources)), resources
+
+
+def test_an_overlay_makes_its_application_new(objects: Sequence[Object], fleet: Fleet) -> None:
+    """Argo CD renders an Application anew for its own folder and its overlay, nothing else."""
+    for name in fleet.names:
+        annotations = spec(objects, "ApplicationSet", name)["template"]["metadata"]["annotations"]
+        paths = annotations["argocd.argoproj.io/manifest-generate-paths"]
+        assert paths == f".;/overlays/{name}/{{{{.path.basename}}}}"
+
+
+def test_the_load_balancer_outlives_everything(built: Sequence[Object], fleet: Fleet) -> None:
+    """Its address is the fleet's: Argo CD neither prunes nor deletes the Service."""
+    services = [
+        each
+        for each in built
+        if each.kind == "Service" and each.body["spec"].get("type") == "LoadBalancer"
+    ]
+    assert [each.cluster for each in services] == sorted(fleet.names)
+    for each in services:
+        options = each.body["metadata"]["annotations"]["argocd.argoproj.io/sync-options"]
+        assert options == "Prune=false,Delete=false"
+
+
+def test_operator_health() -> None:
+    """The Lua that tells Argo CD how Prometheus Operator's kinds are, run by a real Lua."""
+    script = (ROOT / "charts" / "argocd" / "health" / "operator.lua").read_text()
+    lua = LuaRuntime()
+    health = lua.eval(f"function(obj) {script} end")
+
+    def status(body: object) -> str:
+        return str(health(lua.table_from(body, recursive=True))["status"])
+
+    def available(value: str) -> object:
+        other = {"type": "Reconciled", "status": "True"}
+        return {"status": {"conditions": [other, {"type": "Available", "status": value}]}}
+
+    assert status({}) == "Progressing"
+    assert status({"status": {}}) == "Progressing"
+    assert status({"status": {"conditions": []}}) == "Progressing"
+    assert status(available("True")) == "Healthy"
+    assert status(available("Degraded")) == "Degraded"
+    assert status(available("False")) == "Progressing"

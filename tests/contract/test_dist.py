@@ -1,0 +1,214 @@
+"""dist is what the code renders, whole and by itself; and it says nothing it must not."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import cdk8s
+import pytest
+import yaml
+
+from charts.compose import compose
+from charts.render import render
+from fleet.diff import compare, describe
+from fleet.registry import Fleet, load
+from tests.objects import OVERLAYS, ROOT, Object, read, read_patches
+
+
+def test_dist_is_fresh(rendered: Path) -> None:
+    """The committed dist is a render of the committed fleet, byte for byte."""
+    changes = compare(ROOT / "dist", rendered)
+    assert not changes, "run `python main.py` and commit dist:\n" + "\n".join(describe(changes))
+
+
+def test_two_renders_are_equal(fleet: Fleet, rendered: Path, tmp_path: Path) -> None:
+    """Nothing in dist depends on time, order of sets, or where it is rendered."""
+    for cluster in fleet.clusters:
+        render(fleet, cluster, folder=tmp_path / "dist" / cluster.name, overlays=OVERLAYS)
+    assert compare(rendered, tmp_path / "dist") == []
+
+
+def test_every_cluster_has_its_components(fleet: Fleet, rendered: Path) -> None:
+    folders = {
+        cluster.name: sorted(folder.name for folder in (rendered / cluster.name).iterdir())
+        for cluster in fleet.clusters
+    }
+    assert folders == {cluster.name: sorted(cluster.components) for cluster in fleet.clusters}
+
+
+def test_a_new_region_changes_only_what_must_know_it(rendered: Path, tmp_path: Path) -> None:
+    """A fourth region adds its folder, and on the hub one AppProject and one ApplicationSet."""
+    registry = tmp_path / "clusters.yaml"
+    registry.write_text(
+        (ROOT / "clusters.yaml").read_text()
+        + "\n  - name: ap-south\n    role: region\n    address: 203.0.113.7\n"
+        "    hostname: mumbai-cluster\n"
+        "    image: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0\n"
+    )
+    fleet = load(registry)
+    for cluster in fleet.clusters:
+        render(fleet, cluster, folder=tmp_path / "dist" / cluster.name, overlays=OVERLAYS)
+    changes = compare(rendered, tmp_path / "dist")
+    assert {change.cluster for change in changes} == {"tooling", "ap-south"}
+    assert [
+        (change.sign, change.component, change.file)
+        for change in changes
+        if change.cluster == "tooling"
+    ] == [
+        ("+", "applications", "AppProject.ap-south.yaml"),
+        ("+", "applications", "ApplicationSet.ap-south.yaml"),
+        ("~", "applications", "kustomization.yaml"),
+    ]
+    assert {change.sign for change in changes if change.cluster == "ap-south"} == {"+"}
+
+
+def test_every_object_stands_where_its_name_says(objects: Sequence[Object]) -> None:
+    """A reader finds it by kind and name."""
+    assert len(objects) > 100
+    for each in objects:
+        # cdk8s leaves colons out of file names.
+        assert each.file.name == f"{each.kind}.{each.name.replace(':', '')}.yaml", each
+
+
+def test_every_object_has_a_file_of_its_own(fleet: Fleet, objects: Sequence[Object]) -> None:
+    """cdk8s names files by kind and name alone: of two in two namespaces it would keep one."""
+    made = Counter(
+        (cluster.name, component.NAME)
+        for cluster in fleet.clusters
+        for component in compose(cdk8s.Testing.app(), fleet, cluster)
+        for _ in cdk8s.Testing.synth(component)
+    )
+    assert made == Counter((each.cluster, each.component) for each in objects)
+
+
+def test_every_object_is_there_once(objects: Sequence[Object], rendered: Path) -> None:
+    """No two components of a cluster bring the same object."""
+    patched = [each for each in read_patches(rendered) if each.kind == "Namespace"]
+    ids = Counter(
+        (each.cluster, each.group, each.kind, each.namespace, each.name)
+        for each in (*objects, *patched)
+    )
+    assert [identity for identity, times in ids.items() if times > 1] == []
+
+
+def test_namespaced_objects_name_their_namespace(objects: Sequence[Object]) -> None:
+    """An Application's own destination namespace is never what decides."""
+    cluster_scoped = {
+        "APIService", "ClusterIssuer", "ClusterRole", "ClusterRoleBinding", "IngressClass",
+        "Namespace", "PriorityClass",
+    }  # fmt: skip
+    for each in objects:
+        assert (each.namespace is None) == (each.kind in cluster_scoped), each
+
+
+def test_kustomizations_list_exactly_their_files(rendered: Path) -> None:
+    for file in rendered.glob("*/*/kustomization.yaml"):
+        kustomization = read(file)
+        listed = {
+            *(name for name in kustomization["resources"] if not name.startswith("https://")),
+            *(patch["path"] for patch in kustomization.get("patches", ())),
+            "kustomization.yaml",
+        }
+        present = {
+            each.relative_to(file.parent).as_posix()
+            for each in file.parent.rglob("*")
+            if each.is_file()
+        }
+        assert listed == present, file
+
+
+def test_an_overlay_is_named_where_its_folder_exists(rendered: Path) -> None:
+    """The one that the project ships as an example, and no other."""
+    named = {
+        file.parent.relative_to(rendered).as_posix(): read(file)["components"]
+        for file in rendered.glob("*/*/kustomization.yaml")
+        if "components" in read(file)
+    }
+    assert named == {"eu-west/foobar-api": ["../../../overlays/eu-west/foobar-api"]}
+
+
+def test_no_secret_has_data(objects: Sequence[Object]) -> None:
+    for each in objects:
+        if each.kind == "Secret":
+            assert not each.body.keys() & {"data", "stringData"}, each
+
+
+def test_every_image_is_pinned(objects: Sequence[Object]) -> None:
+    """By a version or a digest: never by latest, never by nothing."""
+    images = [
+        container["image"]
+        for each in objects
+        for container in each.body.get("spec", {})
+        .get("template", {})
+        .get("spec", {})
+        .get("containers", ())
+    ]
+    assert len(images) >= 7
+    for image in images:
+        name, _, tag = image.rpartition(":")
+        assert name and "/" not in tag and tag != "latest", image  # noqa: PT018
+
+
+def test_every_url_is_pinned(rendered: Path) -> None:
+    """By a released version in its path, never by a branch."""
+    urls = [
+        url
+        for file in rendered.glob("*/*/kustomization.yaml")
+        for url in read(file)["resources"]
+        if url.startswith("https://")
+    ]
+    assert len(urls) >= 7
+    for url in urls:
+        assert re.search(r"/v\d+\.\d+\.\d+/", url), url
+
+
+def test_bundles_and_bindings_are_of_one_version(rendered: Path) -> None:
+    """What a component deploys and what its objects are checked against is the same release."""
+    imports = "\n".join(read(ROOT / "cdk8s.yaml")["imports"])
+    for file in rendered.glob("*/*/kustomization.yaml"):
+        for url in read(file)["resources"]:
+            if found := re.match(r"https://[^/]+/([^/]+/[^/]+)/.*?(v\d+\.\d+\.\d+)/", url):
+                repository, version = found.groups()
+                assert re.search(rf"/{repository}/.*{re.escape(version)}/", imports), url
+
+
+def test_no_text_in_dist_is_a_document(objects: Sequence[Object]) -> None:
+    """Configuration of other programs stays out of strings, where no schema reaches it."""
+
+    def texts(value: object) -> list[str]:
+        if isinstance(value, dict):
+            return [text for inner in value.values() for text in texts(inner)]
+        if isinstance(value, list):
+            return [text for inner in value for text in texts(inner)]
+        return [value] if isinstance(value, str) else []
+
+    for each in objects:
+        for text in texts(each.body):
+            if "\n" in text:
+                assert isinstance(yaml.safe_load(text), str), f"{each}: {text[:80]}"
+
+
+@pytest.mark.parametrize("folder", ["dist", "overlays"])
+def test_nothing_speaks_of_a_password(folder: str) -> None:
+    """A private key, a token or a password in what is committed would be a leak."""
+    pattern = re.compile(rb"PRIVATE KEY|eyJhbGci|password\s*[:=]\s*\S", re.IGNORECASE)
+    for file in (ROOT / folder).rglob("*"):
+        if file.is_file():
+            assert not pattern.search(file.read_bytes()), file
+
+
+def test_kustomize_builds_every_folder(rendered: Path, built: Sequence[Object]) -> None:
+    """With the URLs replaced by upstream's own files, and nothing of a bundle lost."""
+    folders = {file.parent.relative_to(rendered).parts for file in rendered.glob("*/*/*.yaml")}
+    assert {(each.cluster, each.component) for each in built} == folders
+    assert sum(each.kind == "CustomResourceDefinition" for each in built) >= 3 * (10 + 6) + 3
+
+
+def test_an_overlay_reaches_the_cluster(built: Sequence[Object]) -> None:
+    """eu-west starts from three pods, us-east from the two that Python says."""
+    assert {
+        each.cluster: each.body["spec"]["minReplicas"]
+        for each in built
+        if each.kind == "HorizontalPodAutoscaler"
+    } == {"us-east": 2, "eu-west": 3}

@@ -1,0 +1,161 @@
+"""main.py as a person runs it: what it writes, what it leaves alone, and what it says."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fleet.diff import compare
+from tests.objects import ROOT
+
+
+
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "main.py", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A render of the real fleet by the command itself; tests copy it before they change it."""
+    dist = tmp_path_factory.mktemp("main") / "dist"
+    result = run("--output", dist)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    return dist
+
+
+@pytest.fixture
+def dist(first: Path, tmp_path: Path) -> Path:
+    shutil.copytree(first, tmp_path / "dist")
+    return tmp_path / "dist"
+
+
+def alone(dist: Path) -> bool:
+    """Nothing stands beside ``dist`` that a run has left."""
+    return [each.name for each in dist.parent.iterdir()] == [dist.name]
+
+
+def test_it_writes_what_is_committed(first: Path) -> None:
+    assert compare(ROOT / "dist", first) == []
+    assert alone(first)
+
+
+def test_cdk8s_names_the_folder(first: Path, tmp_path: Path) -> None:
+    """`cdk8s synth` runs it with CDK8S_OUTDIR."""
+    result = run(CDK8S_OUTDIR=str(tmp_path / "out"))
+    assert result.returncode == 0, result.stderr
+    assert compare(first, tmp_path / "out") == []
+
+
+def test_stale_files_go_away(dist: Path) -> None:
+    (dist / "us-east" / "traefik" / "ConfigMap.old.yaml").write_text("kind: ConfigMap\n")
+    shutil.copytree(dist / "us-east", dist / "retired")
+    assert run("--output", dist).returncode == 0
+    assert compare(ROOT / "dist", dist) == []
+    assert alone(dist)
+
+
+def test_diff_tells_and_writes_nothing(dist: Path) -> None:
+    file = dist / "us-east" / "foobar-api" / "PodDisruptionBudget.foobar-api.yaml"
+    changed = file.read_text().replace("maxUnavailable: 1", "maxUnavailable: 2")
+    file.write_text(changed)
+    (dist / "eu-west" / "traefik" / "Deployment.traefik.yaml").unlink()
+    (dist / "tooling" / "argocd" / "Service.more.yaml").write_text("kind: Service\n")
+    result = run("--output", dist, "--diff")
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == [
+        "eu-west",
+        "  traefik",
+        "    + Deployment/traefik",
+        "tooling",
+        "  argocd",
+        "    - Service/more",
+        "us-east",
+        "  foobar-api",
+        "    ~ PodDisruptionBudget/foobar-api",
+        "        spec.maxUnavailable: 2 → 1",
+        "1 to add, 1 to change, 1 to remove",
+    ]
+    assert file.read_text() == changed
+    assert alone(dist)
+
+
+def test_diff_of_what_is_fresh(dist: Path) -> None:
+    result = run("--output", dist, "--diff")
+    assert (result.returncode, result.stdout) == (0, f"{dist}: up to date\n")
+
+
+def test_one_cluster_alone(dist: Path) -> None:
+    """The others stay as they are on disk, stale or not."""
+    for cluster in ("us-east", "eu-west"):
+        (dist / cluster / "traefik" / "Deployment.traefik.yaml").unlink()
+    assert run("--output", dist, "--cluster", "us-east").returncode == 0
+    assert [change.cluster for change in compare(ROOT / "dist", dist)] == ["eu-west"]
+    assert alone(dist)
+    result = run("--output", dist, "--cluster", "us-east", "--diff")
+    assert (result.returncode, result.stdout) == (0, f"{dist}: up to date\n")
+
+
+def test_an_unknown_cluster(dist: Path) -> None:
+    result = run("--output", dist, "--cluster", "us-west")
+    assert result.returncode == 2
+    assert result.stderr == "us-west: no such cluster; the fleet has tooling, us-east, eu-west\n"
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    """A mistyped --output removes nothing that no render wrote."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("years of work")
+    result = run("--output", tmp_path / "work")
+    assert result.returncode == 2
+    assert "thesis.txt" in result.stderr
+    assert (tmp_path / "work" / "thesis.txt").read_text() == "years of work"
+    assert alone(tmp_path / "work")
+
+
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "dist").write_text("")
+    result = run("--output", tmp_path / "dist")
+    assert result.returncode == 2
+    assert result.stderr == f"{tmp_path / 'dist'}: is a file; name a folder to render into\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_changes_nothing(dist: Path, number: signal.Signals) -> None:
+    """Whenever it ends: the old dist is whole, nothing else is left, there is no traceback."""
+    before = compare(ROOT / "dist", dist)
+    process = subprocess.Popen(
+        [sys.executable, "main.py", "--output", str(dist)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    staged = lambda: [each for each in dist.parent.iterdir() if each != dist]  # noqa: E731
+    while not staged():
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, error = process.communicate()
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    assert compare(ROOT / "dist", dist) == before
+    assert alone(dist)
+
+
+def test_a_run_that_died_between_the_renames_is_mended(dist: Path) -> None:
+    """The old folder is whole under another name; the next run puts it back before it starts."""
+    dist.rename(dist.with_name(".dist.previous"))
+    result = run("--output", dist, "--diff")
+    assert (result.returncode, result.stdout) == (0, f"{dist}: up to date\n")
+    assert alone(dist)
