@@ -40,7 +40,9 @@ COMPONENTS: Final[Mapping[ComponentName, type[Component]]] = {
 
 def compose(app: App, fleet: Fleet, cluster: Cluster) -> list[Component]:
     """Adds the components of ``cluster`` to ``app``, one Chart each."""
-    return [_FACTS[name](app, fleet, cluster) for name in cluster.components]
+    if isinstance(cluster, Hub):
+        return [_HUB[name](app, fleet, cluster) for name in cluster.components]
+    return [_REGION[name](app, fleet, cluster) for name in cluster.components]
 
 
 def _baseline(app: App, fleet: Fleet, cluster: Cluster) -> Component:
@@ -67,8 +69,7 @@ def _metrics_server(app: App, fleet: Fleet, cluster: Cluster) -> Component:
     return MetricsServer(app)
 
 
-def _foobar_api(app: App, fleet: Fleet, cluster: Cluster) -> Component:
-    assert isinstance(cluster, Region)
+def _foobar_api(app: App, fleet: Fleet, cluster: Region) -> Component:
     return FoobarApi(
         app,
         cluster=cluster.name,
@@ -81,12 +82,11 @@ def _foobar_api(app: App, fleet: Fleet, cluster: Cluster) -> Component:
     )
 
 
-def _argocd(app: App, fleet: Fleet, cluster: Cluster) -> Component:
-    assert isinstance(cluster, Hub)
+def _argocd(app: App, fleet: Fleet, cluster: Hub) -> Component:
     return Argocd(app, host=cluster.argocd_host, issuer=cluster.issuer)
 
 
-def _applications(app: App, fleet: Fleet, cluster: Cluster) -> Component:
+def _applications(app: App, fleet: Fleet, cluster: Hub) -> Component:
     return Applications(
         app,
         repository=fleet.git.repository,
@@ -111,7 +111,7 @@ def _applications(app: App, fleet: Fleet, cluster: Cluster) -> Component:
     )
 
 
-def _argocd_access(app: App, fleet: Fleet, cluster: Cluster) -> Component:
+def _argocd_access(app: App, fleet: Fleet, cluster: Region) -> Component:
     return ArgocdAccess(app)
 
 
@@ -119,13 +119,19 @@ def _components(cluster: Cluster) -> Sequence[type[Component]]:
     return [COMPONENTS[name] for name in cluster.components]
 
 
-_FACTS: Final[Mapping[ComponentName, Callable[[App, Fleet, Cluster], Component]]] = {
+_EVERYWHERE: Final[Mapping[ComponentName, Callable[[App, Fleet, Cluster], Component]]] = {
     "baseline": _baseline,
     "traefik": _traefik,
     "cert-manager": _cert_manager,
     "metrics-server": _metrics_server,
-    "foobar-api": _foobar_api,
+}
+_HUB: Final[Mapping[ComponentName, Callable[[App, Fleet, Hub], Component]]] = {
+    **_EVERYWHERE,
     "argocd": _argocd,
     "applications": _applications,
+}
+_REGION: Final[Mapping[ComponentName, Callable[[App, Fleet, Region], Component]]] = {
+    **_EVERYWHERE,
+    "foobar-api": _foobar_api,
     "argocd-access": _argocd_access,
 }

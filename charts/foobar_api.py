@@ -316,7 +316,7 @@ def _fill_gaps(deployment: k.Deployment, labels: dict[str, str]) -> None:
         JsonPatch.add(f"{pod}/securityContext/seccompProfile", {"type": "RuntimeDefault"}),
         JsonPatch.add(f"{pod}/containers/0/securityContext/capabilities", {"drop": ["ALL"]}),
         JsonPatch.add(f"{pod}/priorityClassName", SERVING),
-        JsonPatch.add(f"{pod}/enableServiceLinks", False),
+        JsonPatch.add(f"{pod}/enableServiceLinks", False),  # noqa: FBT003 - the value
         JsonPatch.add(f"{pod}/topologySpreadConstraints", over_nodes(labels)),
         JsonPatch.add("/spec/revisionHistoryLimit", 3),
         # A hash of the construct's path: selectors go by the name instead.

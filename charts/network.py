@@ -73,7 +73,7 @@ def allow(
     ingress: Sequence[NetworkPolicyIngressRule] = (),
     egress: Sequence[NetworkPolicyEgressRule] = (),
 ) -> NetworkPolicy:
-    """Opens ``ingress`` and ``egress`` for the pods with ``labels`` (by default those of ``name``)."""
+    """Opens ``ingress`` and ``egress`` for the pods with ``labels``, by default those of ``name``."""
     return NetworkPolicy(
         scope,
         f"allow-{name}",

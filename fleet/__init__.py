@@ -1,1 +1,1 @@
-"""The registry of the fleet, and the commands that work on it. No Kubernetes object is made here."""
+"""The registry of the fleet, and the commands that work on it. Makes no Kubernetes object."""

@@ -15,7 +15,7 @@ _LONGEST: Final = 70
 
 @dataclass(frozen=True)
 class Change:
-    """One file of dist that differs; ``fields`` are the lines that tell how, if both sides exist."""
+    """A file of dist that differs; ``fields`` are lines that tell how, if both sides exist."""
 
     sign: Sign
     cluster: str
@@ -78,7 +78,7 @@ def _object(file: str) -> str:
 
 def _parse(text: bytes) -> Any:
     try:
-        return yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506 - CSafeLoader is a safe loader
+        return yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError:
         return text.decode("utf-8", "replace")
 
@@ -116,7 +116,7 @@ def _pairs(old: list[Any], new: list[Any]) -> Iterator[tuple[object, Any, Any]]:
 
 
 def _by_key(items: list[Any]) -> dict[object, Any] | None:
-    """The items by what names them: a ``name`` field, or themselves if they are all distinct text."""
+    """The items by what names them: a ``name`` field, or themselves if all are distinct text."""
     names: list[Any]
     if all(isinstance(item, Mapping) and "name" in item for item in items):
         names = [item["name"] for item in items]

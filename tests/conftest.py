@@ -56,7 +56,7 @@ def built(
     shutil.copytree(rendered, root / "dist")
     shutil.copytree(OVERLAYS, root / "overlays")
     return [
-        Object(*folder.relative_to(root / "dist").parts, folder, body)
+        Object(folder.parent.name, folder.name, folder, body)
         for folder in sorted((root / "dist").glob("*/*"))
         for body in kustomize.build(command, folder, mirror)
     ]

@@ -32,7 +32,8 @@ class Object:
 
     @property
     def namespace(self) -> str | None:
-        return self.body["metadata"].get("namespace")
+        found: str | None = self.body["metadata"].get("namespace")
+        return found
 
     @property
     def group(self) -> str:
@@ -59,7 +60,7 @@ def read_patches(dist: Path) -> Iterator[Object]:
 
 
 def read(file: Path) -> Any:
-    return yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506 - it is a safe loader
+    return yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
 
 
 class _BundleLoader(yaml.CSafeLoader):
@@ -70,5 +71,5 @@ _BundleLoader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: no
 
 
 def read_stream(text: str | bytes) -> list[dict[str, Any]]:
-    documents = yaml.load_all(text, Loader=_BundleLoader)  # noqa: S506 - it is a safe loader
+    documents = yaml.load_all(text, Loader=_BundleLoader)
     return [document for document in documents if document]

