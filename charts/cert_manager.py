@@ -109,6 +109,7 @@ class CertManager(Component):
             self,
             "cert-manager",
             namespace=CERT_MANAGER,
+            labels=selector("cert-manager"),
             egress=[
                 TO_DNS,
                 TO_API_SERVER,
@@ -118,11 +119,18 @@ class CertManager(Component):
                 {"to": [TRAEFIK_PODS], "ports": tcp("web")},
             ],
         )
-        allow(self, "cainjector", namespace=CERT_MANAGER, egress=[TO_DNS, TO_API_SERVER])
+        allow(
+            self,
+            "cainjector",
+            namespace=CERT_MANAGER,
+            labels=selector("cainjector"),
+            egress=[TO_DNS, TO_API_SERVER],
+        )
         allow(
             self,
             "webhook",
             namespace=CERT_MANAGER,
+            labels=selector("webhook"),
             # The API server calls it, from an address that no selector names.
             ingress=[{"from": EVERYWHERE, "ports": tcp("https")}],
             egress=[TO_DNS, TO_API_SERVER],

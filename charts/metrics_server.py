@@ -196,6 +196,7 @@ class MetricsServer(Component):
             self,
             METRICS_SERVER,
             namespace=METRICS_SERVER,
+            labels=labels,
             # The API server asks, from an address that no selector names.
             ingress=[{"from": EVERYWHERE, "ports": tcp("https")}],
             egress=[TO_DNS, TO_API_SERVER, {"to": EVERYWHERE, "ports": tcp(10250)}],

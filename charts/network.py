@@ -8,7 +8,7 @@ from typing import Final
 
 from constructs import Construct
 
-from charts.labels import namespace_selector, selector
+from charts.labels import namespace_selector
 from imports.k8s import (
     NetworkPolicy,
     NetworkPolicyEgressRule,
@@ -69,17 +69,17 @@ def allow(
     name: str,
     *,
     namespace: str,
-    labels: dict[str, str] | None = None,
+    labels: dict[str, str],
     ingress: Sequence[NetworkPolicyIngressRule] = (),
     egress: Sequence[NetworkPolicyEgressRule] = (),
 ) -> NetworkPolicy:
-    """Opens ``ingress`` and ``egress`` for the pods with ``labels``, by default those of ``name``."""
+    """Opens ``ingress`` and ``egress`` for the pods with ``labels``, for all if there are none."""
     return NetworkPolicy(
         scope,
         f"allow-{name}",
         metadata={"name": name, "namespace": namespace},
         spec={
-            "podSelector": {"matchLabels": selector(name) if labels is None else labels},
+            "podSelector": {"matchLabels": labels} if labels else {},
             "policyTypes": [
                 *(["Ingress"] if ingress else []),
                 *(["Egress"] if egress else []),

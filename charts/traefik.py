@@ -245,6 +245,7 @@ class Traefik(Component):
             self,
             TRAEFIK,
             namespace=TRAEFIK,
+            labels=labels,
             ingress=[{"from": EVERYWHERE, "ports": tcp("web", "websecure")}],
             egress=[TO_DNS, TO_API_SERVER, *to_backends],
         )

@@ -1,7 +1,7 @@
-"""`python -m fleet import`: writes the typed bindings and schemas in imports/ from published APIs.
+"""``python -m fleet import``: writes the typed bindings and schemas in imports/ from published APIs.
 
-The modules and their URLs are the `imports:` of cdk8s.yaml. Output is a function of what the URLs
-hold, so `--check` tells whether the committed files are what they give.
+The modules and their URLs are the ``imports:`` of cdk8s.yaml. Output is a function of what the URLs
+hold, so ``--check`` tells whether the committed files are what they give.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def update(root: Path, fetch: Fetch, *, write: bool) -> list[Path]:
-    """The files that differ from what cdk8s.yaml gives, brought up to date if `write`."""
+    """The files that differ from what cdk8s.yaml gives, brought up to date if ``write``."""
     wanted = generate(root / "cdk8s.yaml", fetch)
     folder = root / "imports"
     stale = [
@@ -105,7 +105,7 @@ def generate(config: Path, fetch: Fetch) -> dict[str, str]:
 
 
 def read_config(config: Path) -> dict[str, list[str]]:
-    """The URLs of each module: `imports:` is a list of name:=url, as the cdk8s CLI reads it."""
+    """The URLs of each module: ``imports:`` is a list of name:=url, as the cdk8s CLI reads it."""
     try:
         (content,) = documents.load_all(config.read_bytes())
         entries = content["imports"]
@@ -146,36 +146,40 @@ def mirrored(mirror: Path) -> Fetch:
 
 
 def module_of(name: str, contents: Mapping[str, bytes]) -> Module:
-    crds: dict[str, tuple[str, Any]] = {}
+    """The module of what URLs hold: one Kubernetes swagger, or custom resource definitions."""
+    owners: dict[str, str] = {}
+    crds: list[Any] = []
     for url, content in contents.items():
-        documents_ = parsed(url, content)
-        if len(contents) == 1 and isinstance(documents_[0], dict) and "swagger" in documents_[0]:
-            return from_swagger(documents_[0])
-        found = [
-            document
-            for document in documents_
-            if isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition"
-        ]
+        found = parsed(url, content)
+        if len(contents) == 1 and found and "definitions" in found[0]:
+            return from_swagger(found[0])
+        found = [each for each in found if each.get("kind") == "CustomResourceDefinition"]
         if not found:
             raise InputError(f"{url}: holds no CustomResourceDefinition")
         for crd in found:
-            kind = crd["spec"]["names"]["kind"]
-            if kind in crds:
-                raise InputError(f"module {name}: {kind} is in {crds[kind][0]} and in {url}")
-            crds[kind] = (url, crd)
-    return from_crds(crd for _, crd in crds.values())
+            try:
+                kind = crd["spec"]["names"]["kind"]
+            except (KeyError, TypeError):
+                raise InputError(f"{url}: a CustomResourceDefinition without a name") from None
+            if kind in owners:
+                raise InputError(f"module {name}: {kind} is in {owners[kind]} and in {url}")
+            owners[kind] = url
+        crds += found
+    return from_crds(crds)
 
 
-def parsed(url: str, content: bytes) -> list[Any]:
+def parsed(url: str, content: bytes) -> list[dict[str, Any]]:
+    """The mappings that a URL holds."""
     try:
-        return [json.loads(content)] if url.endswith(".json") else documents.load_all(content)
+        found = [json.loads(content)] if url.endswith(".json") else documents.load_all(content)
+        return [document for document in found if isinstance(document, dict)]
     except (ValueError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{url}: is neither YAML nor JSON ({reason})") from None
 
 
 def schemas_of(module: Module) -> str:
-    """JSON Schemas of a module, a line a structure; `kinds` is the index into them."""
+    """JSON Schemas of a module, a line a structure; ``kinds`` is the index into them."""
     kinds: dict[str, dict[str, str]] = {}
     for kind in module.kinds:
         kinds.setdefault(kind.api_version, {})[kind.name] = f"#/$defs/{kind.name}"

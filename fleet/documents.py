@@ -11,7 +11,7 @@ _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_BASE):  # type: ignore[misc]
-    """YAML 1.1 without what Go's YAML leaves a string: timestamps, base 60, a lone `=`.
+    """YAML 1.1 without what Go's YAML leaves a string: timestamps, base 60, a lone ``=``.
 
     A key given twice is an error, as it is to kustomize; PyYAML keeps the last.
     """

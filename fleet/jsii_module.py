@@ -24,7 +24,7 @@ COMPILED: Final = (".jsii", "manifest.js")
 
 
 def update(folder: Path, *, write: bool) -> list[Path]:
-    """The tarball if it is not what the sources give, brought up to date if `write`."""
+    """The tarball if it is not what the sources give, brought up to date if ``write``."""
     tarball = folder / "_jsii" / "manifest.tgz"
     wanted = compiled(folder)
     # Members are compared, not bytes: compressed data differs between versions of zlib.

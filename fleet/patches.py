@@ -24,6 +24,13 @@ def label(document: Mapping[str, Any]) -> str:
     return f"{found['kind']}/{found['name'] or '?'}"
 
 
+def is_object(document: object) -> bool:
+    """Whether a document says what it is, and so can be patched."""
+    return isinstance(document, dict) and all(
+        isinstance(document.get(key), str) for key in ("apiVersion", "kind")
+    )
+
+
 def nameless(document: Mapping[str, Any]) -> Iterator[Problem]:
     metadata = document.get("metadata")
     if isinstance(metadata, dict) and not metadata.get("name"):

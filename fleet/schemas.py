@@ -48,11 +48,11 @@ class Schemas:
     def unknown(self, document: Mapping[str, Any]) -> Problem | None:
         """What is wrong with the apiVersion and kind of a document, if it has no schema."""
         api_version, kind = document.get("apiVersion"), document.get("kind")
-        if (api_version, kind) in self._kinds:
-            return None
         for key, value in (("apiVersion", api_version), ("kind", kind)):
             if not isinstance(value, str) or not value:
                 return Problem((key,), f"{shown(value)} is no name; every object has one here")
+        if (api_version, kind) in self._kinds:
+            return None
         versions = sorted(known for known, name in self._kinds if name == kind)
         if versions:
             return Problem(

@@ -1,7 +1,7 @@
 """Published API schemas cut down to structure: fields, types, required keys, enums.
 
 The kinds of a module and the objects in them become one table of named JSON Schemas, equal ones
-under one name. Stubs for type checkers and schemas for `--validate` are two prints of that table.
+under one name. Stubs for type checkers and schemas for ``--validate`` are two prints of that table.
 """
 
 import json
@@ -67,7 +67,7 @@ class Kind:
 
 @dataclass
 class Module:
-    """Kinds, the structures that `#/$defs/<name>` refers to, and second names of structures."""
+    """Kinds, the structures that ``#/$defs/<name>`` refers to, and second names of structures."""
 
     kinds: list[Kind] = field(default_factory=list)
     structures: dict[str, Schema] = field(default_factory=dict)
@@ -79,7 +79,7 @@ def reference(name: str) -> Schema:
 
 
 def reduced(schema: Schema, at: Path, extract: Extract, resolve: Resolve) -> Schema:
-    """The structure of `schema`."""
+    """The structure of ``schema``."""
     if "$ref" in schema:
         return resolve(schema["$ref"].rsplit("/", 1)[-1])
     if schema.get("x-kubernetes-int-or-string"):
@@ -121,7 +121,7 @@ def body_of(schema: Schema, at: Path, extract: Extract, resolve: Resolve) -> dic
 
 
 def from_crds(crds: Iterable[Mapping[str, Any]]) -> Module:
-    """A module of the newest stored version of each custom resource."""
+    """A module of the version of each custom resource that is stored."""
     numbers: dict[str, int] = {}
     found: list[Schema] = []
     paths: defaultdict[int, set[Path]] = defaultdict(set)
@@ -165,7 +165,7 @@ def from_crds(crds: Iterable[Mapping[str, Any]]) -> Module:
 
 
 def renamed(schema: Schema, names: Mapping[int, str]) -> Schema:
-    """`schema` with the numbers in its references replaced by names."""
+    """``schema`` with the numbers in its references replaced by names."""
     text = re.sub(
         r'"#/\$defs/(\d+)"', lambda match: f'"#/$defs/{names[int(match[1])]}"', json.dumps(schema)
     )
@@ -202,7 +202,7 @@ def telling_path(places: Iterable[Path]) -> Path:
 
 
 def singular(at: Path) -> Path:
-    """`at` with the last part in the singular, which is what one item of that list is called."""
+    """``at`` with the last part in the singular, which is what one item of that list is called."""
     for plural, one in ((r"ies$", "y"), (r"(ss|x|ch|sh|ias)es$", r"\1"), (r"(?<=[^su])s$", "")):
         if re.search(plural, at[-1]):
             return (*at[:-1], re.sub(plural, one, at[-1]))

@@ -20,8 +20,8 @@ from typing import Any, Literal, Required, TypedDict
 
 from constructs import Construct
 
-from fleet._resource import {OBJECT_META} as {OBJECT_META}
-from fleet._resource import Resource, Strings
+from imports._resource import {OBJECT_META} as {OBJECT_META}
+from imports._resource import Resource, Strings
 """
 
 
@@ -46,7 +46,7 @@ def classes(module: Module) -> str:
         f'    KIND = "{kind.name}"\n'
         for kind in module.kinds
     )
-    imports = f"from fleet._resource import {OBJECT_META}, Resource  # noqa: F401\n"
+    imports = f"from imports._resource import {OBJECT_META}, Resource  # noqa: F401\n"
     return f"{imports}\n{aliases}{kinds}" if aliases else f"{imports}{kinds}"
 
 

@@ -94,7 +94,7 @@ class _Check:
                 objects += kustomize.objects_in(loaded)
             wrong = [loaded] if isinstance(loaded, str) else []
             wrong += [line for each in objects for line in self._object(each)]
-            self._known[text] = [each for each in objects if isinstance(each, dict)], wrong
+            self._known[text] = list(filter(patches.is_object, objects)), wrong
         objects, wrong = self._known[text]
         self._tell(file, *wrong)
         return objects

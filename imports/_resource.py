@@ -1,7 +1,7 @@
 """What every kind is: a cdk8s ApiObject whose fields are plain data, made by one call into jsii.
 
 The fields cross as one JSON text, so names and values are those of the API reference. Inside
-`with bulk():` creations wait and cross together. Whatever uses jsii next, a handle or other code,
+``with bulk():`` creations wait and cross together. Whatever uses jsii next, a handle or other code,
 sends them first, so the tree that anybody can see is the one that immediate creation gives.
 """
 
@@ -14,7 +14,7 @@ import jsii
 from constructs import Construct
 from jsii._reference_map import register_reference
 
-from .manifest import Manifest
+from imports.manifest import Manifest
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class Strings(Protocol):
     """A list or a tuple of strings, but not a string, which passes for a Sequence[str].
 
-    Only `str` narrows the argument of `__contains__`.
+    Only ``str`` narrows the argument of ``__contains__``.
     """
 
     def __contains__(self, value: object, /) -> bool: ...
@@ -43,7 +43,7 @@ class ObjectMeta(TypedDict, total=False):
 class _Deferrable(jsii.JSIIMeta):
     """Creates instances without reading their reference, which a waiting one has not got.
 
-    JSIIMeta reads it to register the instance; `jsii.create` and `_Queue.flush` do that themselves.
+    JSIIMeta reads it to register the instance; ``jsii.create`` and ``_Queue.flush`` do that themselves.
     """
 
     def __call__(cls: type[T], *args: Any, **kwargs: Any) -> T:  # noqa: N805
@@ -67,7 +67,7 @@ class Resource(Manifest, metaclass=_Deferrable):
             raise TypeError(f"{self.KIND}/{name}: {error}") from None
         # What a subclass of a kind overrides in Python is registered by jsii.create alone.
         if _queue.open and "KIND" in vars(type(self)):
-            _queue.waiting.append((self, scope, id, text))
+            _queue.add(self, scope, id, text)
         else:
             super().__init__(scope, id, text)
 
@@ -98,6 +98,11 @@ class _Queue:
     def __init__(self) -> None:
         self.open = False
         self.waiting: list[tuple[Resource, Construct, str, str]] = []
+
+    def add(self, handle: Resource, scope: Construct, id: str, text: str) -> None:
+        if "__jsii_ref__" not in vars(scope):
+            self.flush()
+        self.waiting.append((handle, scope, id, text))
 
     def flush(self) -> None:
         # Emptied first: sending comes back here, and what failed is not sent again.

@@ -5,7 +5,7 @@ https://raw.githubusercontent.com/argoproj/argo-cd/v3.5.7/manifests/crds/applica
 https://raw.githubusercontent.com/argoproj/argo-cd/v3.5.7/manifests/crds/appproject-crd.yaml
 """
 
-from ._resource import ObjectMeta, Resource  # noqa: F401
+from imports._resource import ObjectMeta, Resource  # noqa: F401
 
 AppProjectSpec = dict
 ApplicationOperation = dict

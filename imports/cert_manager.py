@@ -3,7 +3,7 @@
 https://github.com/cert-manager/cert-manager/releases/download/v1.21.2/cert-manager.crds.yaml
 """
 
-from ._resource import ObjectMeta, Resource  # noqa: F401
+from imports._resource import ObjectMeta, Resource  # noqa: F401
 
 Acme = dict
 AcmeDNS = dict

@@ -3,7 +3,7 @@
 https://raw.githubusercontent.com/kubernetes/kubernetes/v1.34.4/api/openapi-spec/swagger.json
 """
 
-from ._resource import ObjectMeta, Resource  # noqa: F401
+from imports._resource import ObjectMeta, Resource  # noqa: F401
 
 APIServiceSpec = dict
 AWSElasticBlockStoreVolumeSource = dict

@@ -8,8 +8,8 @@ from typing import Any, Literal, Required, TypedDict
 
 from constructs import Construct
 
-from ._resource import ObjectMeta as ObjectMeta
-from ._resource import Resource, Strings
+from imports._resource import ObjectMeta as ObjectMeta
+from imports._resource import Resource, Strings
 
 class APIServiceSpec(TypedDict, total=False):
     caBundle: str

@@ -12,7 +12,7 @@ https://raw.githubusercontent.com/prometheus-operator/prometheus-operator/v0.93.
 https://raw.githubusercontent.com/prometheus-operator/prometheus-operator/v0.93.1/example/prometheus-operator-crd/monitoring.coreos.com_thanosrulers.yaml
 """
 
-from ._resource import ObjectMeta, Resource  # noqa: F401
+from imports._resource import ObjectMeta, Resource  # noqa: F401
 
 AdditionalArg = dict
 Affinity = dict

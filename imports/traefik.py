@@ -3,7 +3,7 @@
 https://raw.githubusercontent.com/traefik/traefik/v3.7.13/docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml
 """
 
-from ._resource import ObjectMeta, Resource  # noqa: F401
+from imports._resource import ObjectMeta, Resource  # noqa: F401
 
 AddPrefix = dict
 BasicAuth = dict

@@ -1,8 +1,8 @@
-"""`Manifest`: a cdk8s ApiObject made from JSON text, by one call into node.
+"""``Manifest``: a cdk8s ApiObject made from JSON text, by one call into node.
 
 It takes a class on the node side: of the props of an ApiObject the jsii kernel drops every key that
-the struct does not declare (`spec`, `data`, ...). manifest.ts is that class; `_jsii/` holds it
-compiled, rebuilt by `python -m fleet import --jsii`.
+the struct does not declare (``spec``, ``data``, ...). manifest.ts is that class; ``_jsii/`` holds it
+compiled, rebuilt by ``python -m fleet import --jsii``.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import jsii
 from cdk8s import ApiObject
 from constructs import Construct
 
-from ._jsii import ASSEMBLY
+from imports.manifest._jsii import ASSEMBLY
 
 __all__ = ["Manifest"]
 
@@ -25,5 +25,5 @@ class Manifest(ApiObject, jsii_type=f"{ASSEMBLY.name}.Manifest"):
 
     @staticmethod
     def create_all(scopes: Sequence[Construct], json: str) -> list["Manifest"]:
-        """The objects of `json`, a list of [index into scopes, id, object], in its order."""
+        """The objects of ``json``, a list of [index into scopes, id, object], in its order."""
         return cast(list[Manifest], jsii.sinvoke(Manifest, "createAll", [list(scopes), json]))

@@ -1,4 +1,4 @@
-"""What the bindings accept: `test_bindings.py` expects no complaint about it from mypy."""
+"""What the bindings accept: ``test_bindings.py`` expects no complaint about it from mypy."""
 
 from cdk8s import App, Chart, JsonPatch
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import cdk8s
 import jsii
 import pytest
-from cdk8s import ApiObject, Chart, JsonPatch, Testing
-from constructs import Construct, IConstruct, IValidation, Node
+from cdk8s import ApiObject, Chart, JsonPatch
+from constructs import Construct, IValidation, Node
 
 import imports.k8s
 from fleet import bindings, jsii_module
@@ -30,7 +31,7 @@ MODULES = ("argocd", "cert_manager", "k8s", "monitoring", "traefik")
 
 @pytest.fixture
 def chart() -> Chart:
-    return Chart(Testing.app(), "chart", namespace="apps", labels={"team": "core"})
+    return Chart(cdk8s.Testing.app(), "chart", namespace="apps", labels={"team": "core"})
 
 
 def config_map(scope: Construct, id: str) -> ConfigMap:
@@ -53,7 +54,7 @@ class TestConstruct:
                 "privateKey": PrivateKey(algorithm="ECDSA", size=256),
             },
         )
-        assert Testing.synth(chart) == [
+        assert cdk8s.Testing.synth(chart) == [
             {
                 "apiVersion": "cert-manager.io/v1",
                 "kind": "Certificate",
@@ -81,7 +82,7 @@ class TestConstruct:
 
     def test_its_own_namespace_and_labels_win(self, chart: Chart) -> None:
         ConfigMap(chart, "c", metadata={"namespace": "own", "labels": {"team": "edge", "a": "b"}})
-        (made,) = Testing.synth(chart)
+        (made,) = cdk8s.Testing.synth(chart)
         assert made["metadata"]["namespace"] == "own"
         assert made["metadata"]["labels"] == {"team": "edge", "a": "b"}
 
@@ -89,20 +90,21 @@ class TestConstruct:
         early = config_map(chart, "early")
         late = config_map(chart, "late")
         early.add_dependency(late)
-        assert [each["metadata"]["name"] for each in Testing.synth(chart)] == ["late", "early"]
+        assert [each["metadata"]["name"] for each in cdk8s.Testing.synth(chart)] == [
+            "late",
+            "early",
+        ]
 
     def test_patches_and_metadata_change_it(self, chart: Chart) -> None:
         made = config_map(chart, "config")
         made.add_json_patch(JsonPatch.replace("/data/key", "patched"))
         made.metadata.add_label("added", "later")
-        (content,) = Testing.synth(chart)
+        (content,) = cdk8s.Testing.synth(chart)
         assert content["data"] == {"key": "patched"}
         assert content["metadata"]["labels"] == {"team": "core", "added": "later"}
 
     def test_it_is_an_api_object_in_the_tree(self, chart: Chart) -> None:
-        made = Deployment(
-            Construct(chart, "inner"), "web", spec={"selector": {}, "template": {}}
-        )
+        made = Deployment(Construct(chart, "inner"), "web", spec={"selector": {}, "template": {}})
         assert isinstance(made, ApiObject)
         assert ApiObject.is_api_object(made)
         assert (made.kind, made.api_version, made.api_group) == ("Deployment", "apps/v1", "apps")
@@ -133,11 +135,11 @@ class TestConstruct:
         Marked(chart, "immediate")
         with bulk():
             Marked(chart, "bulk")
-        assert Testing.synth(chart) == [{"marked": True}] * 2
+        assert cdk8s.Testing.synth(chart) == [{"marked": True}] * 2
 
     def test_any_mapping_and_sequence_is_plain_data(self, chart: Chart) -> None:
         ConfigMap(chart, "config", data=MappingProxyType({"key": "value"}))
-        assert Testing.synth(chart)[0]["data"] == {"key": "value"}
+        assert cdk8s.Testing.synth(chart)[0]["data"] == {"key": "value"}
 
     @pytest.mark.parametrize(
         ("value", "reason"),
@@ -148,9 +150,7 @@ class TestConstruct:
             (float("nan"), "not JSON compliant"),
         ],
     )
-    def test_what_is_no_plain_data_is_refused(
-        self, chart: Chart, value: Any, reason: str
-    ) -> None:
+    def test_what_is_no_plain_data_is_refused(self, chart: Chart, value: Any, reason: str) -> None:
         with pytest.raises(TypeError, match=f"^ConfigMap/config: .*{reason}"):
             ConfigMap(chart, "id", metadata={"name": "config"}, data={"key": value})
         assert chart.node.children == []
@@ -158,7 +158,7 @@ class TestConstruct:
 
 def _tree(build: Callable[[Chart, Chart], object]) -> list[tuple[str, str, Any]]:
     """What is in the tree, in its order."""
-    app = Testing.app()
+    app = cdk8s.Testing.app()
     build(Chart(app, "one", namespace="apps"), Chart(app, "two"))
     return [
         (each.node.path, type(each).__name__, each.to_json())
@@ -181,6 +181,21 @@ def _mixed(one: Chart, two: Chart) -> None:
     config_map(parent, "child")
     config_map(one, "z").add_dependency(parent)
     ConfigMap(one, "unnamed")
+
+
+TOUCHES: Mapping[str, Callable[[ConfigMap, ConfigMap], object]] = {
+    "attribute": lambda made, _: made.name,
+    "node": lambda made, _: made.node.path,
+    "metadata": lambda made, _: made.metadata.add_label("a", "b"),
+    "method": lambda made, _: made.add_json_patch(JsonPatch.remove("/data")),
+    "content": lambda made, _: made.to_json(),
+    "dependent": lambda made, other: made.add_dependency(other),
+    "dependency": lambda made, other: other.add_dependency(made),
+    "scope": lambda made, _: Construct(made, "child"),
+    "argument of a static method": lambda made, _: ApiObject.is_api_object(made),
+    "node of": lambda made, _: Node.of(made),
+    "chart of": lambda made, _: Chart.of(made),
+}
 
 
 class TestBulk:
@@ -216,24 +231,9 @@ class TestBulk:
         assert calls == ["sinvoke"]
         assert len(chart.node.children) == 1000
 
-    @pytest.mark.parametrize(
-        "touch",
-        [
-            lambda made, _: made.name,
-            lambda made, _: made.node.path,
-            lambda made, _: made.metadata.add_label("a", "b"),
-            lambda made, _: made.add_json_patch(JsonPatch.remove("/data")),
-            lambda made, other: made.add_dependency(other),
-            lambda made, other: other.add_dependency(made),
-            lambda made, _: made.to_json(),
-            lambda made, _: Construct(made, "child"),
-            lambda made, _: Node.of(made),
-            lambda made, _: ApiObject.is_api_object(made),
-            lambda made, _: Chart.of(made),
-        ],
-    )
+    @pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
     def test_a_waiting_object_can_be_used(
-        self, chart: Chart, touch: Callable[[ConfigMap, IConstruct], object]
+        self, chart: Chart, touch: Callable[[ConfigMap, ConfigMap], object]
     ) -> None:
         other = config_map(chart, "other")
         with bulk():
@@ -251,7 +251,7 @@ class TestBulk:
     def test_an_exception_inside_it_comes_out(self, chart: Chart) -> None:
         """And what was created before it is there, as it is without bulk()."""
         provider = jsii.kernel.provider
-        with pytest.raises(KeyError, match="mine"), bulk():
+        with pytest.raises(KeyError, match="mine"), bulk():  # noqa: PT012
             config_map(chart, "before")
             raise KeyError("mine")
         assert [each.node.id for each in chart.node.children] == ["before"]
@@ -259,13 +259,14 @@ class TestBulk:
 
     def test_an_exception_inside_it_hides_behind_no_other(self, chart: Chart) -> None:
         config_map(chart, "twice")
-        with pytest.raises(KeyError, match="mine") as error, bulk():
+        with pytest.raises(KeyError, match="mine") as error, bulk():  # noqa: PT012
             config_map(chart, "twice")
             raise KeyError("mine")
         assert "already a Construct with name 'twice'" in error.value.__notes__[0]
 
     def test_a_creation_that_fails_is_named(self, chart: Chart) -> None:
-        with pytest.raises(RuntimeError, match="chart/twice: There is already a Construct"), bulk():
+        refused = "chart/twice: There is already a Construct"
+        with pytest.raises(RuntimeError, match=refused), bulk():  # noqa: PT012
             config_map(chart, "twice")
             config_map(chart, "twice")
             after = config_map(chart, "after")
@@ -338,7 +339,7 @@ def test_mypy_refuses_each_fault_and_nothing_else() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     told: defaultdict[str, list[str]] = defaultdict(list)
-    for line, code in re.findall(r"^(\S+:\d+): error: .*\[([\w-]+)\]$", done.stdout, re.M):
+    for line, code in re.findall(r"^(\S+:\d+): error: .*\[([\w-]+)\]$", done.stdout, re.MULTILINE):
         told[line].append(code)
     marked = {
         f"tests/typing/faults.py:{number}": marks.strip().split(", ")
@@ -364,8 +365,10 @@ def test_classes_stubs_and_schemas_have_the_same_kinds() -> None:
             (version, kind) for version, kinds in schemas["kinds"].items() for kind in kinds
         }
         stub = (ROOT / f"imports/{name}.pyi").read_text()
-        assert {kind for _, kind in classes} == set(re.findall(r"^class (\w+)\(Resource\)", stub, re.M))
-        structures = set(re.findall(r"^class (\w+)\(TypedDict|^(\w+) = ", stub, re.M))
+        assert {kind for _, kind in classes} == set(
+            re.findall(r"^class (\w+)\(Resource\)", stub, re.MULTILINE)
+        )
+        structures = set(re.findall(r"^class (\w+)\(TypedDict|^(\w+) = ", stub, re.MULTILINE))
         for structure in {name for names in structures for name in names if name}:
             assert getattr(module, structure) is dict
     assert imports.k8s.HorizontalPodAutoscaler.API_VERSION == "autoscaling/v2"
@@ -380,7 +383,10 @@ def _schemas(value: object) -> Iterator[Mapping[str, Any]]:
 
 
 def test_schemas_are_structure_only_and_refer_to_what_is_there() -> None:
-    files = {f"{name}.json": json.loads((ROOT / f"imports/schemas/{name}.json").read_text()) for name in MODULES}
+    files = {
+        f"{name}.json": json.loads((ROOT / f"imports/schemas/{name}.json").read_text())
+        for name in MODULES
+    }
     for name, content in files.items():
         for schema in _schemas(content["$defs"]):
             if isinstance(schema.get("type"), str):
@@ -433,7 +439,7 @@ spec:
                   x-kubernetes-preserve-unknown-fields: true
                   properties: {known: {type: string}}
                 ratio: {type: number, nullable: true}
-                tags: {type: array, items: {type: string}}
+                tags: {type: array, items: &text {type: string}}
                 counts: {type: object, additionalProperties: {type: integer}}
                 peers:
                   type: array
@@ -441,13 +447,13 @@ spec:
                     type: object
                     properties:
                       from: {type: string}
-                      class: {type: array, items: {type: object, properties: &ref {name: {type: string}}}}
-                secretRef: {type: object, properties: *ref}
-                first: {type: object, properties: {target: {type: object, properties: {a: {type: string}}}}}
-                second: {type: object, properties: {target: {type: object, properties: {b: {type: string}}}}}
+                      class: {type: array, items: &ref {type: object, properties: {name: *text}}}
+                secretRef: *ref
+                first: {type: object, properties: {target: {type: object, properties: {a: *text}}}}
+                second: {type: object, properties: {target: {type: object, properties: {b: *text}}}}
                 resource: {type: object, properties: {r: {type: string}}}
 """
-STUB = '''
+STUB = """
 class First(TypedDict, total=False):
     target: FirstTarget
 
@@ -483,7 +489,7 @@ class ThingSpec(TypedDict, total=False):
     first: First
     free: Mapping[str, Any]
     half: Half
-    operator: Required[Literal["=", "!=", "\\\\""]]
+    operator: Required[Literal["=", "!=", "\\""]]
     peers: Sequence[Peer]
     port: int | str
     ratio: float | None
@@ -501,7 +507,7 @@ class Thing(Resource):
         metadata: ObjectMeta = ...,
         spec: ThingSpec,
     ) -> None: ...
-'''
+"""
 URL = "https://example.org/crd.yaml"
 
 
@@ -529,7 +535,9 @@ def test_a_stub_has_every_form_of_a_field(project: Path) -> None:
     assert mirrored_run(project) == 0
     stub = (project / "imports/things.pyi").read_text()
     assert stub.endswith(STUB)
-    assert stub.startswith(f'"""Generated by `python -m fleet import`; not edited by hand.\n\n{URL}\n')
+    assert stub.startswith(
+        f'"""Generated by `python -m fleet import`; not edited by hand.\n\n{URL}\n'
+    )
     assert "prose" not in stub
 
 
@@ -628,4 +636,4 @@ def test_an_issuer_is_made_of_either_name_of_its_spec(chart: Chart) -> None:
 
     spec: IssuerSpec = ClusterIssuerSpec(selfSigned={})
     ClusterIssuer(chart, "issuer", spec=spec)
-    assert Testing.synth(chart)[0]["spec"] == {"selfSigned": {}}
+    assert cdk8s.Testing.synth(chart)[0]["spec"] == {"selfSigned": {}}

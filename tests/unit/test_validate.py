@@ -174,8 +174,8 @@ def test_an_enum_of_a_custom_resource_is_checked(root: Path) -> None:
     file.write_text(CERTIFICATE + "  privateKey: {algorithm: DSA}\n  usages: [servr auth]\n")
     assert found(root) == [
         (
-            'dist/eu/web/Certificate.tls.yaml: Certificate/tls: spec.privateKey.algorithm: "DSA" is '
-            "not allowed; did you mean ECDSA?"
+            "dist/eu/web/Certificate.tls.yaml: Certificate/tls: spec.privateKey.algorithm: "
+            '"DSA" is not allowed; did you mean ECDSA?'
         ),
         (
             'dist/eu/web/Certificate.tls.yaml: Certificate/tls: spec.usages[0]: "servr auth" is '
@@ -299,8 +299,8 @@ class TestMergePatch:
         ]
         assert patched(root, IDENTITY.replace(", namespace: apps", "")) == [
             (
-                "Deployment/web: metadata.namespace: is not given, and the object in dist/eu/web has "
-                "apps; write the same in both"
+                "Deployment/web: metadata.namespace: is not given, and the object in dist/eu/web "
+                "has apps; write the same in both"
             )
         ]
 
@@ -374,7 +374,10 @@ class TestJsonPatch:
                 "spec.template.spec.containers[-]: name is missing, and is required; add it",
             ),
             (
-                "{op: add, path: /spec/template/spec/containers/1/ports, value: [{containerPort: 1, prt: 2}]}",
+                (
+                    "{op: add, path: /spec/template/spec/containers/1/ports, "
+                    "value: [{containerPort: 1, prt: 2}]}"
+                ),
                 (
                     "spec.template.spec.containers[1].ports[0].prt: no such field; "
                     "one of hostIP, hostPort, name, protocol"
