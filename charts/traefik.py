@@ -294,6 +294,8 @@ def arguments(
         "--providers.kubernetesCRD.ingressClass=traefik",
         f"--providers.kubernetesCRD.defaultTLSResourcesNamespace={TRAEFIK}",
         "--providers.kubernetesCRD.safeNaming=true",
+        # Without a ready pod the route stays and refuses, instead of leaving its host to others.
+        "--providers.kubernetesCRD.allowEmptyServices=true",
         "--providers.kubernetesIngress=true",
         f"--providers.kubernetesIngress.namespaces={namespaces}",
         "--providers.kubernetesIngress.ingressClass=traefik",

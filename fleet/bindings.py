@@ -1,4 +1,4 @@
-"""``python -m fleet import``: writes the typed bindings and schemas in imports/ from published APIs.
+"""``python -m fleet import``: writes the bindings and schemas in imports/ from published APIs.
 
 The modules and their URLs are the ``imports:`` of cdk8s.yaml. Output is a function of what the URLs
 hold, so ``--check`` tells whether the committed files are what they give.
@@ -157,15 +157,26 @@ def module_of(name: str, contents: Mapping[str, bytes]) -> Module:
         if not found:
             raise InputError(f"{url}: holds no CustomResourceDefinition")
         for crd in found:
-            try:
-                kind = crd["spec"]["names"]["kind"]
-            except (KeyError, TypeError):
-                raise InputError(f"{url}: a CustomResourceDefinition without a name") from None
+            kind = kind_of(crd)
+            if kind is None:
+                raise InputError(f"{url}: has a CustomResourceDefinition that lacks what one needs")
             if kind in owners:
                 raise InputError(f"module {name}: {kind} is in {owners[kind]} and in {url}")
             owners[kind] = url
         crds += found
     return from_crds(crds)
+
+
+def kind_of(crd: Mapping[str, Any]) -> str | None:
+    """The kind that a CRD defines, if it has all that is read of it."""
+    match crd:
+        case {"spec": {"group": str(), "names": {"kind": str(kind)}, "versions": [*versions]}} if (
+            all("storage" in version and "name" in version for version in versions)
+        ):
+            stored = [version for version in versions if version["storage"]]
+            if len(stored) == 1 and "openAPIV3Schema" in stored[0].get("schema", {}):
+                return kind
+    return None
 
 
 def parsed(url: str, content: bytes) -> list[dict[str, Any]]:

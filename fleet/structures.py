@@ -106,13 +106,15 @@ def reduced(schema: Schema, at: Path, extract: Extract, resolve: Resolve) -> Sch
 def required_keys(schema: Schema) -> list[str]:
     """Keys to be given; the API server fills in defaults before it looks for required ones."""
     properties = schema.get("properties", {})
-    return sorted(key for key in schema.get("required", ()) if "default" not in properties[key])
+    return sorted(
+        key for key in schema.get("required", ()) if "default" not in properties.get(key, {})
+    )
 
 
 def body_of(schema: Schema, at: Path, extract: Extract, resolve: Resolve) -> dict[str, Schema]:
     return {
         key: reduced(value, (*at, key), extract, resolve)
-        for key, value in sorted(schema["properties"].items())
+        for key, value in sorted(schema.get("properties", {}).items())
         if key not in NOT_BODY
     }
 

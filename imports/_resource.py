@@ -43,7 +43,7 @@ class ObjectMeta(TypedDict, total=False):
 class _Deferrable(jsii.JSIIMeta):
     """Creates instances without reading their reference, which a waiting one has not got.
 
-    JSIIMeta reads it to register the instance; ``jsii.create`` and ``_Queue.flush`` do that themselves.
+    JSIIMeta reads it to register the instance, which ``jsii.create`` and ``_Queue.flush`` do too.
     """
 
     def __call__(cls: type[T], *args: Any, **kwargs: Any) -> T:  # noqa: N805

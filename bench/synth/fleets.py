@@ -1,10 +1,12 @@
 """Fleets of any size: the real Git, account and hub, with as many regions as are asked for."""
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from pydantic import BaseModel
 
 from fleet.registry import Fleet, Hub, Region
 
@@ -13,11 +15,12 @@ _FIRST_ADDRESS: Final = int(ip_address("198.18.0.0"))
 
 
 def fleet_of(regions: int, real: Fleet) -> Fleet:
-    """A fleet whose regions differ in all that tells a region from the next."""
-    image = real.regions[0].image.rpartition(":")[0]
+    """A fleet whose regions differ from one another in every fact of ``facts``."""
+    image = real.regions[0].image.partition("@")[0].rpartition(":")[0]
     return Fleet.model_validate(
         {
-            **real.model_dump(mode="json", by_alias=True, include={"git", "acme"}),
+            "git": _given(real.git),
+            "acme": _given(real.acme),
             "clusters": [
                 _given(real.hub),
                 *(
@@ -36,16 +39,20 @@ def fleet_of(regions: int, real: Fleet) -> Fleet:
     )
 
 
+def facts(cluster: Hub | Region) -> Mapping[str, str]:
+    """What tells a cluster from the next, by key of the registry; a hub has no next."""
+    if isinstance(cluster, Hub):
+        return {}
+    keys = {"name", "address", "hostname", "issuer", "image"}
+    return cluster.model_dump(mode="json", include=keys)
+
+
 def write(fleet: Fleet, path: Path) -> None:
-    """Writes ``fleet`` as the registry that ``fleet.registry.load`` reads."""
-    registry = {
-        **fleet.model_dump(mode="json", by_alias=True, include={"git", "acme"}),
-        "clusters": [_given(cluster) for cluster in fleet.clusters],
-    }
+    """Writes ``fleet`` as a registry that main.py reads."""
     with path.open("w", encoding="utf-8") as file:
-        yaml.dump(registry, file, Dumper=yaml.CSafeDumper, sort_keys=False)
+        yaml.dump(_given(fleet), file, Dumper=yaml.CSafeDumper, sort_keys=False)
 
 
-def _given(cluster: Hub | Region) -> dict[str, Any]:
+def _given(model: BaseModel) -> dict[str, Any]:
     """The keys that were given, for defaults are the registry's to say."""
-    return cluster.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return model.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -1,8 +1,8 @@
 """``Manifest``: a cdk8s ApiObject made from JSON text, by one call into node.
 
 It takes a class on the node side: of the props of an ApiObject the jsii kernel drops every key that
-the struct does not declare (``spec``, ``data``, ...). manifest.ts is that class; ``_jsii/`` holds it
-compiled, rebuilt by ``python -m fleet import --jsii``.
+the struct does not declare (spec, data, ...). manifest.ts is that class; _jsii/ holds it compiled,
+rebuilt by ``python -m fleet import --jsii``.
 """
 
 from collections.abc import Sequence

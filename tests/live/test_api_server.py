@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from charts.argocd_access import ARGOCD_MANAGER, TOKEN_SECRET
-from charts.component import Component
 from charts.compose import COMPONENTS
 from fleet.registry import Fleet
 from tests.objects import Object
@@ -165,7 +164,7 @@ def test_pods_are_admitted(cluster: str, built: Sequence[Object]) -> None:
 
 def test_traefik_reads_only_where_it_is_let(cluster: str, fleet: Fleet) -> None:
     """Secrets of the namespaces behind it, and of no other."""
-    components: list[type[Component]] = [COMPONENTS[n] for n in fleet.cluster(cluster).components]
+    components = [COMPONENTS[name] for name in fleet.cluster(cluster).components]
     behind = {each.NAMESPACE for each in components if each.BEHIND_TRAEFIK} | {"traefik"}
     for each in components:
         asked = kubectl(

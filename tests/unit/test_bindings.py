@@ -599,7 +599,11 @@ def test_a_module_that_is_imported_no_more_goes(project: Path) -> None:
         (None, "<html>404</html>", f"{URL}: holds no CustomResourceDefinition"),
         (None, "a: [", f"{URL}: is neither YAML nor JSON"),
         (None, "", f"{URL}: holds no CustomResourceDefinition"),
-        (None, "kind: CustomResourceDefinition", f"{URL}: a CustomResourceDefinition without"),
+        (
+            None,
+            "kind: CustomResourceDefinition",
+            f"{URL}: has a CustomResourceDefinition that lacks",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(

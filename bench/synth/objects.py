@@ -1,0 +1,60 @@
+"""Objects as files of a folder: what a render wrote, and whether somebody else wrote the same."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from charts.render import PATCHES
+from fleet.documents import read_all
+
+Object: TypeAlias = dict[str, Any]
+Components: TypeAlias = Mapping[str, Mapping[str, Object]]
+"""The objects of a cluster by component, then by name of their file."""
+
+
+def rendered(folder: Path) -> Components:
+    """The objects in dist/<cluster>; kustomizations and patches are not among them."""
+    return {
+        component.name: {
+            file.name: read_all(file)[0]
+            for file in sorted(component.glob("*.yaml"))
+            if file.name != "kustomization.yaml"
+        }
+        for component in sorted(folder.iterdir())
+    }
+
+
+def differences(ours: Path, theirs: Path) -> list[str]:
+    """What is in only one of two folders, or not the same in both, however it is put into files."""
+    expected, got = by_identity(ours), by_identity(theirs)
+    return [
+        f"{theirs}: {' '.join(identity)} {verdict}"
+        for identity in sorted(expected.keys() | got.keys())
+        if (verdict := _verdict(expected.get(identity), got.get(identity)))
+    ]
+
+
+def _verdict(ours: Object | None, theirs: Object | None) -> str | None:
+    if ours == theirs:
+        return None
+    return "is missing" if theirs is None else "is not ours" if ours is None else "differs"
+
+
+def by_identity(folder: Path) -> dict[tuple[str, ...], Object]:
+    """Every object in and below ``folder``, patches and kustomizations aside."""
+    found: dict[tuple[str, ...], Object] = {}
+    for file in sorted(folder.rglob("*.yaml")):
+        if file.name == "kustomization.yaml" or file.parent.name == PATCHES:
+            continue
+        for body in read_all(file):
+            metadata = body["metadata"]
+            identity = (
+                body["apiVersion"],
+                body["kind"],
+                metadata.get("namespace", ""),
+                metadata["name"],
+            )
+            if identity in found:
+                raise ValueError(f"{file}: {' '.join(identity)} is there twice")
+            found[identity] = body
+    return found
