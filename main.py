@@ -11,7 +11,7 @@ from fleet.dist import replace, staged
 from fleet.errors import exit_on_input_error
 from fleet.progress import progress
 from fleet.registry import load
-from fleet.validate import validate
+from fleet.validation import validate
 
 OVERLAYS = Path("overlays")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
-from fleet.validate import problems
+from fleet.validation import problems
 from tests.objects import OVERLAYS, ROOT, Object, read
 
 VERSION = "1.34"

@@ -12,7 +12,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from charts.render import render
 from fleet.registry import load
-from fleet.validate import problems
+from fleet.validation import problems
 from tests.objects import read_objects
 
 BASE = """\

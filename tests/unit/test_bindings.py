@@ -19,7 +19,8 @@ from cdk8s import ApiObject, Chart, JsonPatch
 from constructs import Construct, IValidation, Node
 
 import imports.k8s
-from fleet import bindings, jsii_module
+from fleet import bindings
+from fleet.bindings import jsii_module
 from fleet.errors import InputError
 from imports._resource import Resource, bulk
 from imports.cert_manager import Certificate, ClusterIssuer, PrivateKey

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import InputError
-from fleet.validate import problems, validate
+from fleet.validation import problems, validate
 
 DEPLOYMENT = """\
 apiVersion: apps/v1

@@ -3,7 +3,7 @@
 import json
 import keyword
 
-from fleet.structures import OBJECT_META, Kind, Module, Schema
+from fleet.bindings.structures import OBJECT_META, Kind, Module, Schema
 
 SCALARS = {
     "string": "str",

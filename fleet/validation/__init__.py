@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fleet import kustomize, patches
 from fleet.errors import InputError
-from fleet.patches import Base
-from fleet.schemas import Schemas, against
+from fleet.validation import kustomize, patches
+from fleet.validation.patches import Base
+from fleet.validation.schemas import Schemas, against
 
 
 def validate(dist: Path, overlays: Path, *, shown_as: Path | None = None) -> None:

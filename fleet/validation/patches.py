@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleet import kustomize
-from fleet.schemas import Problem, Schemas, against, nearest
+from fleet.validation import kustomize
+from fleet.validation.schemas import Problem, Schemas, against, nearest
 
 
 @dataclass

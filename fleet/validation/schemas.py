@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
-FOLDER: Final = Path(__file__).resolve().parent.parent / "imports" / "schemas"
+FOLDER: Final = Path(__file__).resolve().parents[2] / "imports" / "schemas"
 SHOWN_VALUE: Final = 60
 SHOWN_CHOICES: Final = 12
 
