@@ -23,8 +23,9 @@ def main() -> int:
     only = args.cluster or None
 
     with staged(args.output, only=only) as new:
-        for cluster in progress(clusters):
-            render(fleet, cluster, folder=new / cluster.name, overlays=OVERLAYS)
+        with progress(clusters) as each:
+            for cluster in each:
+                render(fleet, cluster, folder=new / cluster.name, overlays=OVERLAYS)
         if args.validate:
             validate(new, OVERLAYS, shown_as=args.output)
         if args.diff:

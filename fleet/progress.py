@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeVar
+from contextlib import contextmanager
+from typing import Final, Protocol, TypeVar
 
 
 class Named(Protocol):
@@ -12,17 +13,26 @@ class Named(Protocol):
 
 T = TypeVar("T", bound=Named)
 
-_CLEAR = "\r\x1b[K"
+CLEAR: Final = "\r\x1b[K"
 
 
-def progress(items: Sequence[T]) -> Iterator[T]:
-    """The ``items``, each named on standard error as it comes, if that is a terminal."""
+@contextmanager
+def progress(items: Sequence[T]) -> Iterator[Iterator[T]]:
+    """The ``items``, each named on standard error as it comes, if that is a terminal.
+
+    The line is gone when the context ends, however it ends.
+    """
     if not sys.stderr.isatty():
-        yield from items
+        yield iter(items)
         return
     try:
-        for number, item in enumerate(items, 1):
-            print(f"{_CLEAR}{number}/{len(items)} {item.name}", end="", file=sys.stderr, flush=True)
-            yield item
+        yield _named(items)
     finally:
-        print(_CLEAR, end="", file=sys.stderr, flush=True)
+        print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+def _named(items: Sequence[T]) -> Iterator[T]:
+    for number, item in enumerate(items, 1):
+        told = f"{CLEAR}{number}/{len(items)} {item.name}"
+        print(told, end="", file=sys.stderr, flush=True)
+        yield item
