@@ -1,175 +1,187 @@
-"""The words for what is wrong with a registry: one line each, with the place and the remedy."""
+"""The words for what is wrong with a registry: the value, what it is at odds with, the remedy."""
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from fleet.source import Location, Source
+from fleet.source import Location, Problem, Source, shown
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+Keys: TypeAlias = Mapping[str, Collection[str]]
+"""The keys that a mapping may have; each is known as fleet, git, acme, hub or region."""
+Claims: TypeAlias = Callable[[Mapping[str, Any]], Iterable[tuple[str, tuple[object, ...]]]]
+"""What a cluster has for itself: a key, and every form in which another could claim its value."""
+
+_ROLES: Final = ("hub", "region")
 
 
-def of_values(
-    source: Source, error: "ValidationError", keys: Mapping[str, Collection[str]]
-) -> Iterator[str]:
-    """What pydantic found, in our words; ``keys`` are the known ones by ``keys_of``'s names."""
-    for each in error.errors():
-        location = _without_tags(each["loc"])
-        yield source.problem(location, _say(source, each, location, keys))
+def of_values(source: Source, error: "ValidationError", keys: Keys) -> Iterator[Problem]:
+    """What pydantic found, in our words.
+
+    A cluster whose role is not clear has been taken for a region; of that, only what is wrong in
+    either role is told.
+    """
+    for each in error.errors(include_url=False):
+        location, mapping = _place(each["loc"])
+        unclear = mapping in _ROLES and _role(source.data, location) not in _ROLES
+        if unclear and each["type"] == "missing" and location[-1] not in keys["hub"]:
+            continue
+        # Of a key without a value the source has told.
+        if each["input"] is not None or location not in source.places:
+            yield Problem(location, _say(source, each, location, mapping, keys))
 
 
-def of_the_whole(source: Source) -> Iterator[str]:
+def of_the_whole(data: Any, claims: Claims) -> Iterator[Problem]:
     """What no cluster alone can have wrong: two of the same, no hub or too many.
 
     Looks at the plain data, so that a cluster with another mistake in it is compared as well.
     """
-    clusters = _clusters(source.data)
-    if clusters is None:
+    listed = data.get("clusters") if isinstance(data, dict) else None
+    if not isinstance(listed, list):
         return
-    hubs = [(place, each) for place, each in clusters if each.get("role") == "hub"]
-    if not hubs:
-        yield source.problem(("clusters",), "no cluster has role hub; give it to exactly one")
-    for place, each in hubs[1:]:
-        yield source.problem(
-            (*place, "role"),
-            f"{each.get('name')} is a second hub beside {hubs[0][1].get('name')}; "
+    clusters = {at: each for at, each in enumerate(listed) if isinstance(each, dict)}
+    hubs = [at for at, each in clusters.items() if each.get("role") == "hub"]
+    if not hubs and all(_role(data, ("clusters", at)) == "region" for at in range(len(listed))):
+        yield Problem(("clusters",), "no cluster has role hub; give it to exactly one")
+    for at in hubs[1:]:
+        yield Problem(
+            ("clusters", at, "role"),
+            f"{_name(clusters, at)} is a second hub beside {_name(clusters, hubs[0])}; "
             "make one of them a region",
         )
-    for what, remedy in (
-        ("name", "give each cluster its own"),
-        ("address", "give each cluster its own"),
-        ("hostname", "give each region its own"),
-    ):
-        first: dict[object, tuple[Location, Mapping[str, Any]]] = {}
-        for place, each in clusters:
-            for value in _identities(what, each):
-                if value not in first:
-                    first[value] = (place, each)
-                elif first[value][1] is not each:
-                    other_place, other = first[value]
-                    whose = f"clusters[{other_place[1]}]" if what == "name" else other.get("name")
-                    yield source.problem(
-                        (*place, what if what in each else "domain"),
-                        f"{value} is also the {what} of {whose}; {remedy}",
-                    )
+    taken: dict[tuple[str, object], int] = {}
+    # The hub comes first: a region with a hostname of the hub's is the one to give way.
+    for at in sorted(clusters, key=lambda at: at not in hubs):
+        for key, values in claims(clusters[at]):
+            if key == "hostname" and at in hubs[1:]:
+                continue
+            held = [value for value in values if (key, value) in taken]
+            if held:
+                owner = taken[key, held[0]]
+                whose = f"clusters[{owner}]" if key == "name" else _name(clusters, owner)
+                yield Problem(
+                    ("clusters", at, key),
+                    f"{shown(str(held[0]))} is also the {key} of {whose}; give each its own",
+                )
+            for value in values:
+                taken.setdefault((key, value), at)
 
 
 def of_overlays(overlays: Path, components: Mapping[str, Collection[str]]) -> Iterator[str]:
     """Folders that no component would pick up; ``components`` are those of each cluster."""
     if not overlays.is_dir():
         return
-    for cluster in sorted(overlays.iterdir()):
+    for cluster in _visible(overlays):
         if not cluster.is_dir():
-            if cluster.suffix != ".md":
-                yield f"{cluster}: stands outside {overlays}/<cluster>/<component>/; move it there"
-            continue
-        if cluster.name not in components:
+            yield f"{cluster}: stands outside {overlays}/<cluster>/<component>/; move it there"
+        elif cluster.name not in components:
             yield (
-                f"{cluster}: the fleet has no cluster {cluster.name}"
+                f"{cluster}: the fleet has no cluster {shown(cluster.name)}"
                 f"{did_you_mean(cluster.name, components)}; rename or remove the folder"
             )
-            continue
-        for component in sorted(cluster.iterdir()):
-            if not component.is_dir():
-                yield f"{component}: stands outside {cluster}/<component>/; move it there"
-            elif component.name not in components[cluster.name]:
-                yield (
-                    f"{component}: {cluster.name} has no component {component.name}"
-                    f"{did_you_mean(component.name, components[cluster.name])}; it has "
-                    f"{', '.join(components[cluster.name])}"
-                )
-            elif not (component / "kustomization.yaml").is_file():
-                yield f"{component}: has no kustomization.yaml; add one of kind Component"
+        else:
+            yield from _of_overlay(cluster, components[cluster.name])
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A clause that names the word that may have been meant, or nothing."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    # The time that comparing takes grows with the product of both lengths.
+    close = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def not_text(value: object) -> str:
-    """Why a value that YAML reads as a number, a date or a truth is refused."""
-    if isinstance(value, dict | list):
-        return f"is a {'mapping' if isinstance(value, dict) else 'list'}; give one value"
-    if value is None:
-        return "has no value; give one, or remove the key"
-    told = json.dumps(value, default=str)
-    return f"YAML reads {told} as no text; put it in quotes"
+def _of_overlay(cluster: Path, components: Collection[str]) -> Iterator[str]:
+    for component in _visible(cluster):
+        if not component.is_dir():
+            yield f"{component}: stands outside {cluster}/<component>/; move it there"
+        elif component.name not in components:
+            yield (
+                f"{component}: {cluster.name} has no component {shown(component.name)}"
+                f"{did_you_mean(component.name, components)}; it has {', '.join(components)}"
+            )
+        elif not (component / "kustomization.yaml").is_file():
+            yield f"{component}: has no kustomization.yaml; add one of kind Component"
 
 
-def _without_tags(location: tuple[str | int, ...]) -> Location:
-    """Pydantic puts the role between a cluster's position and its keys."""
-    if len(location) > 2 and location[0] == "clusters" and location[2] in ("hub", "region"):
-        return (*location[:2], *location[3:])
-    return location
+def _visible(folder: Path) -> Iterator[Path]:
+    """What is in a folder, without what is hidden and what explains the rest."""
+    for each in sorted(folder.iterdir()):
+        if each.suffix != ".md" and not each.name.startswith("."):
+            yield each
+
+
+def _place(location: tuple[str | int, ...]) -> tuple[Location, str]:
+    """Where an error is, and in which mapping; pydantic puts a cluster's role into its path."""
+    match location:
+        case ("clusters", int(), role, *_):
+            return (*location[:2], *location[3:]), str(role)
+        case (mapping, _, *_):
+            return location, str(mapping)
+        case _:
+            return location, "fleet"
 
 
 def _say(
-    source: Source, error: Any, location: Location, keys: Mapping[str, Collection[str]]
+    source: Source, error: "ErrorDetails", location: Location, mapping: str, keys: Keys
 ) -> str:
-    value, context = error["input"], error.get("ctx", {})
     match error["type"]:
         case "value_error":
-            return str(context["error"])
+            return str(error["ctx"]["error"])
         case "missing":
-            return "is missing; add it"
+            return f"is missing; add {'hub or region' if location[-1] == 'role' else 'it'}"
         case "extra_forbidden":
-            known = keys[_keys_of(source.data, location)]
-            word = str(location[-1])
-            return f"unknown key{did_you_mean(word, known)}; known are {', '.join(known)}"
-        case "union_tag_not_found":
-            if isinstance(value, dict):
-                return "has no role; add role: hub or role: region"
-            return "is no cluster; give a mapping with name, role and address"
-        case "union_tag_invalid":
-            return f"role {context['tag']} is none of hub, region{did_you_mean(context['tag'], ('hub', 'region'))}"
-        case "literal_error":
-            known = [
-                part.strip("' ") for part in context["expected"].replace(" or ", ", ").split(",")
-            ]
-            return f"{value} is none of {', '.join(known)}{did_you_mean(str(value), known)}"
-        case "string_type":
-            return not_text(value)
+            key, known = str(location[-1]), keys[mapping]
+            if key == "<<":
+                return "merges are not read; write the keys out where they apply"
+            if mapping == "hub" and key in keys["region"]:
+                return "is for regions, and this is a hub; remove it"
+            return f"is unknown{did_you_mean(key, known)}; known are {', '.join(known)}"
+        case "literal_error" if not isinstance(error["input"], dict | list):
+            known = re.findall(r"'(.*?)'", error["ctx"]["expected"])
+            if location[-1] == "role":
+                known = list(_ROLES)
+            written = source.written(location)
+            return f"{written} is none of {', '.join(known)}{did_you_mean(written, known)}"
+        case "literal_error" | "string_type":
+            return _not_text(error["input"], source.written(location))
         case "tuple_type":
-            return "is no list; write each item on a line of its own after a hyphen"
-        case "model_type" | "model_attributes_type":
-            return "is no mapping; write key: value lines"
-        case "string_too_short" | "too_short":
-            return "is empty; give a value, or remove the key"
+            return f"is {_form(error['input'])}; write a list, each item after a hyphen"
+        case "model_type":
+            return f"is {_form(error['input'])}; write key: value lines"
         case _:
-            return str(error["msg"])
+            return error["msg"]
 
 
-def _keys_of(data: Any, location: Location) -> str:
-    if location[0] == "clusters" and len(location) > 1:
-        return str(data["clusters"][location[1]]["role"])
-    return str(location[0]) if len(location) > 1 else ""
+def _not_text(value: object, written: str) -> str:
+    match value:
+        case dict() | list():
+            return f"is {_form(value)}; write one value"
+        case bool():
+            return f"YAML reads {written} as true or false; put it in quotes"
+        case _:
+            return f"YAML reads {written} as a number; put it in quotes"
 
 
-def _clusters(data: Any) -> list[tuple[Location, Mapping[str, Any]]] | None:
-    listed = data.get("clusters") if isinstance(data, dict) else None
-    if not isinstance(listed, list):
-        return None
-    return [(("clusters", at), each) for at, each in enumerate(listed) if isinstance(each, dict)]
+def _form(value: object) -> str:
+    match value:
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case _:
+            return "a single value"
 
 
-def _identities(what: str, cluster: Mapping[str, Any]) -> Iterator[object]:
-    """The values of ``what`` that no other cluster may have."""
-    value = cluster.get(what)
-    if what == "name" and isinstance(value, str):
-        yield value
-    elif what == "address" and isinstance(value, str):
-        try:
-            yield ip_address(value)
-        except ValueError:
-            return
-    elif what == "hostname":
-        # Under nip.io the address tells them apart.
-        labels = [value] if cluster.get("role") != "hub" else ["argocd", "grafana", "prometheus"]
-        if domain := cluster.get("domain"):
-            yield from (f"{label}.{domain}".lower() for label in labels)
+def _role(data: Any, location: Location) -> object:
+    cluster = data["clusters"][location[1]]
+    return cluster.get("role") if isinstance(cluster, dict) else None
+
+
+def _name(clusters: Mapping[int, Mapping[str, Any]], at: int) -> str:
+    name = clusters[at].get("name")
+    return shown(name) if isinstance(name, str) and name else f"clusters[{at}]"

@@ -4,26 +4,42 @@ Every fact has one place here; what follows from facts (hostnames, the label of 
 which components a cluster has) is a property.
 """
 
-import re
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
-    WithJsonSchema,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from fleet import problems
 from fleet.errors import InputError
-from fleet.source import read
+from fleet.source import read, shown
+from fleet.values import (
+    LONGEST_NAME,
+    Address,
+    ClusterName,
+    Domain,
+    Email,
+    GitUrl,
+    Image,
+    Label,
+    Name,
+    Network,
+    Revision,
+)
 
 Role: TypeAlias = Literal["hub", "region"]
 ProviderName: TypeAlias = Literal["vultr", "generic"]
@@ -57,107 +73,63 @@ REQUIRED: Final[dict[Role, frozenset[ComponentName]]] = {
 }
 """What a cluster of a role cannot do without: the rest refers to it, or is deployed through it."""
 
+OPTIONAL: Final[dict[Role, tuple[ComponentName, ...]]] = {
+    role: tuple(name for name in components if name not in REQUIRED[role])
+    for role, components in ROLE_COMPONENTS.items()
+}
+
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
 
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LONGEST_LABEL: Final = 63
-_LONGEST_NAME: Final = 253
-# The grammar of github.com/distribution/reference, with the registry's host demanded.
-_IMAGE: Final = re.compile(
-    r"(?P<host>[a-z0-9.-]+\.[a-z0-9-]+(:\d+)?|localhost(:\d+)?)"
-    r"(?P<path>(/[a-z0-9]+([._-]+[a-z0-9]+)*)+)"
-    r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
-    r"(@(?P<digest>sha256:[0-9a-f]{64}))?"
+HUB_LABELS: Final = ("argocd", "grafana", "prometheus")
+"""The first label of each hostname of a hub."""
+
+
+_ROLE: Final = (
+    "`hub` for the one cluster that Argo CD runs in, `region` for each that serves foobar-api."
 )
 
 
-def _label(text: str) -> str:
-    if len(text) > _LONGEST_LABEL:
+def _host(label: str, address: object, domain: str | None) -> str:
+    """Under the cluster's domain, or where nip.io finds its address."""
+    return f"{label}.{domain or f'{address}.nip.io'}"
+
+
+def _fits(label: str, domain: str | None) -> None:
+    """Raises ValueError where a hostname is longer than DNS allows; under nip.io none is."""
+    length = len(f"{label}.{domain or ''}")
+    if length > LONGEST_NAME:
         raise ValueError(
-            f"{text} has {len(text)} characters; a DNS label has {_LONGEST_LABEL} at most"
+            f"{shown(label)} and domain {shown(domain or '')} make a hostname of {length} "
+            f"characters; DNS allows {LONGEST_NAME}"
         )
-    if not _LABEL.fullmatch(text):
-        raise ValueError(
-            f"{text!r} is no DNS label; use lower-case letters, digits and inner hyphens"
-        )
-    return text
 
 
-def _domain(text: str) -> str:
-    for label in text.split("."):
-        _label(label)
-    return text
+def _can_be_left_out(value: object, info: ValidationInfo) -> object:
+    """A component is left out where a cluster of the role has it and can do without."""
+    role: Role | None = info.data.get("role")
+    if role is None or not isinstance(value, str) or value in OPTIONAL[role]:
+        return value
+    if value in REQUIRED[role]:
+        raise ValueError(f"a {role} cannot do without {value}; remove it from the list")
+    raise ValueError(
+        f"{shown(value)} is none of what a {role} can do without, which is "
+        f"{', '.join(OPTIONAL[role])}{problems.did_you_mean(value, OPTIONAL[role])}"
+    )
 
 
-def _name(text: str) -> str:
-    # Argo CD's name for the cluster it runs in, and its always present project.
-    if text in ("in-cluster", "default"):
-        raise ValueError(f"{text} has a meaning of its own in Argo CD; choose another name")
-    return _label(text)
+# Not pydantic's min_length, which counts the items that are right, and so tells a fault twice.
+def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
+    if not items:
+        raise ValueError("is empty; give an item, or remove the key")
+    return items
 
 
-def _address(value: object) -> object:
-    try:
-        return ip_address(_text(value))
-    except ValueError as error:
-        if isinstance(value, str):
-            raise ValueError(f"{value!r} is neither an IPv4 nor an IPv6 address") from None
-        raise error from None
-
-
-def _network(value: object) -> object:
-    try:
-        return ip_network(_text(value))
-    except ValueError as error:
-        if isinstance(value, str):
-            raise ValueError(f"{value!r} is no network in CIDR notation: {error}") from None
-        raise error from None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(problems.not_text(value))  # noqa: TRY004 - pydantic collects ValueErrors
-    return value
-
-
-def _image(text: str) -> str:
-    found = _IMAGE.fullmatch(text)
-    if not found:
-        raise ValueError(
-            f"{text!r} is no image with its registry, such as registry.example/team/app:1.0.0"
-        )
-    if found["tag"] == "latest":
-        raise ValueError(f"{text}: latest is a different image every day; name a version")
-    if not found["tag"] and not found["digest"]:
-        raise ValueError(f"{text} has neither tag nor digest; name a version")
-    return text
-
-
-def _git(text: str) -> str:
-    if not re.fullmatch(r"https://[^\s/@]+/\S+|ssh://\S+|[\w.-]+@[\w.-]+:\S+", text):
-        raise ValueError(f"{text!r} is no Git URL that Argo CD can read: https://… or git@…")
-    return text
-
-
-def _email(text: str) -> str:
-    if not re.fullmatch(r"[^\s@]+@[^\s@]+\.[^\s@]+", text):
-        raise ValueError(f"{text!r} is no e-mail address")
-    return text
-
-
-Label = Annotated[str, AfterValidator(_label)]
-Domain = Annotated[str, AfterValidator(_domain)]
-Address = Annotated[
-    IPv4Address | IPv6Address,
-    BeforeValidator(_address),
-    WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
-]
-Network = Annotated[
-    IPv4Network | IPv6Network,
-    BeforeValidator(_network),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9a-fA-F.:]+/\d{1,3}$"}),
-]
+def _once(items: tuple[object, ...]) -> tuple[object, ...]:
+    for at, item in enumerate(items):
+        if item in items[:at]:
+            raise ValueError(f"{item} stands twice; keep one of the two")
+    return items
 
 
 class _Facts(BaseModel):
@@ -165,50 +137,76 @@ class _Facts(BaseModel):
 
 
 class Git(_Facts):
-    """The repository that Argo CD reads dist from."""
+    """The repository that Argo CD reads dist/ from."""
 
-    repository: Annotated[str, AfterValidator(_git)] = Field(
-        description="URL by which Argo CD clones the repository."
+    repository: GitUrl = Field(
+        description="URL by which Argo CD clones the repository, over HTTPS or SSH.",
+        examples=["https://github.com/foobar-platform/foobar-platform.git"],
     )
-    revision: str = Field(min_length=1, description="Branch, tag or commit that it follows.")
+    revision: Revision = Field(
+        description="Branch, tag or commit that Argo CD follows.", examples=["main"]
+    )
 
 
 class Acme(_Facts):
     """The account at Let's Encrypt."""
 
-    email: Annotated[str, AfterValidator(_email)] = Field(
-        description="Where Let's Encrypt writes to about the account."
+    email: Email = Field(
+        description="Where Let's Encrypt writes to about the account.",
+        examples=["platform@foobar-platform.dev"],
     )
 
 
 class Cluster(_Facts):
     """What every cluster has."""
 
-    name: Annotated[str, AfterValidator(_name)] = Field(
-        description="Name in dist, in Argo CD and in every label; a DNS label."
+    name: ClusterName = Field(
+        description="Name of the cluster in dist/, in Argo CD and in every label: a DNS label, "
+        "of no other cluster.",
+        examples=["us-east"],
     )
-    role: Role
+    role: Role = Field(description=_ROLE)
     provider: ProviderName = Field(
-        default="vultr", description="Who runs it: decides on the load balancer's annotations."
+        default="vultr",
+        description="Who runs the cluster, which decides on the annotations of its load balancer: "
+        "`vultr`, or `generic` for none.",
+        examples=["generic"],
     )
-    address: Address = Field(description="Address of the load balancer in front of Traefik.")
+    address: Address = Field(
+        description="IPv4 or IPv6 address of the load balancer in front of Traefik, of no other "
+        "cluster.",
+        examples=["45.77.154.12"],
+    )
     domain: Domain | None = Field(
         default=None,
-        description="Domain of the hostnames, whose DNS is yours to set. Without it, hostnames "
-        "are under <address>.nip.io.",
+        validate_default=True,
+        description="Domain that the hostnames are under, whose DNS records you set. Without it "
+        "they are under `<address>.nip.io`, which takes an IPv4 address.",
+        examples=["example.org"],
     )
     issuer: Issuer = Field(
         default="staging",
-        description="Let's Encrypt's staging or production; browsers trust the latter alone.",
+        description="Which Let's Encrypt certificates come from: `staging`, or `production`, "
+        "whose are trusted by browsers and limited in number.",
+        examples=["production"],
     )
-    node_networks: tuple[Network, ...] = Field(
+    node_networks: Annotated[
+        tuple[Network, ...], AfterValidator(_not_empty), AfterValidator(_once)
+    ] = Field(
         default=tuple(ip_network(network) for network in PRIVATE_NETWORKS),
-        min_length=1,
-        description="Addresses of nodes and pods, in CIDR notation: a PROXY header from there is "
-        "believed. Private ranges unless given.",
+        description="Networks of nodes and pods in CIDR notation: a PROXY header from there is "
+        "believed.",
+        examples=[["10.96.0.0/16"]],
+        json_schema_extra={"minItems": 1, "uniqueItems": True},
     )
-    without: tuple[ComponentName, ...] = Field(
-        default=(), description="Components that this cluster is to do without."
+    without: Annotated[
+        tuple[Annotated[ComponentName, BeforeValidator(_can_be_left_out)], ...],
+        AfterValidator(_once),
+    ] = Field(
+        default=(),
+        description="Components that the cluster is to do without.",
+        examples=[["metrics-server"]],
+        json_schema_extra={"uniqueItems": True},
     )
 
     @property
@@ -222,40 +220,29 @@ class Cluster(_Facts):
         return f"{self.name}-traefik"
 
     @property
+    @abstractmethod
     def hosts(self) -> tuple[str, ...]:
         """Every hostname that the cluster answers to."""
-        raise NotImplementedError
 
     def _host(self, label: str) -> str:
-        return f"{label}.{self.domain or f'{self.address}.nip.io'}"
+        return _host(label, self.address, self.domain)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> "Cluster":
-        # nip.io answers with the IPv4 address in the name; it has no form for IPv6.
-        if self.address.version == 6 and self.domain is None:
+    @field_validator("domain")
+    @classmethod
+    def _names_the_address(cls, domain: str | None, info: ValidationInfo) -> str | None:
+        address = info.data.get("address")
+        if domain is None and address is not None and address.version == 6:
             raise ValueError(
-                f"address {self.address} is IPv6, which nip.io cannot name; add a domain"
+                f"is missing, and {address} is an IPv6 address, which has no name under nip.io; "
+                "add a domain of your own"
             )
-        for host in self.hosts:
-            if len(host) > _LONGEST_NAME:
-                raise ValueError(
-                    f"hostname {host[:20]}… has {len(host)} characters; DNS allows {_LONGEST_NAME}"
-                )
-        for name in self.without:
-            if name not in ROLE_COMPONENTS[self.role]:
-                raise ValueError(
-                    f"without: a {self.role} has no {name} to do without; "
-                    f"it has {', '.join(ROLE_COMPONENTS[self.role])}"
-                )
-            if name in REQUIRED[self.role]:
-                raise ValueError(f"without: a {self.role} cannot do without {name}")
-        return self
+        return domain
 
 
 class Hub(Cluster):
     """The cluster that Argo CD, and all that watches the fleet, runs in."""
 
-    role: Literal["hub"]
+    role: Literal["hub"] = Field(description=_ROLE, examples=["hub"])
 
     @property
     def argocd_host(self) -> str:
@@ -271,21 +258,34 @@ class Hub(Cluster):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        return (self.argocd_host, self.grafana_host, self.prometheus_host)
+        return tuple(self._host(label) for label in HUB_LABELS)
+
+    @field_validator("domain")
+    @classmethod
+    def _leaves_room(cls, domain: str | None) -> str | None:
+        for label in HUB_LABELS:
+            _fits(label, domain)
+        return domain
 
 
 class Region(Cluster):
     """A cluster that serves foobar-api."""
 
-    role: Literal["region"]
-    hostname: Label = Field(description="First label of the name that foobar-api answers to.")
-    image: Annotated[str, AfterValidator(_image)] = Field(
-        description="Image of foobar-api with its registry, by tag or digest. Promote region by "
-        "region."
+    role: Literal["region"] = Field(description=_ROLE, examples=["region"])
+    hostname: Label = Field(
+        description="First label of the name that foobar-api answers to, of no other region with "
+        "the same domain.",
+        examples=["newyork-cluster"],
     )
-    pull_secret: Domain = Field(
+    image: Image = Field(
+        description="Image of foobar-api with its registry, and a tag other than `latest`, or a "
+        "digest, or both.",
+        examples=["sjc.vultrcr.com/globalregistry/foobar-api:1.0.0"],
+    )
+    pull_secret: Name = Field(
         default="registry-pull",
-        description="Name of the Secret by which kubelet pulls the image; made outside Git.",
+        description="Name of the Secret by which a kubelet pulls the image; made outside Git.",
+        examples=["mirror-pull"],
     )
 
     @property
@@ -297,15 +297,35 @@ class Region(Cluster):
     def hosts(self) -> tuple[str, ...]:
         return (self.host,)
 
+    @field_validator("hostname")
+    @classmethod
+    def _leaves_room(cls, hostname: str, info: ValidationInfo) -> str:
+        _fits(hostname, info.data.get("domain"))
+        return hostname
+
+
+def _tag(value: object) -> Role:
+    """Which model a cluster is checked by; one of no clear role by the one with the more keys."""
+    role = value.get("role") if isinstance(value, Mapping) else getattr(value, "role", None)
+    return "hub" if role == "hub" else "region"
+
 
 class Fleet(_Facts):
     """All of clusters.yaml."""
 
-    model_config = ConfigDict(title="The fleet")
-
     git: Git
     acme: Acme
-    clusters: tuple[Annotated[Hub | Region, Field(discriminator="role")], ...]
+    clusters: tuple[
+        Annotated[
+            Annotated[Hub, Tag("hub")] | Annotated[Region, Tag("region")], Discriminator(_tag)
+        ],
+        ...,
+    ] = Field(
+        description="The hub, and any number of regions.",
+        json_schema_extra={
+            "contains": {"properties": {"role": {"const": "hub"}}, "required": ["role"]}
+        },
+    )
 
     @property
     def hub(self) -> Hub:
@@ -324,21 +344,42 @@ class Fleet(_Facts):
         for cluster in self.clusters:
             if cluster.name == name:
                 return cluster
-        raise InputError(f"{name}: no such cluster; the fleet has {', '.join(self.names)}")
+        raise InputError(f"{shown(name)}: no such cluster; the fleet has {', '.join(self.names)}")
 
 
-def _keys(model: type[BaseModel]) -> tuple[str, ...]:
+MODELS: Final[Mapping[str, type[BaseModel]]] = {
+    "fleet": Fleet,
+    "git": Git,
+    "acme": Acme,
+    "hub": Hub,
+    "region": Region,
+}
+
+
+def keys(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys that a mapping of the registry may have."""
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-_KEYS: Final = {
-    "": _keys(Fleet),
-    "git": _keys(Git),
-    "acme": _keys(Acme),
-    "hub": _keys(Hub),
-    "region": _keys(Region),
-}
-"""The keys that a mapping of the registry may have."""
+_KEYS: Final = {name: keys(model) for name, model in MODELS.items()}
+
+
+def _claims(cluster: Mapping[str, Any]) -> Iterator[tuple[str, tuple[object, ...]]]:
+    name, address, domain = (cluster.get(key) for key in ("name", "address", "domain"))
+    if isinstance(name, str):
+        yield "name", (name,)
+    if isinstance(address, str):
+        try:
+            yield "address", (ip_address(address),)
+        except ValueError:
+            yield "address", (address,)
+    if domain is not None and not isinstance(domain, str):
+        return
+    for label in HUB_LABELS if cluster.get("role") == "hub" else (cluster.get("hostname"),):
+        if isinstance(label, str):
+            whole = _host(label, address, domain).lower().removesuffix(".")
+            # The address tells two names under nip.io apart, until both move to one domain.
+            yield "hostname", (whole,) if domain else (whole, label)
 
 
 def load(path: Path, overlays: Path | None = None) -> Fleet:
@@ -347,17 +388,18 @@ def load(path: Path, overlays: Path | None = None) -> Fleet:
     Folders of ``overlays`` that no component of the fleet would pick up are problems as well.
     """
     source = read(path)
-    found: list[str] = []
+    found = [*source.problems, *problems.of_the_whole(source.data, _claims)]
     fleet = None
     try:
         fleet = Fleet.model_validate(source.data)
     except ValidationError as error:
         found += problems.of_values(source, error, _KEYS)
-    found += problems.of_the_whole(source)
-    if fleet is not None and overlays is not None:
-        found += problems.of_overlays(
-            overlays, {each.name: each.components for each in fleet.clusters}
-        )
     if fleet is None or found:
-        raise InputError(*dict.fromkeys(found))
+        raise InputError(*source.report(found))
+    if overlays is not None:
+        astray = list(
+            problems.of_overlays(overlays, {each.name: each.components for each in fleet.clusters})
+        )
+        if astray:
+            raise InputError(*astray)
     return fleet

@@ -110,6 +110,22 @@ def test_rules_are_sorted_and_without_wildcard_verbs() -> None:
         assert all(one < other for one, other in pairwise(resources)), resources
 
 
+def test_every_parameter_is_one_that_argo_cd_reads(built: Sequence[Object]) -> None:
+    """A mistyped key of argocd-cmd-params-cm would be ignored without a word."""
+    mine = [each for each in built if each.component == "argocd"]
+    read = {
+        variable["valueFrom"]["configMapKeyRef"]["key"]
+        for each in mine
+        if each.kind in ("Deployment", "StatefulSet")
+        for container in each.body["spec"]["template"]["spec"]["containers"]
+        for variable in container.get("env", ())
+        if "configMapKeyRef" in variable.get("valueFrom", {})
+    }
+    (parameters,) = (each for each in mine if each.name == "argocd-cmd-params-cm")
+    assert parameters.body["data"].keys()
+    assert parameters.body["data"].keys() <= read
+
+
 def test_an_overlay_makes_its_application_new(objects: Sequence[Object], fleet: Fleet) -> None:
     """Argo CD renders an Application anew for its own folder and its overlay, nothing else."""
     for name in fleet.names:

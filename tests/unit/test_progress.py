@@ -30,8 +30,7 @@ def test_a_terminal_sees_each_item_on_one_line(monkeypatch: pytest.MonkeyPatch) 
 def test_the_line_goes_away_when_a_render_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the error stands on a line of its own."""
     monkeypatch.setattr("sys.stderr", terminal := Terminal())
-    with pytest.raises(ValueError, match="broken"), progress(ITEMS) as each:
-        assert next(each)
+    with pytest.raises(ValueError, match="broken"), progress(ITEMS):
         raise ValueError("broken")
     assert terminal.getvalue().endswith("\r\x1b[K")
 

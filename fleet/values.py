@@ -1,0 +1,224 @@
+"""The kinds of value that the registry has: what is accepted, and what is said of the rest.
+
+Each has two forms: a function for ``fleet.registry``, which names the fault and the remedy, and a
+pattern for editors, which says no more than that there is one. Patterns are in the syntax that
+Python and JavaScript share.
+"""
+
+import re
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticKnownError
+
+from fleet.source import shown
+
+LONGEST_LABEL: Final = 63
+LONGEST_NAME: Final = 253
+_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+
+# The grammar of github.com/distribution/reference, by which a kubelet reads an image. The first
+# part of a path is a registry when it looks like a host; what looks like none is on docker.io.
+_PART: Final = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
+_REGISTRY: Final = r"(?=[^/]*[.:]|localhost/)[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*(:[0-9]+)?"
+_REPOSITORY: Final = f"{_PART}(/{_PART})*"
+_TAG: Final = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST: Final = "@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+_IMAGE: Final = re.compile(
+    f"((?P<registry>{_REGISTRY})/)?{_REPOSITORY}(:(?P<tag>{_TAG}))?(?P<digest>{_DIGEST})?"
+)
+_WHOLE_IMAGE: Final = f"{_REGISTRY}/{_REPOSITORY}(:(?!latest(@|$)){_TAG}({_DIGEST})?|{_DIGEST})"
+
+_GIT: Final = r"(https://[^\s/@]+/\S+|ssh://[^\s/]+/\S+|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:\S+)"
+# A user or a password before https's host, a password before that of any other scheme.
+_CREDENTIAL: Final = re.compile(r"https?://[^/]*@|[a-z+]+://[^/@:]*:[^/@]*@")
+# What `git check-ref-format` allows in a name, and git does not take for an option.
+_REVISION: Final = r"(?!-)(?!.*\.\.)[^\s~^:?*\[\\\x00-\x1f\x7f]+"
+# Let's Encrypt takes ASCII alone: ValidEmail in policy/pa.go of github.com/letsencrypt/boulder.
+_MAILBOX: Final = "[!-?A-~]+"
+
+# No load balancer is in these, by IANA's registry of special-purpose IPv4 addresses; and it is in
+# one of those, by its registry of the IPv6 address space, where all else is no unicast or no use.
+_NO_IPV4: Final = {
+    IPv4Network("0.0.0.0/8"): "stands for this network",
+    IPv4Network("127.0.0.0/8"): "is a loopback address",
+    IPv4Network("169.254.0.0/16"): "is a link-local address",
+    IPv4Network("224.0.0.0/4"): "is a multicast address",
+    IPv4Network("240.0.0.0/4"): "is reserved",
+}
+_IPV6: Final = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
+# The prefixes of the largest private networks, 10.0.0.0/8 and fc00::/7, by IP version.
+_SHORTEST_PREFIX: Final = {4: 8, 6: 7}
+
+
+def _label(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; give a DNS label")
+    if len(text) > LONGEST_LABEL:
+        raise ValueError(
+            f"{shown(text)} has {len(text)} characters; a DNS label has {LONGEST_LABEL} at most"
+        )
+    if not re.fullmatch(_LABEL, text):
+        raise ValueError(
+            f"{shown(text)} is no DNS label; use lower-case letters, digits and inner hyphens"
+        )
+    return text
+
+
+def _cluster_name(text: str) -> str:
+    # Argo CD's name for the cluster that it runs in, and for the project that it always has.
+    if text in ("in-cluster", "default"):
+        raise ValueError(f"{text} has a meaning of its own in Argo CD; choose another name")
+    return _label(text)
+
+
+def _name(text: str) -> str:
+    if text.endswith("."):
+        raise ValueError(f"{shown(text)} ends with a dot; leave the dot out")
+    if len(text) > LONGEST_NAME:
+        raise ValueError(
+            f"{shown(text)} has {len(text)} characters; a DNS name has {LONGEST_NAME} at most"
+        )
+    labels = text.split(".")
+    if len(labels) > 1 and "" in labels:
+        raise ValueError(f"{shown(text)} has an empty label; leave the dot out")
+    for label in labels:
+        try:
+            _label(label)
+        except ValueError as error:
+            raise ValueError(f"in {shown(text)}, {error}" if label != text else error) from None
+    return text
+
+
+def _domain(text: str) -> str:
+    # No top-level domain is a number (RFC 3696, section 2).
+    if text.rpartition(".")[2].isdecimal():
+        raise ValueError(f"{shown(text)} is no domain; remove the key for names under nip.io")
+    return _name(text)
+
+
+def _address(value: object) -> object:
+    text = _text(value)
+    remedy = "give the load balancer's"
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise ValueError(
+            f"{shown(text)} is neither an IPv4 nor an IPv6 address; {remedy}"
+        ) from None
+    if isinstance(address, IPv4Address):
+        for network, what in _NO_IPV4.items():
+            if address in network:
+                raise ValueError(f"{address} {what}; {remedy}")
+    elif address.ipv4_mapped:
+        raise ValueError(f"{text} is an IPv4 address as IPv6; write {address.ipv4_mapped}")
+    elif address.scope_id or not any(address in network for network in _IPV6):
+        raise ValueError(f"{shown(text)} is no address that is routed; {remedy}")
+    return address
+
+
+def _network(value: object) -> object:
+    text = _text(value)
+    if not re.fullmatch("[0-9a-fA-F.:]+/[0-9]{1,3}", text):
+        raise ValueError(f"{shown(text)} is no network in CIDR notation, such as 10.0.0.0/8")
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"{shown(text)} is neither an IPv4 nor an IPv6 network, such as 10.0.0.0/8"
+        ) from None
+    if ip_address(text.partition("/")[0]) != network.network_address:
+        raise ValueError(f"{text} has bits set beyond its prefix; write {network}")
+    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
+        raise ValueError(
+            f"{text} is more than nodes and pods have, and a PROXY header from all of it would be "
+            "believed; give their own network"
+        )
+    return network
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    return value
+
+
+def _image(text: str) -> str:
+    found = _IMAGE.fullmatch(text)
+    if not found:
+        raise ValueError(
+            f"{shown(text)} is no image; write one such as registry.example/team/app:1.0.0"
+        )
+    faults = {}
+    if not found["registry"]:
+        faults["names no registry"] = "put its host in front"
+    if found["tag"] == "latest":
+        faults["has tag latest, which is another image tomorrow"] = "name a version"
+    if not found["tag"] and not found["digest"]:
+        faults["has neither tag nor digest"] = "name a version"
+    if faults:
+        raise ValueError(f"{shown(text)} {' and '.join(faults)}; {' and '.join(faults.values())}")
+    return text
+
+
+def _git(text: str) -> str:
+    # Not shown: it has to leave Git, and need not come into a log.
+    if _CREDENTIAL.match(text):
+        raise ValueError("holds a credential; remove it here and give it to Argo CD as a Secret")
+    if not re.fullmatch(_GIT, text):
+        raise ValueError(
+            f"{shown(text)} is no URL of a repository; write https://… or git@host:path"
+        )
+    return text
+
+
+def _revision(text: str) -> str:
+    if not re.fullmatch(_REVISION, text):
+        raise ValueError(f"{shown(text)} is no revision; write a branch, a tag or a commit")
+    return text
+
+
+def _email(text: str) -> str:
+    mailbox, _, domain = text.rpartition("@")
+    try:
+        _name(domain.lower())
+    except ValueError:
+        domain = ""
+    if "." not in domain or not re.fullmatch(_MAILBOX, mailbox):
+        raise ValueError(f"{shown(text)} is no e-mail address; write one such as ops@example.org")
+    return text
+
+
+def _pattern(pattern: str, longest: int | None = None) -> WithJsonSchema:
+    """What editors check a text by."""
+    limit = {"maxLength": longest} if longest else {}
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", **limit})
+
+
+_DNS_NAME: Final = rf"{_LABEL}(\.{_LABEL})*"
+
+Label: TypeAlias = Annotated[str, AfterValidator(_label), _pattern(_LABEL, LONGEST_LABEL)]
+ClusterName: TypeAlias = Annotated[
+    str,
+    AfterValidator(_cluster_name),
+    _pattern(f"(?!(in-cluster|default)$){_LABEL}", LONGEST_LABEL),
+]
+Name: TypeAlias = Annotated[str, AfterValidator(_name), _pattern(_DNS_NAME, LONGEST_NAME)]
+Domain: TypeAlias = Annotated[
+    str, AfterValidator(_domain), _pattern(rf"(?!(.*\.)?[0-9]+$){_DNS_NAME}", LONGEST_NAME)
+]
+Address: TypeAlias = Annotated[
+    IPv4Address | IPv6Address,
+    BeforeValidator(_address),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
+]
+Network: TypeAlias = Annotated[
+    IPv4Network | IPv6Network, BeforeValidator(_network), _pattern("[0-9a-fA-F.:]+/[0-9]{1,3}")
+]
+Image: TypeAlias = Annotated[str, AfterValidator(_image), _pattern(_WHOLE_IMAGE)]
+GitUrl: TypeAlias = Annotated[str, AfterValidator(_git), _pattern(_GIT)]
+Revision: TypeAlias = Annotated[str, AfterValidator(_revision), _pattern(_REVISION)]
+Email: TypeAlias = Annotated[
+    str, AfterValidator(_email), _pattern(rf"{_MAILBOX}@[a-zA-Z0-9.-]+\.[a-zA-Z0-9-]+")
+]

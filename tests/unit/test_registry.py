@@ -1,0 +1,352 @@
+"""The registry takes every sound fleet, and tells all that is wrong with any other."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.errors import InputError
+from fleet.registry import PRIVATE_NETWORKS, ROLE_COMPONENTS, Fleet, load
+from tests.objects import ROOT
+
+FIXTURES = ROOT / "tests" / "fixtures" / "registry"
+REAL = (ROOT / "clusters.yaml").read_text("utf-8")
+SEVERAL = FIXTURES / "invalid" / "several_faults.yaml"
+
+Write = Callable[[str | bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a registry and gives its path."""
+
+    def written(text: str | bytes) -> Path:
+        path = tmp_path / "clusters.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return written
+
+
+def problems(path: Path, overlays: Path | None = None) -> list[str]:
+    """What is said of a registry, without the path that begins each line."""
+    with pytest.raises(InputError) as caught:
+        load(path, overlays)
+    assert all(line.startswith(f"{path}:") for line in caught.value.problems)
+    return [line.removeprefix(f"{path}:") for line in caught.value.problems]
+
+
+def expected(file: Path) -> list[str]:
+    """The lines that a fixture asks for in the comments it begins with."""
+    lines = file.read_text("utf-8").splitlines()
+    return [line.removeprefix("# expect: ") for line in lines if line.startswith("# expect: ")]
+
+
+class TestFixtures:
+    @pytest.mark.parametrize("file", sorted(FIXTURES.glob("valid/*")), ids=lambda file: file.stem)
+    def test_a_sound_fleet_is_taken(self, file: Path) -> None:
+        assert isinstance(load(file), Fleet)
+
+    @pytest.mark.parametrize("file", sorted(FIXTURES.glob("invalid/*")), ids=lambda file: file.stem)
+    def test_a_fault_is_told_in_one_line(self, file: Path) -> None:
+        """And nothing else is; one file shows that several are told together."""
+        told = problems(file)
+        assert told == expected(file)
+        assert (len(told) > 20) if file == SEVERAL else (len(told) == 1)
+
+    def test_there_are_some(self) -> None:
+        assert len(list(FIXTURES.glob("valid/*.yaml"))) > 10
+        assert len(list(FIXTURES.glob("invalid/*.yaml"))) > 90
+
+
+class TestFile:
+    """What is wrong with the file as a whole."""
+
+    @pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n", "~\n", "\ufeff"])
+    def test_empty(self, text: str, write: Write) -> None:
+        assert problems(write(text)) == [" is empty; docs/registry.md says what belongs in it"]
+        assert (ROOT / "docs" / "registry.md").is_file()
+
+    def test_not_utf8(self, write: Write) -> None:
+        latin = REAL.replace("platform@", "plätform@").encode("latin-1")
+        assert problems(write(latin)) == ["11: byte 0xe4 is not UTF-8; save the file as UTF-8"]
+
+    def test_utf16(self, write: Write) -> None:
+        found = problems(write(REAL.encode("utf-16")))
+        assert found == ["1: byte 0xff is not UTF-8; save the file as UTF-8"]
+
+    def test_a_byte_order_mark_is_no_fault(self, write: Write) -> None:
+        assert load(write(REAL.encode("utf-8-sig"))) == load(ROOT / "clusters.yaml")
+
+    def test_line_ends_of_windows_are_no_fault(self, write: Write) -> None:
+        assert load(write(REAL.replace("\n", "\r\n"))) == load(ROOT / "clusters.yaml")
+
+    def test_missing(self, tmp_path: Path) -> None:
+        assert problems(tmp_path / "none.yaml") == [" no such file; name one with --fleet"]
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        assert problems(tmp_path) == [" Is a directory"]
+
+    @pytest.mark.parametrize("text", ["[" * 1000, "- " * 1000, "{a: " * 1000])
+    def test_nested_without_end(self, text: str, write: Write) -> None:
+        found = problems(write(text))
+        assert found == [" is nested too deep to be read; flatten it"]
+
+    @pytest.mark.parametrize(
+        "value", ['!!int ""', "!!bool maybe", "9" * 5000, "1" + ":10" * 200 + ".0"]
+    )
+    def test_a_number_that_is_none(self, value: str, write: Write) -> None:
+        """It has a number's form or tag, and Python's numbers do not take it."""
+        (told,) = problems(write(REAL.replace("revision: main", f"revision: {value}")))
+        assert told.startswith("8:13: not YAML: ")
+        assert told.endswith(" cannot be read; mend it there or just above")
+
+    def test_an_alias_that_contains_itself(self, write: Write) -> None:
+        assert problems(write(f"{REAL}\n  - &self\n    name: [*self]\n"))[:1] == [
+            "35: clusters[3].role: is missing; add hub or region"
+        ]
+
+    def test_aliases_do_not_multiply(self, write: Write) -> None:
+        """Sixty lists of two make no 2⁶⁰ values, whichever key has them."""
+        lists = "".join(f"a{at}: &a{at} [*a{at - 1}, *a{at - 1}]\n" for at in range(1, 60))
+        keys = ", ".join(
+            f"{key}: *a59" for key in ("name", "role", "provider", "domain", "without", "other")
+        )
+        found = problems(write(f"a0: &a0 [x, x]\n{lists}clusters: [*a59, {{{keys}}}]\n"))
+        assert "60: clusters[0]: is a list; write key: value lines" in found
+        assert "61: clusters[1].name: is a list; write one value" in found
+
+
+class TestDerived:
+    """What follows from the facts."""
+
+    def test_names_under_nip_io(self) -> None:
+        fleet = load(FIXTURES / "valid" / "hub_and_regions.yaml")
+        assert fleet.hub.hosts == (
+            "argocd.192.0.2.1.nip.io",
+            "grafana.192.0.2.1.nip.io",
+            "prometheus.192.0.2.1.nip.io",
+        )
+        assert fleet.hub.hosts == (
+            fleet.hub.argocd_host,
+            fleet.hub.grafana_host,
+            fleet.hub.prometheus_host,
+        )
+        assert [region.hosts for region in fleet.regions] == [
+            ("north-cluster.192.0.2.2.nip.io",),
+            ("south-cluster.192.0.2.3.nip.io",),
+        ]
+
+    def test_names_under_a_domain(self) -> None:
+        fleet = load(FIXTURES / "valid" / "every_key.yaml")
+        assert fleet.hub.argocd_host == "argocd.fleet.example.org"
+        assert [region.host for region in fleet.regions] == ["api.north.example.org"]
+
+    def test_defaults(self) -> None:
+        fleet = load(FIXTURES / "valid" / "hub_and_regions.yaml")
+        for cluster in fleet.clusters:
+            assert cluster.issuer == "staging"
+            assert cluster.provider == "vultr"
+            assert cluster.node_networks == tuple(map(ip_network, PRIVATE_NETWORKS))
+            assert cluster.components == ROLE_COMPONENTS[cluster.role]
+        assert [region.pull_secret for region in fleet.regions] == ["registry-pull"] * 2
+
+    def test_components_are_left_out(self) -> None:
+        fleet = load(FIXTURES / "valid" / "every_key.yaml")
+        assert fleet.hub.components == ("baseline", "argocd", "applications")
+        assert fleet.cluster("north").components == (
+            "baseline",
+            "traefik",
+            "cert-manager",
+            "argocd-access",
+        )
+
+    def test_the_order_of_the_file_is_kept(self) -> None:
+        fleet = load(FIXTURES / "valid" / "hub_last.yaml")
+        assert fleet.names == ("north", "hub")
+        assert fleet.hub is fleet.cluster("hub")
+        assert fleet.cluster("north").load_balancer_label == "north-traefik"
+
+    def test_a_cluster_that_is_none_of_the_fleet(self) -> None:
+        fleet = load(FIXTURES / "valid" / "hub_and_regions.yaml")
+        with pytest.raises(InputError) as caught:
+            fleet.cluster("nort")
+        assert caught.value.problems == ("nort: no such cluster; the fleet has hub, north, south",)
+
+
+class TestOverlays:
+    """A folder that no component picks up is told, and not left out in silence."""
+
+    def test_astray(self, tmp_path: Path) -> None:
+        overlays = tmp_path / "overlays"
+        for folder in ("nort/traefik", "north/treafik", "north/traefik", "south", ".cache/x"):
+            (overlays / folder).mkdir(parents=True)
+        for file in ("patch.yaml", "README.md", "north/patch.yaml", "north/README.md"):
+            (overlays / file).touch()
+        with pytest.raises(InputError) as caught:
+            load(FIXTURES / "valid" / "hub_and_regions.yaml", overlays)
+        nort, north = overlays / "nort", overlays / "north"
+        remedy, move = "rename or remove the folder", "move it there"
+        has = f"it has {', '.join(ROLE_COMPONENTS['region'])}"
+        assert caught.value.problems == (
+            f"{nort}: the fleet has no cluster nort (did you mean north?); {remedy}",
+            f"{north}/patch.yaml: stands outside {north}/<component>/; move it there",
+            f"{north}/traefik: has no kustomization.yaml; add one of kind Component",
+            f"{north}/treafik: north has no component treafik (did you mean traefik?); {has}",
+            f"{overlays}/patch.yaml: stands outside {overlays}/<cluster>/<component>/; {move}",
+        )
+
+    def test_in_place(self, tmp_path: Path) -> None:
+        (tmp_path / "overlays" / "north" / "traefik").mkdir(parents=True)
+        (tmp_path / "overlays" / "north" / "traefik" / "kustomization.yaml").touch()
+        load(FIXTURES / "valid" / "hub_and_regions.yaml", tmp_path / "overlays")
+        load(FIXTURES / "valid" / "hub_and_regions.yaml", tmp_path / "none")
+
+
+class TestCommand:
+    """What a person sees who runs main.py."""
+
+    def test_bad_input_writes_nothing(self, tmp_path: Path) -> None:
+        dist = tmp_path / "dist"
+        dist.mkdir()
+        (dist / "README.md").write_text("of an earlier render")
+        result = subprocess.run(
+            [sys.executable, "main.py", "--fleet", str(SEVERAL), "--output", str(dist)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 2
+        assert result.stdout == ""
+        assert result.stderr.splitlines() == [f"{SEVERAL}:{line}" for line in expected(SEVERAL)]
+        assert set(tmp_path.rglob("*")) == {dist, dist / "README.md"}
+        assert (dist / "README.md").read_text() == "of an earlier render"
+
+    def test_the_documented_example(self, write: Write) -> None:
+        """docs/registry.md shows what three faults in the real file give."""
+        text = REAL.replace("name: us-east", "name: tooling")
+        text = text.replace(
+            "image: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0",
+            "image: registry.example/app:latest",
+            1,
+        )
+        text = text.replace("name: eu-west", "name: eu-west\n    provider: vulter")
+        shown = (ROOT / "docs" / "registry.md").read_text("utf-8").split("$ python main.py\n")[1]
+        assert [f"clusters.yaml:{line}" for line in problems(write(text))] == (
+            shown.split("\n```")[0].splitlines()
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "imported"),
+        [
+            (["--help"], set()),
+            (["schema", "--help"], {"fleet.schema"}),
+            (["import", "--help"], {"fleet.bindings"}),
+        ],
+    )
+    def test_a_command_is_imported_when_it_is_used(
+        self, arguments: list[str], imported: set[str]
+    ) -> None:
+        program = (
+            "import sys; from fleet.__main__ import main\n"
+            f"try: main({arguments})\n"
+            "except SystemExit: print(*sys.modules)\n"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        help_text, _, modules = result.stdout.rstrip("\n").rpartition("\n")
+        assert set(modules.split()) & {"fleet.schema", "fleet.bindings"} == imported
+        assert "python -m fleet" in help_text
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("registry") / "clusters.yaml"
+
+
+def holds(path: Path, text: bytes) -> None:
+    """Whatever is in the file, it is a Fleet or a list of what to mend: printable lines."""
+    path.write_bytes(text)
+    found = loaded(path)
+    if isinstance(found, Fleet):
+        assert found.hub in found.clusters
+        assert len(set(found.names)) == len(found.names)
+        hosts = [host for cluster in found.clusters for host in cluster.hosts]
+        assert len(set(hosts)) == len(hosts)
+        return
+    assert found
+    assert len(set(found)) == len(found)
+    for line in found:
+        assert line.startswith(f"{path}:")
+        assert line.isprintable()
+        assert len(line) < 1000
+
+
+def loaded(path: Path) -> Fleet | tuple[str, ...]:
+    try:
+        return load(path)
+    except InputError as error:
+        return error.problems
+
+
+anything = settings(max_examples=100, deadline=None, database=None, derandomize=True)
+
+PIECES = st.sampled_from(
+    [
+        *("&a ", "*a", "<<: *a", "!!int ", "!x ", "? ", "- ", ": ", "[", "]", "{", "}", ", "),
+        *("---\n", "...\n", "%YAML 1.1\n", "|\n", ">-\n", "\n", "\n  ", "\t", "# ", "'", '"'),
+        *("~", "null", "no", "0x1f", "1e3", ".inf", ".nan", "12:30:45", "2026-10-01", "="),
+        *("hub", "region", "name: ", "role: ", "address: ", "domain: ", "without: ", "image: "),
+        *("argocd", "traefik", "192.0.2.1", "::1", "fe80::1%x", "10.0.0.0/8", "example.org."),
+        *('"\\ud800"', '"\\0"', '"\\n"', "\x00", "\x85", "\u2028", "\ufeff", "ü", "😀", "\u202e"),
+    ]
+)
+
+
+class TestAnything:
+    """No file ends in a traceback."""
+
+    @anything
+    @given(text=st.binary(max_size=80) | st.lists(PIECES | st.text(max_size=4)).map("".join))
+    def test_of_random_text(self, text: bytes | str, scratch: Path) -> None:
+        holds(scratch, text if isinstance(text, bytes) else text.encode())
+
+    @anything
+    @given(
+        edits=st.lists(
+            st.tuples(st.integers(0, len(REAL)), st.integers(0, 40), PIECES | st.text(max_size=4)),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def test_of_the_real_file_changed(
+        self, edits: list[tuple[int, int, str]], scratch: Path
+    ) -> None:
+        text = REAL
+        for start, length, piece in edits:
+            text = text[:start] + piece + text[start + length :]
+        holds(scratch, text.encode())
+
+    @anything
+    @given(
+        values=st.dictionaries(
+            st.integers(0, REAL.count(": ") - 1),
+            st.lists(PIECES, max_size=3).map("".join),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def test_of_the_real_file_with_other_values(
+        self, values: dict[int, str], scratch: Path
+    ) -> None:
+        first, *rest = REAL.split(": ")
+        for at, value in values.items():
+            rest[at] = value + rest[at][rest[at].find("\n") :]
+        holds(scratch, ": ".join([first, *rest]).encode())

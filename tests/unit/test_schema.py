@@ -1,0 +1,294 @@
+"""What is generated from the registry's models, and written beside them, is what they accept."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator, FormatChecker
+from pydantic import BaseModel, ValidationError
+
+from fleet import schema
+from fleet.errors import InputError
+from fleet.registry import MODELS, OPTIONAL, REQUIRED, ROLE_COMPONENTS, Fleet, keys
+from fleet.source import read
+from tests.objects import ROOT
+
+FIXTURES = ROOT / "tests" / "fixtures" / "registry"
+REGISTRY = ROOT / "docs" / "registry.md"
+
+SCHEMA = json.loads(schema.generate())
+EDITOR = Draft7Validator(SCHEMA, format_checker=FormatChecker(["ipv4", "ipv6"]))
+
+UNSEEN = {
+    "alias_unknown": "is no YAML",
+    "credential_in_ssh_url": "one pattern for each scheme would show the rule to nobody",
+    "not_yaml": "is no YAML",
+    "tab": "is no YAML",
+    "tag": "is no YAML",
+    "two_documents": "is no YAML",
+    "control_character": "is no YAML",
+    "half_a_character": "is no YAML",
+    "key_that_is_a_list": "is no YAML",
+    "key_twice": "an editor reports it by itself, as YAML that is wrong",
+    "top_key_twice": "an editor reports it by itself, as YAML that is wrong",
+    "name_twice": "compares two clusters",
+    "address_twice": "compares two clusters",
+    "address_twice_in_two_forms": "compares two clusters",
+    "hostname_twice": "compares two clusters",
+    "hostname_twice_under_a_domain": "compares two clusters",
+    "hostname_of_the_hub": "compares two clusters",
+    "hostname_under_anothers_address": "compares two clusters",
+    "two_hubs": "draft 7 can ask for one of a kind, not for one only",
+    "hostname_too_long_in_all": "adds two values",
+    "hub_hostname_too_long_in_all": "adds two values",
+    "ipv6_without_domain": "relates two values",
+    "address_unspecified": "is about what addresses mean",
+    "address_loopback": "is about what addresses mean",
+    "address_link_local": "is about what addresses mean",
+    "address_multicast": "is about what addresses mean",
+    "address_reserved": "is about what addresses mean",
+    "address_ipv6_multicast": "is about what addresses mean",
+    "address_ipv4_mapped": "is about what addresses mean",
+    "network_with_host_bits": "is about what networks mean",
+    "network_of_everything": "is about what networks mean",
+    "network_prefix_too_long": "is about what networks mean",
+    "label_too_long_in_domain": "counts within a value",
+    "email_domain": "counts within a value",
+}
+"""The faults that the schema lets pass, each with the reason."""
+
+
+def test_the_committed_schema_is_the_generated_one() -> None:
+    assert schema.PATH.read_text("utf-8") == schema.generate()
+
+
+def test_clusters_yaml_names_it_in_its_first_line() -> None:
+    first, *_ = (ROOT / "clusters.yaml").read_text("utf-8").splitlines()
+    assert first == f"# yaml-language-server: $schema={schema.PATH.relative_to(ROOT)}"
+
+
+def test_it_is_a_schema() -> None:
+    Draft7Validator.check_schema(SCHEMA)
+
+
+def test_every_object_of_it_refuses_unknown_keys_and_tells_what_it_is() -> None:
+    definitions = SCHEMA["definitions"]
+    assert set(definitions) == {"Acme", "Git", "Hub", "Region"}
+    for each in (SCHEMA, *definitions.values()):
+        assert each["additionalProperties"] is False
+        assert each["title"]
+        assert each["description"]
+        for key, said in each["properties"].items():
+            assert "$ref" in said or said["description"], key
+            assert "title" not in said, key
+
+
+def test_defaults_are_in_it() -> None:
+    found = {
+        key: said["default"]
+        for key, said in SCHEMA["definitions"]["Region"]["properties"].items()
+        if "default" in said
+    }
+    assert found == {
+        "provider": "vultr",
+        "issuer": "staging",
+        "nodeNetworks": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
+        "without": [],
+        "pullSecret": "registry-pull",
+    }
+
+
+@pytest.mark.parametrize("role", ROLE_COMPONENTS)
+def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: str) -> None:
+    without = SCHEMA["definitions"][role.capitalize()]["properties"]["without"]
+    names = [*ROLE_COMPONENTS["hub"], *ROLE_COMPONENTS["region"], "traefick"]
+    model = MODELS[role]
+    for name in names:
+        cluster = {**SOUND[role], "without": [name]}
+        try:
+            model.model_validate(cluster)
+        except ValidationError:
+            accepted = False
+        else:
+            accepted = True
+        assert accepted == (name in without["items"]["enum"]), name
+
+
+SOUND: Mapping[str, Mapping[str, str]] = {
+    "hub": {"name": "hub", "role": "hub", "address": "192.0.2.1"},
+    "region": {
+        "name": "north",
+        "role": "region",
+        "address": "192.0.2.2",
+        "hostname": "north",
+        "image": "registry.example.org/app:1.0.0",
+    },
+}
+
+
+def test_what_is_required_is_not_optional() -> None:
+    for role, names in OPTIONAL.items():
+        assert set(names) | REQUIRED[role] == set(ROLE_COMPONENTS[role])
+        assert not set(names) & REQUIRED[role]
+
+
+@pytest.mark.parametrize("file", sorted(FIXTURES.glob("valid/*.yaml")), ids=lambda file: file.stem)
+def test_an_editor_accepts_a_valid_registry(file: Path) -> None:
+    assert [error.message for error in EDITOR.iter_errors(read(file).data)] == []
+
+
+def test_an_editor_accepts_the_real_registry() -> None:
+    assert EDITOR.is_valid(read(ROOT / "clusters.yaml").data)
+
+
+def test_an_editor_marks_every_fault_that_a_schema_can_express() -> None:
+    unseen = set()
+    files = sorted(FIXTURES.glob("invalid/*.yaml"))
+    for file in files:
+        try:
+            if EDITOR.is_valid(read(file).data):
+                unseen.add(file.stem)
+        except InputError:
+            unseen.add(file.stem)
+    assert unseen == set(UNSEEN)
+    assert len(files) > 2 * len(unseen)
+
+
+VALUES: Mapping[str, st.SearchStrategy[Any]] = {
+    "name": st.sampled_from(["a", "a-b", "0", "A", "in-cluster", "x" * 63, "x" * 64]),
+    "address": st.ip_addresses().map(str) | st.sampled_from(["1.2.3.4/8", "01.2.3.4", ""]),
+    "domain": st.from_regex(r"[a-z0-9.-]{0,12}", fullmatch=True),
+    "hostname": st.from_regex(r"[a-z0-9.-]{0,5}", fullmatch=True),
+    "provider": st.sampled_from(["vultr", "generic", "other"]),
+    "issuer": st.sampled_from(["staging", "production", "other"]),
+    "nodeNetworks": st.lists(
+        st.ip_addresses(network="10.0.0.0/8").map(lambda address: f"{address}/32")
+        | st.sampled_from(["10.0.0.0/8", "fd00::/8", "10.0.0.1/8", "::/0"]),
+        max_size=2,
+    ),
+    "without": st.lists(st.sampled_from([*ROLE_COMPONENTS["hub"], "foobar-api"]), max_size=2),
+    "image": st.from_regex(
+        r"(a\.b|a:1|a|localhost)/[a-z._-]{1,4}(/x)?(:[a-z._-]{1,4}|:latest)?(@sha256:0{63,64})?",
+        fullmatch=True,
+    ),
+    "pullSecret": st.from_regex(r"[a-z0-9.-]{0,5}", fullmatch=True),
+    "other": st.just("x"),
+}
+
+
+@settings(max_examples=100, deadline=None, database=None, derandomize=True)
+@given(
+    st.fixed_dictionaries({}, optional=VALUES).flatmap(
+        lambda changed: st.sets(st.sampled_from(sorted(changed) or [""]), max_size=2).map(
+            lambda chosen: {key: changed[key] for key in chosen if key}
+        )
+    ),
+    st.sampled_from(["hub", "region"]),
+)
+def test_what_the_registry_accepts_an_editor_accepts(changed: dict[str, Any], role: str) -> None:
+    """An editor never marks what main.py takes."""
+    clusters = [{**SOUND[role], **changed}]
+    if role == "region":
+        clusters.append(dict(SOUND["hub"]))
+    data = {
+        "git": {"repository": "git@git.example.org:fleet.git", "revision": "main"},
+        "acme": {"email": "ops@example.org"},
+        "clusters": clusters,
+    }
+    try:
+        Fleet.model_validate(data)
+    except ValidationError:
+        return
+    assert [error.message for error in EDITOR.iter_errors(data)] == []
+
+
+class TestCommand:
+    @pytest.fixture
+    def path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        path = tmp_path / "clusters.schema.json"
+        monkeypatch.setattr(schema, "PATH", path)
+        return path
+
+    @staticmethod
+    def run(*arguments: str) -> int:
+        parser = argparse.ArgumentParser()
+        schema.configure(parser)
+        return schema.run(parser.parse_args(arguments))
+
+    def test_it_writes_the_schema(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run() == 0
+        assert path.read_text("utf-8") == schema.generate()
+        assert capsys.readouterr().out == "wrote: clusters.schema.json\n"
+        assert self.run("--check") == 0
+
+    @pytest.mark.parametrize("before", [None, "{}\n"])
+    def test_check_tells_what_to_run(
+        self, before: str | None, path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        if before is not None:
+            path.write_text(before)
+        assert self.run("--check") == 1
+        assert capsys.readouterr().out == (
+            "clusters.schema.json: is not what fleet/registry.py accepts; "
+            "run `python -m fleet schema`\n"
+        )
+        assert (path.read_text() if path.exists() else None) == before
+
+
+TABLES = {
+    "git": keys(MODELS["git"]),
+    "acme": keys(MODELS["acme"]),
+    "hub": keys(MODELS["hub"]),
+    "region": tuple(key for key in keys(MODELS["region"]) if key not in keys(MODELS["hub"])),
+}
+"""The keys that each table of docs/registry.md explains."""
+
+
+def table(name: str) -> list[str]:
+    """The table as the models give it."""
+    model: type[BaseModel] = MODELS["region"] if name == "hub" else MODELS[name]
+    rows = ["| key | default | example | meaning |", "|---|---|---|---|"]
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    for key in TABLES[name]:
+        field = fields[key]
+        default = f"`{flow(field.default)}`" if field.default is not None else "none"
+        [example] = field.examples or []
+        rows.append(
+            f"| `{key}` | {'required' if field.is_required() else default} "
+            f"| `{flow(example)}` | {field.description} |"
+        )
+    return rows
+
+
+def flow(value: object) -> str:
+    """A value as YAML writes it on one line."""
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
+
+
+class TestDocumentation:
+    """docs/registry.md says what the models say."""
+
+    @pytest.mark.parametrize("name", TABLES)
+    def test_its_tables_are_the_models(self, name: str) -> None:
+        heading = {"hub": "Every cluster", "region": "Regions alone"}.get(name, name)
+        section = REGISTRY.read_text("utf-8").split(f"\n### {heading}\n")[1].split("\n#")[0]
+        found = [line for line in section.splitlines() if line.startswith("|")]
+        assert found == table(name)
+
+    def test_no_key_is_left_out(self) -> None:
+        assert set(keys(MODELS["hub"])) <= set(keys(MODELS["region"]))
+        assert {key for name in TABLES for key in TABLES[name]} == {
+            key for name, model in MODELS.items() if name != "fleet" for key in keys(model)
+        }
+
+    def test_its_examples_are_accepted(self) -> None:
+        for name in ("git", "acme", "hub", "region"):
+            fields = {field.alias: field for field in MODELS[name].model_fields.values()}
+            MODELS[name].model_validate(
+                {key: field.examples[0] for key, field in fields.items() if field.examples}
+            )
