@@ -27,6 +27,9 @@ from bench.synth.template import Template, each, whole
 from fleet.errors import InputError, exit_on_input_error
 from fleet.registry import Fleet, load
 
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+"""Linux's file system in memory: what a file costs on a disk changes with whoever else writes."""
+
 Peer: TypeAlias = Callable[[Template, Path], Contender]
 
 PEERS: Final[Mapping[str, Peer]] = {
@@ -42,7 +45,7 @@ def main() -> None:
     args = arguments()
     check_tools(args.peers)
     fleet = load(ROOT / "clusters.yaml", overlays=ROOT / "overlays")
-    with tempfile.TemporaryDirectory(prefix="bench-synth-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-synth-", dir=args.scratch) as folder:
         entries: list[Entry] = [
             (contenders.real(Path(folder, "real")), 0),
             (contenders.floor(Path(folder, "floor")), 0),
@@ -141,6 +144,12 @@ def arguments() -> argparse.Namespace:
     add("--regions", type=_sizes, default=[3, 30, 300], help="sizes of fleets (3,30,300)")
     add("--rounds", type=int, default=5, help="measured runs of everything (%(default)s)")
     add("--peers", type=_peers, default=list(PEERS), help=f"some of {','.join(PEERS)} (all)")
+    add(
+        "--scratch",
+        type=Path,
+        default=MEMORY if MEMORY.is_dir() else None,
+        help="folder to render in (%(default)s)",
+    )
     add("--out", type=Path, default=ROOT / "bench" / "out", help="folder for what is measured")
     return parser.parse_args()
 

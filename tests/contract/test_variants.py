@@ -37,6 +37,8 @@ def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     return snapshot.use_extension(YamlFile)
 
 
+DIGEST = f"sha256:{'0' * 64}"
+
 VARIANTS = {
     "another provider": (
         "edge",
@@ -62,7 +64,7 @@ VARIANTS = {
           issuer: production
           nodeNetworks: [100.64.0.0/10, "fd00::/8"]
           pullSecret: mirror-pull
-          image: registry.example.org/foobar-api@sha256:0000000000000000000000000000000000000000000000000000000000000000
+          image: registry.example.org/foobar-api@DIGEST
         """,
     ),
     "no app and no metrics-server": (
@@ -85,7 +87,7 @@ VARIANTS = {
 def test_variant(variant: str, snapshot: SnapshotAssertion, tmp_path: Path) -> None:
     name, components, cluster = VARIANTS[variant]
     registry = tmp_path / "clusters.yaml"
-    indented = dedent(cluster).strip("\n").replace("\n", "\n  ")
+    indented = dedent(cluster).strip("\n").replace("DIGEST", DIGEST).replace("\n", "\n  ")
     registry.write_text(f"{BASE}  {indented}\n" if cluster else BASE)
     fleet = load(registry)
     dist = tmp_path / "dist"
