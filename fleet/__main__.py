@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "schema": Command(
         "fleet.schema", "write clusters.schema.json, by which editors check clusters.yaml"
     ),
+    "diagrams": Command("charts.diagrams", "draw the fleet anew in docs/architecture.md"),
 }
 
 

@@ -1,0 +1,124 @@
+"""What the documents say is so: links, commands, keys and drawings."""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from charts import diagrams
+from fleet.__main__ import COMMANDS
+from fleet.registry import Fleet
+from tests.objects import ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])
+
+
+def commands(text: str) -> Iterator[str]:
+    """Each line of code, in blocks and in backticks."""
+    for block in re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield line.removeprefix("$ ").strip()
+    yield from re.findall(r"`([^`\n]+)`", text)
+
+
+def test_drawings_are_fresh(fleet: Fleet) -> None:
+    text = diagrams.DOCUMENT.read_text("utf-8")
+    assert text == diagrams.draw(text, fleet), "run `python -m fleet diagrams`"
+    assert set(re.findall(r"<!-- diagram: (\S+) -->", text)) == set(diagrams.DIAGRAMS)
+
+
+def test_the_dependencies_are_those_of_the_objects(fleet: Fleet) -> None:
+    """The drawing has the arrows that a reader of foobar_api.py expects."""
+    lines = list(diagrams.DIAGRAMS["dependencies"](fleet))
+    arrows = {line.strip() for line in lines if line.strip().startswith("region-foobar-api --")}
+    assert arrows == {
+        'region-foobar-api -- "CRDs, issuer" --> region-cert-manager',
+        'region-foobar-api -- "CRDs, ingress class, lets it read" --> region-traefik',
+        'region-foobar-api -- "priority class" --> region-baseline',
+        'region-foobar-api -- "CPU figures" --> region-metrics-server',
+    }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", document.read_text("utf-8")):
+        if not target.startswith(("https://", "http://", "mailto:")):
+            assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_paths_exist(document: Path) -> None:
+    """Those in backticks that start with a folder of the repository."""
+    tops = "charts|fleet|imports|overlays|dist|tests|bench|docs|foobar_api|.github"
+    for path in re.findall(rf"`((?:{tops})/[^`\s<>*]*)`", document.read_text("utf-8")):
+        # Neither a region that a document adds as an example, nor what a measurement writes, is there.
+        if "ap-south" not in path and not path.startswith("bench/out"):
+            assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_make_targets_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        found[1]
+        for command in commands(document.read_text("utf-8"))
+        if (found := re.match(r"make(?: --\S+)* ([a-z-]+)", command))
+    }
+    assert named <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_options_exist(document: Path, main_options: set[str]) -> None:
+    """Of main.py and of the commands of `python -m fleet`."""
+    for command in commands(document.read_text("utf-8")):
+        if found := re.match(r"python main\.py(.*)", command):
+            assert set(re.findall(r"--[a-z-]+", found[1])) <= main_options, command
+        if found := re.match(r"python -m fleet ([a-z]+)(.*)", command):
+            assert found[1] in COMMANDS, command
+            options = options_of(found[1])
+            assert set(re.findall(r"--[a-z-]+", found[2])) <= options, command
+
+
+@pytest.fixture(scope="module")
+def main_options() -> set[str]:
+    result = subprocess.run(
+        [sys.executable, "main.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(re.findall(r"--[a-z-]+", result.stdout))
+
+
+def options_of(command: str) -> set[str]:
+    parser = argparse.ArgumentParser()
+    __import__(COMMANDS[command].module, fromlist=["configure"]).configure(parser)
+    return set(re.findall(r"--[a-z-]+", parser.format_help()))
+
+
+def test_the_two_commands_are_those_that_ci_runs() -> None:
+    """On an environment that has requirements.txt and nothing else."""
+    readme, ci = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    for command in ("pip install -r requirements.txt && python main.py", "python -m pytest"):
+        assert f"\n```sh\n{command}\n```\n" in readme
+    assert "pip install --quiet -r requirements.txt" in ci
+    assert '"$work/venv/bin/python" main.py' in ci
+    assert '"$work/venv/bin/python" -m pytest\n' in ci
+
+
+def test_the_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
+    """The tour's diff, word for word."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"\$ python main\.py --diff\n(.*?)```", readme, re.DOTALL)
+    registry = tmp_path / "clusters.yaml"
+    text = (ROOT / "clusters.yaml").read_text("utf-8")
+    registry.write_text(text.replace("foobar-api:1.0.0", "foobar-api:1.1.0", 1), "utf-8")
+    result = subprocess.run(
+        [sys.executable, "main.py", "--diff", "--fleet", str(registry)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.stdout, result.returncode) == (shown, 1)
