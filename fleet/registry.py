@@ -152,7 +152,7 @@ class Acme(_Facts):
     """The account at Let's Encrypt."""
 
     email: Email = Field(
-        description="Where Let's Encrypt writes to about the account.",
+        description="Contact of the account at Let's Encrypt, which refuses example domains.",
         examples=["platform@foobar-platform.dev"],
     )
 

@@ -186,7 +186,7 @@ def _email(text: str) -> str:
     except ValueError:
         domain = ""
     if "." not in domain or not re.fullmatch(_MAILBOX, mailbox):
-        raise ValueError(f"{shown(text)} is no e-mail address; write one such as ops@example.org")
+        raise ValueError(f"{shown(text)} is no e-mail address; write one of your own")
     return text
 
 
