@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from charts.render import render
+from charts.render import Rendered, render
 from fleet.diff import compare, describe
 from fleet.dist import replace, staged
 from fleet.errors import exit_on_input_error
@@ -22,10 +22,13 @@ def main() -> int:
     clusters = [fleet.cluster(name) for name in args.cluster or fleet.names]
     only = args.cluster or None
 
+    known: Rendered = {}
+
     with staged(args.output, only=only) as new:
         with progress(clusters) as each:
             for cluster in each:
-                render(fleet, cluster, folder=new / cluster.name, overlays=OVERLAYS)
+                folder = new / cluster.name
+                render(fleet, cluster, folder=folder, overlays=OVERLAYS, known=known)
         if args.validate:
             validate(new, OVERLAYS, shown_as=args.output)
         if args.diff:

@@ -5,9 +5,8 @@ A new component is a class, its name in ``fleet.registry.ROLE_COMPONENTS``, a ro
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
-
-from cdk8s import App
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from charts.applications import IN_CLUSTER, Applications, Target
 from charts.argocd import Argocd
@@ -22,6 +21,8 @@ from charts.traefik import Traefik, termination_grace
 from fleet.registry import ComponentName, Fleet, Hub, Region
 
 Cluster: TypeAlias = Hub | Region
+Plan: TypeAlias = partial[Any]
+"""A component's class with its facts, which compare by value: it only wants an App."""
 
 COMPONENTS: Final[Mapping[ComponentName, type[Component]]] = {
     component.NAME: component
@@ -38,99 +39,105 @@ COMPONENTS: Final[Mapping[ComponentName, type[Component]]] = {
 }
 
 
-def compose(app: App, fleet: Fleet, cluster: Cluster) -> list[Component]:
-    """Adds the components of ``cluster`` to ``app``, one Chart each."""
+def compose(fleet: Fleet, cluster: Cluster) -> dict[ComponentName, Plan]:
+    """The components of ``cluster``, each with the facts it is made of."""
     if isinstance(cluster, Hub):
-        return [_HUB[name](app, fleet, cluster) for name in cluster.components]
-    return [_REGION[name](app, fleet, cluster) for name in cluster.components]
+        return {name: _HUB[name](fleet, cluster) for name in cluster.components}
+    return {name: _REGION[name](fleet, cluster) for name in cluster.components}
 
 
-def _baseline(app: App, fleet: Fleet, cluster: Cluster) -> Component:
-    return Baseline(app)
+def _baseline(fleet: Fleet, cluster: Cluster) -> Plan:
+    return partial(Baseline)
 
 
-def _traefik(app: App, fleet: Fleet, cluster: Cluster) -> Component:
-    return Traefik(
-        app,
+def _traefik(fleet: Fleet, cluster: Cluster) -> Plan:
+    return partial(
+        Traefik,
         provider=PROVIDERS[cluster.provider],
         load_balancer=cluster.load_balancer_label,
-        trusted_networks=[str(network) for network in cluster.node_networks],
-        backends=[
+        trusted_networks=tuple(map(str, cluster.node_networks)),
+        backends=tuple(
             component.NAMESPACE for component in _components(cluster) if component.BEHIND_TRAEFIK
-        ],
+        ),
     )
 
 
-def _cert_manager(app: App, fleet: Fleet, cluster: Cluster) -> Component:
-    return CertManager(app, account_email=fleet.acme.email)
+def _cert_manager(fleet: Fleet, cluster: Cluster) -> Plan:
+    return partial(CertManager, account_email=fleet.acme.email)
 
 
-def _metrics_server(app: App, fleet: Fleet, cluster: Cluster) -> Component:
-    return MetricsServer(app)
+def _metrics_server(fleet: Fleet, cluster: Cluster) -> Plan:
+    return partial(MetricsServer)
 
 
-def _foobar_api(app: App, fleet: Fleet, cluster: Region) -> Component:
-    return FoobarApi(
-        app,
+def _foobar_api(fleet: Fleet, cluster: Region) -> Plan:
+    return partial(
+        FoobarApi,
         cluster=cluster.name,
         host=cluster.host,
         issuer=cluster.issuer,
         image=cluster.image,
         pull_secret=cluster.pull_secret,
-        proxy_networks=[str(network) for network in cluster.node_networks],
+        proxy_networks=tuple(map(str, cluster.node_networks)),
         ingress_grace_seconds=termination_grace(PROVIDERS[cluster.provider]),
     )
 
 
-def _argocd(app: App, fleet: Fleet, cluster: Hub) -> Component:
-    return Argocd(app, host=cluster.argocd_host, issuer=cluster.issuer)
+def _argocd(fleet: Fleet, cluster: Hub) -> Plan:
+    return partial(Argocd, host=cluster.argocd_host, issuer=cluster.issuer)
 
 
-def _applications(app: App, fleet: Fleet, cluster: Hub) -> Component:
-    return Applications(
-        app,
+def _applications(fleet: Fleet, cluster: Hub) -> Plan:
+    return partial(
+        Applications,
         repository=fleet.git.repository,
         revision=fleet.git.revision,
-        targets=[
-            Target(
-                cluster=target.name,
-                destination=IN_CLUSTER if target is cluster else target.name,
-                namespaces=sorted(
-                    {
-                        namespace
-                        for component in _components(target)
-                        for namespace in (component.NAMESPACE, *component.OTHER_NAMESPACES)
-                    }
-                ),
-                cluster_kinds=sorted(
-                    {kind for component in _components(target) for kind in component.CLUSTER_KINDS}
-                ),
-            )
+        targets=tuple(
+            _target(target, IN_CLUSTER if target is cluster else target.name)
             for target in fleet.clusters
-        ],
+        ),
     )
 
 
-def _argocd_access(app: App, fleet: Fleet, cluster: Region) -> Component:
-    return ArgocdAccess(app)
+def _target(cluster: Cluster, destination: str) -> Target:
+    """All that the components of ``cluster`` may write, as their classes say."""
+    components = _components(cluster)
+    return Target(
+        cluster=cluster.name,
+        destination=destination,
+        namespaces=tuple(
+            sorted(
+                {
+                    namespace
+                    for each in components
+                    for namespace in (each.NAMESPACE, *each.OTHER_NAMESPACES)
+                }
+            )
+        ),
+        cluster_kinds=tuple(sorted({kind for each in components for kind in each.CLUSTER_KINDS})),
+    )
+
+
+def _argocd_access(fleet: Fleet, cluster: Region) -> Plan:
+    return partial(ArgocdAccess)
 
 
 def _components(cluster: Cluster) -> Sequence[type[Component]]:
     return [COMPONENTS[name] for name in cluster.components]
 
 
-_EVERYWHERE: Final[Mapping[ComponentName, Callable[[App, Fleet, Cluster], Component]]] = {
+_EVERYWHERE: Final[Mapping[ComponentName, Callable[[Fleet, Cluster], Plan]]] = {
     "baseline": _baseline,
     "traefik": _traefik,
     "cert-manager": _cert_manager,
     "metrics-server": _metrics_server,
 }
-_HUB: Final[Mapping[ComponentName, Callable[[App, Fleet, Hub], Component]]] = {
+_HUB: Final[Mapping[ComponentName, Callable[[Fleet, Hub], Plan]]] = {
     **_EVERYWHERE,
     "argocd": _argocd,
     "applications": _applications,
 }
-_REGION: Final[Mapping[ComponentName, Callable[[App, Fleet, Region], Component]]] = {
+_REGION: Final[Mapping[ComponentName, Callable[[Fleet, Region], Plan]]] = {
     **_EVERYWHERE,
     "foobar-api": _foobar_api,
     "argocd-access": _argocd_access,

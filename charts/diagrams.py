@@ -57,10 +57,8 @@ def draw(text: str, fleet: Fleet) -> str:
 
 
 def synthesize(fleet: Fleet, cluster: Cluster) -> Components:
-    return {
-        component.NAME: [*cdk8s.Testing.synth(component), *component.patches]
-        for component in compose(cdk8s.Testing.app(), fleet, cluster)
-    }
+    components = [plan(cdk8s.Testing.app()) for plan in compose(fleet, cluster).values()]
+    return {each.NAME: [*cdk8s.Testing.synth(each), *each.patches] for each in components}
 
 
 def _fleet(fleet: Fleet) -> Iterator[str]:

@@ -37,6 +37,91 @@ DRAIN_SECONDS: Final = 10
 """Seconds after SIGTERM in which the app still accepts, not ready, until Traefik looks away."""
 
 
+LABELS: Final = selector(FOOBAR_API)
+
+
+def _probe(path: str, *, period: int, failures: int) -> k.Probe:
+    return k.Probe.from_http_get(
+        path,
+        port=HTTPS,
+        scheme=k.ConnectionScheme.HTTPS,
+        period_seconds=Duration.seconds(period),
+        timeout_seconds=Duration.seconds(2),
+        failure_threshold=failures,
+    )
+
+
+# What no fact of a region changes. jsii checks and carries these values once for all regions.
+STARTUP: Final = _probe("/livez", period=1, failures=60)
+LIVENESS: Final = _probe("/livez", period=10, failures=3)
+READINESS: Final = _probe("/readyz", period=5, failures=2)
+ROLLOUT: Final = k.DeploymentStrategy.rolling_update(
+    max_surge=k.PercentOrAbsolute.absolute(1), max_unavailable=k.PercentOrAbsolute.absolute(0)
+)
+META: Final = ApiObjectMetadata(name=FOOBAR_API, namespace=FOOBAR_API)
+POD_METADATA: Final = ApiObjectMetadata(labels=LABELS)
+POD_SECURITY: Final = k.PodSecurityContextProps(
+    ensure_non_root=True,
+    user=NON_ROOT,
+    group=NON_ROOT,
+    fs_group=NON_ROOT,
+    fs_group_change_policy=k.FsGroupChangePolicy.ON_ROOT_MISMATCH,
+)
+CONTAINER_SECURITY: Final = k.ContainerSecurityContextProps(
+    ensure_non_root=True,
+    user=NON_ROOT,
+    group=NON_ROOT,
+    allow_privilege_escalation=False,
+    read_only_root_filesystem=True,
+)
+PORTS: Final = [
+    k.ContainerPort(name="https", number=HTTPS),
+    k.ContainerPort(name="metrics", number=METRICS),
+]
+SERVICE_PORT: Final = k.ServicePort(
+    name="https", port=443, target_port=HTTPS, protocol=k.Protocol.TCP
+)
+CERTIFICATE_FILES: Final = {
+    "tls.crt": k.PathMapping(path="cert.pem"),
+    "tls.key": k.PathMapping(path="key.pem"),
+}
+SETTLED: Final = Duration.seconds(5)
+RESOURCES: Final = k.ContainerResources(
+    cpu=k.CpuResources(request=k.Cpu.millis(100)),
+    memory=k.MemoryResources(request=Size.mebibytes(128), limit=Size.mebibytes(256)),
+)
+SCRATCH: Final = Size.mebibytes(64)
+WHERE: Final = {
+    "POD_NAME": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_NAME),
+    "POD_NAMESPACE": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_NAMESPACE),
+    "POD_IP": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_IP),
+    "NODE_NAME": k.EnvValue.from_field_ref(k.EnvFieldPaths.NODE_NAME),
+}
+SELECTOR: Final = k.LabelSelector.of(labels=LABELS)
+CPU: Final = k.Metric.resource_cpu(k.MetricTarget.average_utilization(70))
+TO_HTTPS: Final = [k.NetworkPolicyPort.tcp(HTTPS)]
+TO_SOLVER: Final = [k.NetworkPolicyPort.tcp(SOLVER_PORT)]
+TO_DNS: Final = [k.NetworkPolicyPort.udp(53), k.NetworkPolicyPort.tcp(53)]
+
+POD: Final = "/spec/template/spec"
+GAPS: Final = (
+    JsonPatch.add(f"{POD}/securityContext/seccompProfile", {"type": "RuntimeDefault"}),
+    JsonPatch.add(f"{POD}/containers/0/securityContext/capabilities", {"drop": ["ALL"]}),
+    JsonPatch.add(f"{POD}/priorityClassName", SERVING),
+    JsonPatch.add(f"{POD}/enableServiceLinks", False),  # noqa: FBT003 - the value
+    JsonPatch.add(f"{POD}/topologySpreadConstraints", over_nodes(LABELS)),
+    JsonPatch.add("/spec/revisionHistoryLimit", 3),
+    # A hash of the construct's path: selectors go by the name instead.
+    JsonPatch.remove("/spec/template/metadata/labels/cdk8s.io~1metadata.addr"),
+)
+"""What a Deployment has and cdk8s-plus-27 cannot say, and what it adds unasked.
+
+A field younger than Kubernetes 1.27 would be lost even so: the library's objects drop what they do
+not know after the patches have run.
+"""
+NO_EXTERNAL_ADDRESSES: Final = JsonPatch.remove("/spec/externalIPs")
+
+
 class FoobarApi(Component):
     """Certificate, workload, route by TLS passthrough, autoscaling and policies."""
 
@@ -64,8 +149,6 @@ class FoobarApi(Component):
         and the load balancer in front may still send requests: a pod outlives them.
         """
         super().__init__(app)
-        meta = ApiObjectMetadata(name=FOOBAR_API, namespace=FOOBAR_API)
-        labels = selector(FOOBAR_API)
 
         self.own_namespace()
         Certificate(
@@ -86,116 +169,13 @@ class FoobarApi(Component):
                 "revisionHistoryLimit": 3,
             },
         )
-        account = k.ServiceAccount(self, "account", metadata=meta, automount_token=False)
-        deployment = k.Deployment(
-            self,
-            "deployment",
-            metadata=meta,
-            # Selected by the name alone: the default selector is a hash of the construct's path,
-            # and a Deployment's selector can never change.
-            select=False,
-            pod_metadata=ApiObjectMetadata(labels=labels),
-            service_account=account,
-            automount_service_account_token=False,
-            docker_registry_auth=k.Secret.from_secret_name(self, "pull-secret", pull_secret),
-            security_context=k.PodSecurityContextProps(
-                ensure_non_root=True,
-                user=NON_ROOT,
-                group=NON_ROOT,
-                fs_group=NON_ROOT,
-                fs_group_change_policy=k.FsGroupChangePolicy.ON_ROOT_MISMATCH,
-            ),
-            strategy=k.DeploymentStrategy.rolling_update(
-                max_surge=k.PercentOrAbsolute.absolute(1),
-                max_unavailable=k.PercentOrAbsolute.absolute(0),
-            ),
-            min_ready=Duration.seconds(5),
-            termination_grace_period=Duration.seconds(DRAIN_SECONDS + ingress_grace_seconds + 15),
-        )
-        deployment.select(k.LabelSelector.of(labels=labels))
-        container = deployment.add_container(
-            name=FOOBAR_API,
-            image=image,
-            image_pull_policy=k.ImagePullPolicy.IF_NOT_PRESENT,
-            args=[
-                f"--port={HTTPS}",
-                "--cert=/cert/cert.pem",
-                "--key=/cert/key.pem",
-                f"--metrics-port={METRICS}",
-                f"--drain={DRAIN_SECONDS}",
-                f"--proxy-from={','.join(proxy_networks)}",
-            ],
-            env_variables={
-                "CLUSTER": k.EnvValue.from_value(cluster),
-                "POD_NAME": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_NAME),
-                "POD_NAMESPACE": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_NAMESPACE),
-                "POD_IP": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_IP),
-                "NODE_NAME": k.EnvValue.from_field_ref(k.EnvFieldPaths.NODE_NAME),
-            },
-            ports=[
-                k.ContainerPort(name="https", number=HTTPS),
-                k.ContainerPort(name="metrics", number=METRICS),
-            ],
-            startup=_probe("/livez", period=1, failures=60),
-            liveness=_probe("/livez", period=10, failures=3),
-            readiness=_probe("/readyz", period=5, failures=2),
-            resources=k.ContainerResources(
-                cpu=k.CpuResources(request=k.Cpu.millis(100)),
-                memory=k.MemoryResources(request=Size.mebibytes(128), limit=Size.mebibytes(256)),
-            ),
-            security_context=k.ContainerSecurityContextProps(
-                ensure_non_root=True,
-                user=NON_ROOT,
-                group=NON_ROOT,
-                allow_privilege_escalation=False,
-                read_only_root_filesystem=True,
-            ),
-        )
-        # The whole volume, never subPath, so that kubelet swaps in the renewed pair at once.
-        certificate = k.Volume.from_secret(
-            self,
-            "tls-volume",
-            k.Secret.from_secret_name(self, "tls-secret", TLS_SECRET),
-            name="cert",
-            default_mode=0o440,
-            items={
-                "tls.crt": k.PathMapping(path="cert.pem"),
-                "tls.key": k.PathMapping(path="key.pem"),
-            },
-        )
-        scratch = k.Volume.from_empty_dir(
-            self, "scratch-volume", "tmp", size_limit=Size.mebibytes(64)
-        )
-        container.mount("/cert", certificate, read_only=True)
-        container.mount("/tmp", scratch)  # noqa: S108 - a path in the container
-        _fill_gaps(deployment, labels)
-        pods = k.Pods.select(self, "pods", labels=labels)
-        service = k.Service(
-            self,
-            "service",
-            metadata=meta,
-            selector=pods,
-            ports=[
-                k.ServicePort(name="https", port=443, target_port=HTTPS, protocol=k.Protocol.TCP)
-            ],
-        )
-        ApiObject.of(service).add_json_patch(JsonPatch.remove("/spec/externalIPs"))
-        k.HorizontalPodAutoscaler(
-            self,
-            "autoscaler",
-            metadata=meta,
-            target=deployment,
-            min_replicas=2,
-            max_replicas=6,
-            metrics=[k.Metric.resource_cpu(k.MetricTarget.average_utilization(70))],
-        )
         PodDisruptionBudget(
             self,
             "budget",
             metadata={"name": FOOBAR_API, "namespace": FOOBAR_API},
             spec={
                 "maxUnavailable": 1,
-                "selector": {"matchLabels": labels},
+                "selector": {"matchLabels": LABELS},
                 "unhealthyPodEvictionPolicy": "AlwaysAllow",
             },
         )
@@ -245,6 +225,79 @@ class FoobarApi(Component):
                 }
             },
         )
+        # The whole volume, never subPath, so that kubelet swaps in the renewed pair at once.
+        certificate = k.Volume.from_secret(
+            self,
+            "tls-volume",
+            k.Secret.from_secret_name(self, "tls-secret", TLS_SECRET),
+            name="cert",
+            default_mode=0o440,
+            items=CERTIFICATE_FILES,
+        )
+        scratch = k.Volume.from_empty_dir(self, "scratch-volume", "tmp", size_limit=SCRATCH)
+        container = k.ContainerProps(
+            name=FOOBAR_API,
+            image=image,
+            image_pull_policy=k.ImagePullPolicy.IF_NOT_PRESENT,
+            args=[
+                f"--port={HTTPS}",
+                "--cert=/cert/cert.pem",
+                "--key=/cert/key.pem",
+                f"--metrics-port={METRICS}",
+                f"--drain={DRAIN_SECONDS}",
+                f"--proxy-from={','.join(proxy_networks)}",
+            ],
+            env_variables={"CLUSTER": k.EnvValue.from_value(cluster), **WHERE},
+            ports=PORTS,
+            startup=STARTUP,
+            liveness=LIVENESS,
+            readiness=READINESS,
+            resources=RESOURCES,
+            security_context=CONTAINER_SECURITY,
+            volume_mounts=[
+                k.VolumeMount(path="/cert", volume=certificate, read_only=True),
+                k.VolumeMount(path="/tmp", volume=scratch),  # noqa: S108 - in the container
+            ],
+        )
+        account = k.ServiceAccount(self, "account", metadata=META, automount_token=False)
+        deployment = k.Deployment(
+            self,
+            "deployment",
+            metadata=META,
+            # Selected by the name alone: the default selector is a hash of the construct's path,
+            # and a Deployment's selector can never change.
+            select=False,
+            pod_metadata=POD_METADATA,
+            service_account=account,
+            automount_service_account_token=False,
+            docker_registry_auth=k.Secret.from_secret_name(self, "pull-secret", pull_secret),
+            security_context=POD_SECURITY,
+            containers=[container],
+            volumes=[certificate, scratch],
+            strategy=ROLLOUT,
+            min_ready=SETTLED,
+            termination_grace_period=Duration.seconds(DRAIN_SECONDS + ingress_grace_seconds + 15),
+        )
+        deployment.select(SELECTOR)
+        ApiObject.of(deployment).add_json_patch(*GAPS)
+        pods = k.Pods.select(self, "pods", labels=LABELS)
+        service = k.Service(
+            self,
+            "service",
+            metadata=META,
+            selector=pods,
+            ports=[SERVICE_PORT],
+        )
+        ApiObject.of(service).add_json_patch(NO_EXTERNAL_ADDRESSES)
+        k.HorizontalPodAutoscaler(
+            self,
+            "autoscaler",
+            metadata=META,
+            target=deployment,
+            min_replicas=2,
+            max_replicas=6,
+            metrics=[CPU],
+        )
         self._policies(pods)
 
     def _policies(self, pods: k.Pods) -> None:
@@ -256,13 +309,13 @@ class FoobarApi(Component):
         self._policy(
             FOOBAR_API,
             pods,
-            ingress=[_rule(traefik, k.NetworkPolicyPort.tcp(HTTPS))],
-            egress=[_rule(dns, k.NetworkPolicyPort.udp(53), k.NetworkPolicyPort.tcp(53))],
+            ingress=[k.NetworkPolicyRule(peer=traefik, ports=TO_HTTPS)],
+            egress=[k.NetworkPolicyRule(peer=dns, ports=TO_DNS)],
         )
         self._policy(
             "acme-solver",
             solvers,
-            ingress=[_rule(traefik, k.NetworkPolicyPort.tcp(SOLVER_PORT))],
+            ingress=[k.NetworkPolicyRule(peer=traefik, ports=TO_SOLVER)],
         )
 
     def _pods(self, id: str, namespace: str, labels: dict[str, str]) -> k.Pods:
@@ -288,37 +341,3 @@ class FoobarApi(Component):
             ingress=k.NetworkPolicyTraffic(default=deny, rules=list(ingress)),
             egress=k.NetworkPolicyTraffic(default=deny, rules=list(egress)),
         )
-
-
-def _rule(peer: k.INetworkPolicyPeer, *ports: k.NetworkPolicyPort) -> k.NetworkPolicyRule:
-    return k.NetworkPolicyRule(peer=peer, ports=list(ports))
-
-
-def _probe(path: str, *, period: int, failures: int) -> k.Probe:
-    return k.Probe.from_http_get(
-        path,
-        port=HTTPS,
-        scheme=k.ConnectionScheme.HTTPS,
-        period_seconds=Duration.seconds(period),
-        timeout_seconds=Duration.seconds(2),
-        failure_threshold=failures,
-    )
-
-
-def _fill_gaps(deployment: k.Deployment, labels: dict[str, str]) -> None:
-    """Sets what a Deployment has and cdk8s-plus-27 cannot say, and takes away what it adds.
-
-    A field younger than Kubernetes 1.27 would be lost even so: the library's objects drop what
-    they do not know after the patches have run.
-    """
-    pod = "/spec/template/spec"
-    ApiObject.of(deployment).add_json_patch(
-        JsonPatch.add(f"{pod}/securityContext/seccompProfile", {"type": "RuntimeDefault"}),
-        JsonPatch.add(f"{pod}/containers/0/securityContext/capabilities", {"drop": ["ALL"]}),
-        JsonPatch.add(f"{pod}/priorityClassName", SERVING),
-        JsonPatch.add(f"{pod}/enableServiceLinks", False),  # noqa: FBT003 - the value
-        JsonPatch.add(f"{pod}/topologySpreadConstraints", over_nodes(labels)),
-        JsonPatch.add("/spec/revisionHistoryLimit", 3),
-        # A hash of the construct's path: selectors go by the name instead.
-        JsonPatch.remove("/spec/template/metadata/labels/cdk8s.io~1metadata.addr"),
-    )

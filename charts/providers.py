@@ -7,7 +7,8 @@ from typing import Final
 from fleet.registry import ProviderName
 
 
-@dataclass(frozen=True)
+# There is one of each, so it is itself by identity.
+@dataclass(frozen=True, eq=False)
 class Provider:
     """How a provider's load balancer is asked for, and how it behaves."""
 

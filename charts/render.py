@@ -1,9 +1,10 @@
 """From one cluster of the fleet to its folder of dist: objects by cdk8s, kustomizations by us."""
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
 from cdk8s import App, YamlOutputType
@@ -17,30 +18,59 @@ PATCHES: Final = "patches"
 """Subfolder of a component that holds its patches, one file an object."""
 
 
-def render(fleet: Fleet, cluster: Cluster, *, folder: Path, overlays: Path) -> None:
+Rendered: TypeAlias = dict[Hashable, Path]
+"""Where components were rendered before, by their facts."""
+
+
+def render(
+    fleet: Fleet, cluster: Cluster, *, folder: Path, overlays: Path, known: Rendered | None = None
+) -> None:
     """Writes ``folder``/<component>/ for each component of ``cluster``.
 
     One App a cluster and one file an object: cdk8s's other layouts cost time that grows with the
     square of an App. A component's kustomization names its overlay, if ``overlays`` has one;
     ``folder`` is where dist/<cluster> will be, two levels below the folder that has ``overlays``.
+
+    A component is a function of its facts: one that is in ``known`` is copied from there, and the
+    others are added to it.
     """
+    known = {} if known is None else known
     app = App(
         outdir=str(folder),
         yaml_output_type=YamlOutputType.FOLDER_PER_CHART_FILE_PER_RESOURCE,
         output_file_extension=".yaml",
     )
+    new: list[tuple[Component, str | None]] = []
     with bulk():
-        components = compose(app, fleet, cluster)
-    app.synth()
-    for component in components:
-        overlay = Path(cluster.name, component.NAME)
-        _kustomize(
-            component,
-            folder / component.NAME,
-            f"../../../{overlays.name}/{overlay.as_posix()}"
-            if (overlays / overlay).is_dir()
-            else None,
-        )
+        for name, plan in compose(fleet, cluster).items():
+            overlay = _overlay(overlays, cluster.name, name)
+            facts = (plan.func, frozenset(plan.keywords.items()), overlay)
+            if facts in known:
+                _copy(known[facts], folder / name)
+            else:
+                new.append((plan(app), overlay))
+                known[facts] = folder / name
+    if new:
+        app.synth()
+    for component, overlay in new:
+        _kustomize(component, folder / component.NAME, overlay)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies a rendered folder; shutil.copytree would look after permissions and links as well."""
+    target.mkdir(parents=True)
+    for entry in os.scandir(source):
+        if entry.is_dir():
+            _copy(Path(entry.path), target / entry.name)
+        else:
+            shutil.copyfile(entry.path, target / entry.name)
+
+
+def _overlay(overlays: Path, cluster: str, component: str) -> str | None:
+    """The overlay of a component as its kustomization names it, if there is one."""
+    if (overlays / cluster / component).is_dir():
+        return f"../../../{overlays.name}/{cluster}/{component}"
+    return None
 
 
 def _kustomize(component: Component, folder: Path, overlay: str | None) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from charts.compose import compose
-from charts.render import render
+from charts.render import Rendered, render
 from fleet.diff import compare, describe
 from fleet.registry import Fleet, load
 from tests.objects import OVERLAYS, ROOT, Object, read, read_patches
@@ -27,6 +27,17 @@ def test_two_renders_are_equal(fleet: Fleet, rendered: Path, tmp_path: Path) -> 
     for cluster in fleet.clusters:
         render(fleet, cluster, folder=tmp_path / "dist" / cluster.name, overlays=OVERLAYS)
     assert compare(rendered, tmp_path / "dist") == []
+
+
+def test_what_clusters_share_is_the_same_rendered_alone(fleet: Fleet, tmp_path: Path) -> None:
+    """A folder copied from another cluster has the bytes that rendering it gives."""
+    known: Rendered = {}
+    for way, rendered in (("shared", known), ("alone", None)):
+        for cluster in fleet.clusters:
+            folder = tmp_path / way / cluster.name
+            render(fleet, cluster, folder=folder, overlays=OVERLAYS, known=rendered)
+    assert len(known) < sum(len(cluster.components) for cluster in fleet.clusters)
+    assert compare(tmp_path / "alone", tmp_path / "shared") == []
 
 
 def test_every_cluster_has_its_components(fleet: Fleet, rendered: Path) -> None:
@@ -74,10 +85,10 @@ def test_every_object_stands_where_its_name_says(objects: Sequence[Object]) -> N
 def test_every_object_has_a_file_of_its_own(fleet: Fleet, objects: Sequence[Object]) -> None:
     """cdk8s names files by kind and name alone: of two in two namespaces it would keep one."""
     made = Counter(
-        (cluster.name, component.NAME)
+        (cluster.name, name)
         for cluster in fleet.clusters
-        for component in compose(cdk8s.Testing.app(), fleet, cluster)
-        for _ in cdk8s.Testing.synth(component)
+        for name, plan in compose(fleet, cluster).items()
+        for _ in cdk8s.Testing.synth(plan(cdk8s.Testing.app()))
     )
     assert made == Counter((each.cluster, each.component) for each in objects)
 
