@@ -16,10 +16,11 @@ from cdk8s import ApiObject, ApiObjectMetadata, App, Duration, JsonPatch, Size
 from charts import kinds
 from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, issuer_name
 from charts.component import Component
-from charts.labels import namespace_selector, selector
+from charts.labels import selector
+from charts.network import TO_DNS, allow, default_deny, tcp
 from charts.scheduling import SERVING, over_nodes
 from charts.security import NON_ROOT
-from charts.traefik import TRAEFIK, grant_watch
+from charts.traefik import TRAEFIK, TRAEFIK_PODS, grant_watch
 from fleet.registry import ComponentName, Issuer
 from imports.cert_manager import Certificate
 from imports.k8s import PodDisruptionBudget, ResourceQuota
@@ -99,9 +100,6 @@ WHERE: Final = {
 }
 SELECTOR: Final = k.LabelSelector.of(labels=LABELS)
 CPU: Final = k.Metric.resource_cpu(k.MetricTarget.average_utilization(70))
-TO_HTTPS: Final = [k.NetworkPolicyPort.tcp(HTTPS)]
-TO_SOLVER: Final = [k.NetworkPolicyPort.tcp(SOLVER_PORT)]
-TO_DNS: Final = [k.NetworkPolicyPort.udp(53), k.NetworkPolicyPort.tcp(53)]
 
 POD: Final = "/spec/template/spec"
 GAPS: Final = (
@@ -298,46 +296,20 @@ class FoobarApi(Component):
             max_replicas=6,
             metrics=[CPU],
         )
-        self._policies(pods)
-
-    def _policies(self, pods: k.Pods) -> None:
-        """Traefik in, to the app and to the solvers of its certificate; DNS out; nothing else."""
-        traefik = self._pods("traefik", TRAEFIK, selector(TRAEFIK))
-        dns = self._pods("dns", "kube-system", {"k8s-app": "kube-dns"})
-        solvers = k.Pods.select(self, "solvers", labels=SOLVER_LABELS)
-        self._policy("default-deny", k.Pods.all(self, "all-pods"))
-        self._policy(
-            FOOBAR_API,
-            pods,
-            ingress=[k.NetworkPolicyRule(peer=traefik, ports=TO_HTTPS)],
-            egress=[k.NetworkPolicyRule(peer=dns, ports=TO_DNS)],
-        )
-        self._policy(
-            "acme-solver",
-            solvers,
-            ingress=[k.NetworkPolicyRule(peer=traefik, ports=TO_SOLVER)],
-        )
-
-    def _pods(self, id: str, namespace: str, labels: dict[str, str]) -> k.Pods:
-        """Pods of another namespace, as a peer."""
-        there = k.Namespaces.select(self, f"{id}-namespace", labels=namespace_selector(namespace))
-        return k.Pods.select(self, id, labels=labels, namespaces=there)
-
-    def _policy(
-        self,
-        name: str,
-        pods: k.IPodSelector,
-        *,
-        ingress: Sequence[k.NetworkPolicyRule] = (),
-        egress: Sequence[k.NetworkPolicyRule] = (),
-    ) -> None:
-        """What is not in the rules is denied, in both directions."""
-        deny = k.NetworkPolicyTrafficDefault.DENY
-        k.NetworkPolicy(
+        # Traefik in, to the app and to the solvers of its certificate; DNS out; nothing else.
+        default_deny(self, namespace=FOOBAR_API)
+        allow(
             self,
-            f"allow-{name}",
-            metadata=ApiObjectMetadata(name=name, namespace=FOOBAR_API),
-            selector=pods,
-            ingress=k.NetworkPolicyTraffic(default=deny, rules=list(ingress)),
-            egress=k.NetworkPolicyTraffic(default=deny, rules=list(egress)),
+            FOOBAR_API,
+            namespace=FOOBAR_API,
+            labels=LABELS,
+            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(HTTPS)}],
+            egress=[TO_DNS],
+        )
+        allow(
+            self,
+            "acme-solver",
+            namespace=FOOBAR_API,
+            labels=SOLVER_LABELS,
+            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(SOLVER_PORT)}],
         )
