@@ -140,7 +140,7 @@ live: ## run the tests against real clusters: the contexts in KUBECONFIG
 
 .PHONY: bench
 bench: ## measure against peers
-	"$(PYTHON)" -m bench
+	"$(PYTHON)" -m bench.synth
 
 .PHONY: workflows
 workflows: ## check .github/ (after `make tools`)
