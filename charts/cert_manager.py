@@ -7,17 +7,18 @@ Challenges are HTTP-01 through Traefik's ``web`` entry point alone: a solver Ing
 from typing import ClassVar, Final
 
 from cdk8s import App
+from constructs import Construct
 
 from charts import kinds
 from charts.component import KEEP, Component, Patch
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
-from charts.scheduling import PLATFORM, over_nodes
+from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.security import pod_security
 from charts.traefik import TRAEFIK, TRAEFIK_PODS
 from charts.upstream import CERT_MANAGER_BUNDLE
 from fleet.registry import ComponentName, Issuer
-from imports.cert_manager import ClusterIssuer
+from imports.cert_manager import Certificate, ClusterIssuer
 from imports.k8s import PodDisruptionBudget
 
 CERT_MANAGER: Final = "cert-manager"
@@ -36,6 +37,32 @@ ACME_DIRECTORIES: Final[dict[Issuer, str]] = {
 def issuer_name(issuer: Issuer) -> str:
     """The name of the ClusterIssuer that every cluster has for ``issuer``."""
     return f"letsencrypt-{issuer}"
+
+
+def serving_certificate(
+    scope: Construct, *, namespace: str, name: str, secret: str, host: str, issuer: Issuer
+) -> Certificate:
+    """A certificate for ``host`` in the Secret ``secret``, kept fresh.
+
+    Lifetime and time of renewal are left to the issuer: Let's Encrypt shortens them.
+    """
+    return Certificate(
+        scope,
+        "certificate",
+        metadata={"name": name, "namespace": namespace},
+        spec={
+            "secretName": secret,
+            "dnsNames": [host],
+            "issuerRef": {
+                "group": "cert-manager.io",
+                "kind": "ClusterIssuer",
+                "name": issuer_name(issuer),
+            },
+            "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+            "usages": ["digital signature", "server auth"],
+            "revisionHistoryLimit": 3,
+        },
+    )
 
 
 class CertManager(Component):
@@ -98,11 +125,7 @@ class CertManager(Component):
             self,
             "webhook-budget",
             metadata={"name": "cert-manager-webhook", "namespace": CERT_MANAGER},
-            spec={
-                "maxUnavailable": 1,
-                "selector": {"matchLabels": selector("webhook")},
-                "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            },
+            spec=one_at_a_time(selector("webhook")),
         )
         default_deny(self, namespace=CERT_MANAGER)
         allow(

@@ -14,15 +14,14 @@ import cdk8s_plus_27 as k
 from cdk8s import ApiObject, ApiObjectMetadata, App, Duration, JsonPatch, Size
 
 from charts import kinds
-from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, issuer_name
+from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, serving_certificate
 from charts.component import Component
 from charts.labels import selector
 from charts.network import TO_DNS, allow, default_deny, tcp
-from charts.scheduling import SERVING, over_nodes
+from charts.scheduling import SERVING, one_at_a_time, over_nodes
 from charts.security import NON_ROOT
 from charts.traefik import TRAEFIK, TRAEFIK_PODS, grant_watch
 from fleet.registry import ComponentName, Issuer
-from imports.cert_manager import Certificate
 from imports.k8s import PodDisruptionBudget, ResourceQuota
 from imports.traefik import IngressRouteTCP, ServersTransportTCP
 
@@ -149,33 +148,14 @@ class FoobarApi(Component):
         super().__init__(app)
 
         self.own_namespace()
-        Certificate(
-            self,
-            "certificate",
-            metadata={"name": FOOBAR_API, "namespace": FOOBAR_API},
-            spec={
-                "secretName": TLS_SECRET,
-                "dnsNames": [host],
-                "issuerRef": {
-                    "group": "cert-manager.io",
-                    "kind": "ClusterIssuer",
-                    "name": issuer_name(issuer),
-                },
-                # Lifetime and time of renewal are left to the issuer: Let's Encrypt shortens them.
-                "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
-                "usages": ["digital signature", "server auth"],
-                "revisionHistoryLimit": 3,
-            },
+        serving_certificate(
+            self, namespace=FOOBAR_API, name=FOOBAR_API, secret=TLS_SECRET, host=host, issuer=issuer
         )
         PodDisruptionBudget(
             self,
             "budget",
             metadata={"name": FOOBAR_API, "namespace": FOOBAR_API},
-            spec={
-                "maxUnavailable": 1,
-                "selector": {"matchLabels": LABELS},
-                "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            },
+            spec=one_at_a_time(LABELS),
         )
         ServersTransportTCP(
             self,

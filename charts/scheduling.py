@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from imports.k8s import TopologySpreadConstraint
+from imports.k8s import PodDisruptionBudgetSpec, TopologySpreadConstraint
 
 PLATFORM: Final = "platform"
 """Priority class of what workloads need in order to be served: Traefik, cert-manager, Argo CD."""
@@ -24,3 +24,12 @@ def over_nodes(labels: dict[str, str]) -> list[TopologySpreadConstraint]:
             "matchLabelKeys": ["pod-template-hash"],
         }
     ]
+
+
+def one_at_a_time(labels: dict[str, str]) -> PodDisruptionBudgetSpec:
+    """Lets a drain take one of the pods with ``labels``, and any that is broken anyway."""
+    return {
+        "maxUnavailable": 1,
+        "selector": {"matchLabels": labels},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }

@@ -15,7 +15,7 @@ from charts.component import KEEP, Component
 from charts.labels import namespace_selector, selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, pods, tcp
 from charts.providers import Provider
-from charts.scheduling import PLATFORM, over_nodes
+from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.security import RESTRICTED_CONTAINER, restricted_pod
 from charts.upstream import TRAEFIK_CRDS, TRAEFIK_IMAGE
 from fleet.registry import ComponentName
@@ -210,11 +210,7 @@ class Traefik(Component):
             self,
             "budget",
             metadata=meta,
-            spec={
-                "maxUnavailable": 1,
-                "selector": {"matchLabels": labels},
-                "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            },
+            spec=one_at_a_time(labels),
         )
         # Named "default", it governs every HTTPS router that names no other. TLS 1.2 suites are
         # those of Mozilla's "intermediate" list that Go has.

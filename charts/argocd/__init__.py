@@ -11,14 +11,13 @@ from cdk8s import App
 
 from charts import kinds
 from charts.applications import ARGOCD
-from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, issuer_name
+from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, serving_certificate
 from charts.component import Component, Patch
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
 from charts.traefik import TRAEFIK, TRAEFIK_PODS, grant_watch
 from charts.upstream import ARGOCD_BUNDLE
 from fleet.registry import ComponentName, Issuer
-from imports.cert_manager import Certificate
 from imports.traefik import IngressRoute, Middleware
 
 TLS_SECRET: Final = "argocd-tls"
@@ -53,22 +52,8 @@ class Argocd(Component):
             bundle_namespace=ARGOCD,
         )
         self.own_namespace()
-        Certificate(
-            self,
-            "certificate",
-            metadata={"name": SERVER, "namespace": ARGOCD},
-            spec={
-                "secretName": TLS_SECRET,
-                "dnsNames": [host],
-                "issuerRef": {
-                    "group": "cert-manager.io",
-                    "kind": "ClusterIssuer",
-                    "name": issuer_name(issuer),
-                },
-                "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
-                "usages": ["digital signature", "server auth"],
-                "revisionHistoryLimit": 3,
-            },
+        serving_certificate(
+            self, namespace=ARGOCD, name=SERVER, secret=TLS_SECRET, host=host, issuer=issuer
         )
         Middleware(
             self,
