@@ -54,7 +54,7 @@ endef
 
 .PHONY: requirements
 requirements: ## lock requirements*.in into requirements*.txt; UPGRADE=1 takes newer versions
-	@for each in requirements requirements-dev; do \
+	@for each in foobar_api/requirements requirements requirements-dev; do \
 	  UV_CUSTOM_COMPILE_COMMAND='make requirements' "$(PYTHON)" -m uv pip compile --quiet --no-config \
 	    --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	    $$each.in --output-file $$each.txt || exit; \

@@ -1,0 +1,56 @@
+"""What is answered to a request, and how it goes out by WSGI."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse
+
+TEXT: Final = "text/plain"
+HTML: Final = "text/html"
+JSON: Final = "application/json"
+YAML: Final = "application/yaml"
+
+_ALWAYS: Final = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response: ``body`` is all of it, or pieces that take time."""
+
+    body: bytes | Iterable[bytes] = b""
+    media: str = TEXT
+    status: HTTPStatus = HTTPStatus.OK
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    length: int | None = None
+
+
+class Refused(Exception):  # noqa: N818 - an answer that is not what was asked for
+    """A request that gets ``status`` and a sentence."""
+
+    def __init__(
+        self, status: HTTPStatus, says: str, headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        super().__init__(says)
+        self.answer = Answer(f"{says}\n".encode(), status=status, headers=list(headers))
+
+
+def send(
+    answer: Answer, start_response: "StartResponse", *, head: bool, request_id: str
+) -> Iterable[bytes]:
+    """Start the response; the body's pieces, none of them when only the ``head`` was asked for."""
+    body, status = answer.body, answer.status
+    headers = [*answer.headers, *_ALWAYS, ("X-Request-Id", request_id)]
+    if status >= HTTPStatus.OK and status != HTTPStatus.NO_CONTENT:
+        length = len(body) if isinstance(body, bytes) else answer.length
+        if length is not None:
+            headers.append(("Content-Length", str(length)))
+        text = answer.media.startswith("text/")
+        media = f"{answer.media}; charset=utf-8" if text else answer.media
+        headers.append(("Content-Type", media))
+    start_response(f"{status.value} {status.phrase}", headers)
+    if head:
+        return ()
+    return (body,) if isinstance(body, bytes) else body

@@ -1,0 +1,276 @@
+"""One client's bytes, plain or in TLS, with a deadline on every wait.
+
+A Connection is what gunicorn is given for a socket. It exists for three things that a socket does
+not do: it takes a PROXY header off before the TLS handshake; what is written in several pieces
+goes out as one, since each costs a TLS record and a system call; and no peer holds it longer than
+its deadline. TLS runs in memory, by ssl.MemoryBIO, so that one read or write of the socket is one
+system call whatever TLS makes of it.
+"""
+
+import contextlib
+import socket
+import ssl
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from gevent import get_hub, getcurrent
+
+from foobar_api import proxy_protocol
+from foobar_api.session import Session, Tls
+
+if TYPE_CHECKING:
+    from foobar_api.tls import Certificates
+
+RAW_CHUNK: Final = 65536
+"""Bytes taken from the socket at once. TLS makes fewer of them, so that a read of this size by the
+HTTP/2 code leaves nothing behind that the socket would not announce again."""
+WRITE_AHEAD: Final = 65536
+"""Bytes that a response may be ahead of its client: its memory, and what one deadline covers."""
+
+_READ: Final = 1
+_WRITE: Final = 2
+"""Events as libev numbers them."""
+
+
+class Connection:
+    """A client's connection from accept to close, used by one greenlet."""
+
+    session: Session
+    """Known once the connection is ready for requests."""
+
+    def __init__(self, sock: socket.socket, peer: tuple[str, int], *, send_timeout: float) -> None:
+        """``sock`` does not block, and belongs to the connection from here on.
+
+        ``send_timeout`` is in seconds, for each ``WRITE_AHEAD`` bytes that the client is sent.
+        """
+        self.peer = peer
+        self.idle = False
+        """Whether it waits for a request that nothing has been seen of."""
+        self.deadline: float | None = None
+        """When the wait that is under way ends, by the monotonic clock; None while none is."""
+        self._sock = sock
+        self._send_timeout = send_timeout
+        self._limit: float | None = None
+        self._tls: ssl.SSLObject | None = None
+        self._received = b""  # read ahead, before TLS
+        self._written: list[bytes] = []
+        self._written_size = 0
+        self._unsent = b""  # as it goes to the socket
+        self._sending = False
+        self._scheduled = False
+        self._waiter: Any = None
+        self._hub = get_hub()
+        self._loop = self._hub.loop
+        self._readable = self._loop.io(sock.fileno(), _READ)
+
+    # What gunicorn uses of a socket
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def settimeout(self, seconds: float | None) -> None:
+        """All reads from now on must be over in ``seconds``."""
+        self._limit = None if seconds is None else monotonic() + seconds
+
+    def gettimeout(self) -> float:
+        """That of a socket that does not block, as this one never blocks the process."""
+        return 0.0
+
+    def recv(self, size: int) -> bytes:
+        """Up to ``size`` bytes; none at the end. Raises TimeoutError and OSError."""
+        self.flush()
+        tls = self._tls
+        if tls is None:
+            data = self._received or self._receive()
+            self._received = data[size:]
+            return data[:size]
+        while True:
+            try:
+                return tls.read(size)
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLZeroReturnError:
+                return b""
+            raw = self._receive()
+            if not raw:
+                # No close_notify: whether something is missing, HTTP knows by itself.
+                return b""
+            self._incoming.write(raw)
+
+    def sendall(self, data: bytes) -> None:
+        """Send ``data`` once this greenlet waits for anything; at once when the client is behind.
+
+        Raises TimeoutError and OSError.
+        """
+        self._written.append(data)
+        self._written_size += len(data)
+        if self._written_size >= WRITE_AHEAD:
+            self.flush()
+        elif not self._scheduled:
+            self._scheduled = True
+            self._loop.run_callback(self._flush_without_waiting)
+
+    def send(self, data: bytes) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Send everything. Raises TimeoutError and OSError."""
+        if self._written:
+            self._seal()
+        if not self._unsent:
+            return
+        self._sending = True
+        limit = monotonic() + self._send_timeout
+        try:
+            while self._send_some():
+                watcher = self._loop.io(self._sock.fileno(), _WRITE)
+                try:
+                    self._wait(watcher, limit)
+                finally:
+                    watcher.close()
+        finally:
+            self._sending = False
+
+    # Before and after HTTP
+
+    def open(self, trusted: proxy_protocol.Trusted, certificates: "Certificates | None") -> None:
+        """Get ready for requests: take a trusted PROXY header off, shake hands.
+
+        Raises HeaderError, ssl.SSLError, TimeoutError and OSError.
+        """
+        client = self._read_proxy_header() if self.peer[0] in trusted else None
+        tls = None
+        if certificates:
+            certificate = certificates.certificate
+            tls = Tls.of(self._start_tls(certificates.context), certificate)
+        self.session = Session(client=client or self.peer, peer=self.peer, tls=tls)
+
+    def _read_proxy_header(self) -> proxy_protocol.Address | None:
+        data = b""
+        while (found := proxy_protocol.parse(data)) is None:
+            more = self._receive()
+            if not more:
+                raise ConnectionResetError("closed before it said anything")
+            data += more
+        client, length = found
+        self._received = data[length:]
+        return client
+
+    def _start_tls(self, context: ssl.SSLContext) -> ssl.SSLObject:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._incoming.write(self._received or self._receive())
+        self._received = b""
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._unsent += self._outgoing.read()
+                self.flush()
+                raw = self._receive()
+                if not raw:
+                    raise ConnectionResetError("closed in the TLS handshake") from None
+                self._incoming.write(raw)
+            except ssl.SSLError:
+                # The alert that says why.
+                self._unsent += self._outgoing.read()
+                raise
+            else:
+                self._tls = tls
+                self._unsent += self._outgoing.read()
+                if not self._incoming.pending:
+                    # The last of the handshake, or tickets for another session. A client may hold
+                    # its request back until it hears that its own part has arrived (RFC 896).
+                    self.flush()
+                return tls
+
+    def finish(self) -> None:
+        """Send everything, and that nothing follows. Raises TimeoutError and OSError."""
+        self._say_goodbye()
+        self.flush()
+
+    def linger(self, seconds: float, most: int) -> None:
+        """Read on for a while, of a client that may still send what nobody will answer.
+
+        Closing at once would reset the connection, and with it the answer on its way.
+        """
+        with contextlib.suppress(OSError, ssl.SSLError):
+            self.finish()
+            self._sock.shutdown(socket.SHUT_WR)
+            self.settimeout(seconds)
+            while most > 0 and (data := self._receive()):
+                most -= len(data)
+
+    def close(self) -> None:
+        """Send what the socket takes at once, say goodbye, close. Neither raises nor waits."""
+        with contextlib.suppress(OSError, ssl.SSLError):
+            self._say_goodbye()
+            self._send_some()
+        self._readable.close()
+        self._sock.close()
+
+    def expire(self) -> None:
+        """End the wait that is under way, if any, with TimeoutError."""
+        if self.deadline is not None:
+            self.deadline = None
+            self._loop.run_callback(self._waiter.throw, TimeoutError("timed out"))
+
+    # The socket
+
+    def _say_goodbye(self) -> None:
+        if self._written:
+            self._seal()
+        if self._tls is not None:
+            tls, self._tls = self._tls, None
+            with contextlib.suppress(ssl.SSLError):
+                tls.unwrap()  # which would wait for the other side's goodbye
+            self._unsent += self._outgoing.read()
+
+    def _seal(self) -> None:
+        """Turn what was written into what goes to the socket."""
+        data = b"".join(self._written)
+        self._written.clear()
+        self._written_size = 0
+        if self._tls is not None:
+            self._tls.write(data)
+            data = self._outgoing.read()
+        self._unsent += data
+
+    def _flush_without_waiting(self) -> None:
+        """In the event loop, once the greenlet waits for something."""
+        self._scheduled = False
+        if self._written and not self._sending and self._sock.fileno() >= 0:
+            # What goes wrong here goes wrong again where it can be handled.
+            with contextlib.suppress(OSError):
+                self._seal()
+                self._send_some()
+
+    def _send_some(self) -> bool:
+        """Give the socket what it takes; whether something is left."""
+        while self._unsent:
+            try:
+                sent = self._sock.send(self._unsent)
+            except (BlockingIOError, InterruptedError):
+                return True
+            self._unsent = self._unsent[sent:]
+        return False
+
+    def _receive(self) -> bytes:
+        while True:
+            self._wait(self._readable, self._limit)
+            try:
+                return self._sock.recv(RAW_CHUNK)
+            except (BlockingIOError, InterruptedError):
+                continue
+
+    def _wait(self, watcher: Any, limit: float | None) -> None:
+        self._waiter = waiter = getcurrent()
+        self.deadline = limit
+        watcher.start(waiter.switch)
+        try:
+            self._hub.switch()
+        finally:
+            watcher.stop()
+            self.deadline = None

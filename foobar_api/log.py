@@ -1,0 +1,123 @@
+"""Logs as lines of JSON: what happens on stderr, a line a request on stdout."""
+
+import json
+import logging
+import os
+import select
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from gevent import get_hub
+from gunicorn.glogging import Logger as GunicornLogger
+
+from foobar_api import metrics
+
+if TYPE_CHECKING:
+    from gunicorn.config import Config
+    from gunicorn.http.message import Request
+    from gunicorn.http.wsgi import Response
+
+    from foobar_api.settings import Settings
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": _rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            "logger": record.name,
+            "process": record.process,
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return _encode(line)
+
+
+def _rfc3339(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{_to_the_second(whole)}.{int((seconds - whole) * 1000):03}Z"
+
+
+@lru_cache(maxsize=2)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+class Logger(GunicornLogger):
+    """gunicorn's logger; it is told of each request's end, so it counts requests as well."""
+
+    settings: "Settings"
+    """Set by a subclass, since gunicorn takes a class and makes the logger itself."""
+
+    def setup(self, cfg: "Config") -> None:
+        super().setup(cfg)
+        self._lines: list[bytes] = []
+        for handler in self.error_log.handlers:
+            handler.setFormatter(_Json())
+        ours = logging.getLogger(__package__)
+        ours.handlers = list(self.error_log.handlers)
+        ours.setLevel(self.error_log.level)
+        ours.propagate = False
+
+    def access(
+        self,
+        resp: "Response",
+        req: "Request",
+        environ: dict[str, Any],
+        request_time: timedelta,
+    ) -> None:
+        seconds = request_time.total_seconds()
+        code = int(resp.status[:3]) if isinstance(resp.status, str) else 500
+        protocol = environ.get("SERVER_PROTOCOL", "")
+        method = environ.get("REQUEST_METHOD", "")
+        metrics.answered(
+            method=method,
+            route=environ.get("foobar_api.route", "none"),
+            code=code,
+            protocol=protocol,
+            seconds=seconds,
+        )
+        if not self.settings.access_log:
+            return
+        session = getattr(environ.get("gunicorn.socket"), "session", None)
+        line = {
+            "time": _rfc3339(time.time()),
+            "level": "info",
+            "message": "request",
+            "request_id": environ.get("foobar_api.request_id"),
+            "client": environ.get("REMOTE_ADDR"),
+            "client_port": environ.get("REMOTE_PORT"),
+            "method": method,
+            "host": environ.get("HTTP_HOST"),
+            # Without the query, where people put what no log should keep.
+            "path": req.path,
+            "protocol": protocol,
+            "status": code,
+            "bytes": resp.sent,
+            "seconds": round(seconds, 6),
+            "user_agent": environ.get("HTTP_USER_AGENT"),
+        }
+        if session is not None:
+            line.update(session.log_fields)
+        self._lines.append((_encode(line) + "\n").encode(errors="backslashreplace"))
+        if len(self._lines) == 1:
+            get_hub().loop.run_callback(self._write)
+
+    def _write(self) -> None:
+        """Write the lines of one round of the event loop, with few system calls."""
+        lines, self._lines = self._lines, []
+        output = sys.stdout.fileno()
+        start = size = 0
+        for at, line in enumerate(lines):
+            # A pipe takes so much in one piece, and no line may be torn by another worker's.
+            if size + len(line) > select.PIPE_BUF and at > start:
+                os.write(output, b"".join(lines[start:at]))
+                start, size = at, 0
+            size += len(line)
+        os.write(output, b"".join(lines[start:]))

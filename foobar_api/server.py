@@ -1,0 +1,71 @@
+"""How gunicorn runs the app: our settings in gunicorn's words."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from foobar_api import metrics
+from foobar_api.log import Logger
+from foobar_api.settings import Settings
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.workers.base import Worker
+
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn makes a nameless file there
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """What gunicorn is to be told."""
+    ports = [settings.port, *([settings.metrics_port] if settings.metrics_port else [])]
+    return {
+        "bind": [_bind(settings.host, port) for port in ports],
+        "worker_class": "foobar_api.worker.Worker",
+        "workers": settings.workers,
+        # The app and all it imports exist once, and the workers share what they do not change.
+        "preload_app": True,
+        "backlog": 4096,
+        "timeout": 60,
+        # A file on a disk would let a busy disk look like a dead worker.
+        "worker_tmp_dir": str(SHARED_MEMORY) if os.access(SHARED_MEMORY, os.W_OK) else None,
+        "graceful_timeout": int(settings.drain + settings.grace) + 2,
+        "keepalive": int(settings.keep_alive),
+        "limit_request_line": settings.max_line,
+        "limit_request_fields": settings.max_headers,
+        "limit_request_field_size": settings.max_header,
+        "http_protocols": "h2,h1",
+        "certfile": str(settings.cert) if settings.cert else None,
+        "keyfile": str(settings.key) if settings.key else None,
+        # Whoever is in front speaks by the PROXY protocol, never by X-Forwarded headers.
+        "forwarded_allow_ips": "",
+        "control_socket_disable": True,
+        "logger_class": type("SettledLogger", (Logger,), {"settings": settings}),
+        "accesslog": None,
+        "errorlog": "-",
+        "loglevel": "debug" if settings.verbose else "info",
+        "proc_name": "foobar-api",
+        "post_fork": post_fork,
+        "child_exit": child_exit,
+        "on_exit": on_exit,
+    }
+
+
+def _bind(host: str, port: int) -> str:
+    if not host:
+        host = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - a server's default
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def post_fork(server: "Arbiter", worker: "Worker") -> None:
+    # Until the worker has handlers of its own it has the arbiter's, which would lose a signal.
+    signal.signal(signal.SIGTERM, worker.handle_exit)
+
+
+def child_exit(server: "Arbiter", worker: "Worker") -> None:
+    metrics.worker_died(worker.pid)
+
+
+def on_exit(server: "Arbiter") -> None:
+    metrics.remove_files()

@@ -1,0 +1,72 @@
+"""What is known of a connection, apart from the requests on it."""
+
+import ssl
+from dataclasses import dataclass
+from functools import cached_property
+
+from cryptography import x509
+
+from foobar_api.tls import Certificate
+
+
+@dataclass(kw_only=True, eq=False)
+class Session:
+    """A connection once it is ready for requests. Addresses are (host, port)."""
+
+    client: tuple[str, int]
+    """Who the requests come from: as a trusted proxy says, or else the peer."""
+    peer: tuple[str, int]
+    """Who the socket is connected to."""
+    tls: "Tls | None" = None
+
+    @property
+    def proxied(self) -> bool:
+        return self.client != self.peer
+
+    @cached_property
+    def log_fields(self) -> dict[str, object]:
+        fields: dict[str, object] = {}
+        if self.proxied:
+            fields["proxy"] = self.peer[0]
+        if self.tls:
+            fields |= {
+                "tls": self.tls.version,
+                "cipher": self.tls.cipher,
+                "sni": self.tls.server_name,
+            }
+        return fields
+
+
+@dataclass(kw_only=True, eq=False, slots=True)
+class Tls:
+    """A TLS session as its handshake left it."""
+
+    version: str
+    cipher: str
+    protocol: str
+    """By ALPN; ``http/1.1`` of a client that offers none."""
+    server_name: str | None
+    """By SNI."""
+    client_subject: str | None
+    """Of the certificate that the client was asked for, when it was."""
+    certificate: Certificate
+    """The one that was served."""
+
+    @classmethod
+    def of(cls, tls: ssl.SSLObject, certificate: Certificate) -> "Tls":
+        name, _, _ = tls.cipher() or ("", "", 0)
+        return cls(
+            version=tls.version() or "",
+            cipher=name,
+            protocol=tls.selected_alpn_protocol() or "http/1.1",
+            server_name=getattr(tls, "server_name", None),
+            client_subject=_subject(tls),
+            certificate=certificate,
+        )
+
+
+def _subject(tls: ssl.SSLObject) -> str | None:
+    if tls.context.verify_mode is ssl.CERT_NONE:
+        return None
+    found = tls.getpeercert(binary_form=True)
+    return x509.load_der_x509_certificate(found).subject.rfc4514_string() if found else None

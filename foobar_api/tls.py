@@ -1,0 +1,159 @@
+"""The certificate that is served: one context, replaced when the mounted files change.
+
+A new pair takes the old one's place only once OpenSSL has read it and found that key and
+certificate belong together, so that an old key never meets a new certificate; a pair that is
+broken leaves the old one in service.
+"""
+
+import logging
+import ssl
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from cryptography import x509
+
+log = logging.getLogger(__name__)
+
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2; forward secret and authenticated, all that browsers of the last ten years need."""
+
+
+class CertificateError(Exception):
+    """Why a certificate cannot be served, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The first certificate of a chain. Names as RFC 4514 writes them, times in UTC."""
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    serial: str
+    not_before: datetime
+    not_after: datetime
+
+    @classmethod
+    def read(cls, pem: bytes) -> "Certificate":
+        """Raises ValueError."""
+        found = x509.load_pem_x509_certificate(pem)
+        try:
+            alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        except x509.ExtensionNotFound:
+            names: tuple[str, ...] = ()
+        else:
+            names = tuple(str(each.value) for each in alternatives.value)
+        return cls(
+            subject=found.subject.rfc4514_string(),
+            issuer=found.issuer.rfc4514_string(),
+            names=names,
+            serial=format(found.serial_number, "x"),
+            not_before=found.not_valid_before_utc,
+            not_after=found.not_valid_after_utc,
+        )
+
+
+def _no_password() -> str:
+    # Without this OpenSSL would ask for it at the terminal.
+    raise ValueError("the key is encrypted; give one that is not")
+
+
+def _build(cert: Path, key: Path, cacert: Path | None) -> tuple[ssl.SSLContext, Certificate]:
+    for path in filter(None, (cert, key, cacert)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise CertificateError(f"{path}: {error.strerror}") from None
+    # Not ssl.create_default_context: that one writes session keys to SSLKEYLOGFILE.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.set_ciphers(CIPHERS)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    # Of two, most clients throw one away, and each costs a handshake some of its time.
+    context.num_tickets = 1
+    try:
+        context.load_cert_chain(cert, key, password=_no_password)
+        certificate = Certificate.read(cert.read_bytes())
+    except ssl.SSLError as error:
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+        if "values mismatch" in reason:
+            reason = f"is not the certificate of {key}"
+        raise CertificateError(f"{cert}: {reason}") from None
+    except (OSError, ValueError) as error:
+        raise CertificateError(f"{cert}: {error}") from None
+    if cacert:
+        try:
+            context.load_verify_locations(cacert)
+        except (ssl.SSLError, OSError):
+            raise CertificateError(f"{cacert}: holds no certificate of an authority") from None
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context, certificate
+
+
+class OnReload(Protocol):
+    def __call__(self, certificate: Certificate, *, good: bool) -> None:
+        """Told what is served from now on, and whether that is what the files hold."""
+
+
+class Certificates:
+    """What is served now, and what follows when the files change."""
+
+    def __init__(
+        self,
+        cert: Path,
+        key: Path,
+        cacert: Path | None = None,
+        *,
+        on_reload: "OnReload | None" = None,
+    ) -> None:
+        """``on_reload`` hears of each attempt to replace it.
+
+        Raises CertificateError.
+        """
+        self._files = (cert, key, cacert)
+        self._on_reload = on_reload
+        self._seen = self._look()
+        self.context, self.certificate = _build(cert, key, cacert)
+        self.context.sni_callback = _remember_name
+
+    def refresh(self) -> None:
+        """Serve what the files hold now, if they changed and are good."""
+        while (seen := self._look()) != self._seen:
+            self._seen = seen
+            try:
+                context, certificate = _build(*self._files)
+            except CertificateError as error:
+                if self._look() != seen:
+                    continue  # they changed while they were read
+                log.error("certificate not replaced: %s", error)  # noqa: TRY400 - it says all
+                self._tell(good=False)
+            else:
+                context.sni_callback = _remember_name
+                self.context, self.certificate = context, certificate
+                log.info("certificate replaced: %s, until %s", certificate.subject,
+                         certificate.not_after.isoformat())  # fmt: skip
+                self._tell(good=True)
+
+    def _tell(self, *, good: bool) -> None:
+        if self._on_reload:
+            self._on_reload(self.certificate, good=good)
+
+    def _look(self) -> tuple[object, ...]:
+        """What tells one state of the files from another; kubelet swaps all of them at once."""
+        return tuple(_identity(path) for path in self._files if path)
+
+
+def _identity(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError as error:
+        return error.errno
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _remember_name(tls: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+    # OpenSSL forgets it after the handshake as far as Python can see.
+    tls.server_name = name  # type: ignore[attr-defined]

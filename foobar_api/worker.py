@@ -1,0 +1,355 @@
+"""gunicorn's worker: one greenlet a connection, so that a slow client costs memory and no more.
+
+It differs from gunicorn's own gevent worker in what happens before the first request (a PROXY
+header, then TLS from a context that changes under it), in the limits on every client, and in how
+it stops: ready no more, but accepting until nobody is sent here.
+"""
+
+import errno
+import logging
+import os
+import socket
+import ssl
+import sys
+import time
+from datetime import datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+import gevent
+import gevent.socket
+from gevent import monkey
+from gevent.pywsgi import WSGIServer
+from gunicorn import http
+from gunicorn.http.errors import NoMoreData
+from gunicorn.http.wsgi import Response, create
+from gunicorn.http2.errors import HTTP2ConnectionError, HTTP2ProtocolError, HTTP2StreamError
+from gunicorn.http2.stream import StreamState
+from gunicorn.workers.base import Worker as GunicornWorker
+
+from foobar_api import http2, metrics, proxy_protocol
+from foobar_api.connection import RAW_CHUNK, Connection
+from foobar_api.tls import Certificates
+
+if TYPE_CHECKING:
+    from gunicorn.http.message import Request
+
+    from foobar_api.application import Application
+
+log = logging.getLogger(__name__)
+
+TICK: Final = 0.25
+"""Seconds between looks at the clock: for deadlines, the certificate's files, and gunicorn."""
+LINGER: Final = 2.0
+"""Seconds that a client may go on sending after an answer that closes its connection."""
+LINGER_BYTES: Final = 2**20
+
+_UNREAD: Final = frozenset({400, 408, 413, 414, 431})
+"""Answers to requests whose end may never come: the connection closes behind them."""
+_ACCEPT_LATER: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class _Response(Response):
+    def should_close(self) -> bool:
+        return self.upgrade or self.status_code in _UNREAD or super().should_close()
+
+
+class Worker(GunicornWorker):
+    """Serves ``self.wsgi``, an Application, on the first socket and metrics on the second."""
+
+    wsgi: "Application"
+
+    def init_process(self) -> None:
+        # A request that sleeps, and gunicorn's HTTP/2 that selects, let the others go on.
+        monkey.patch_time()
+        monkey.patch_select()
+        gevent.reinit()
+        # gunicorn asks for a setting twenty times a request, each time by a search.
+        self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
+        super().init_process()
+
+    def run(self) -> None:
+        self.settings = self.wsgi.settings
+        self.trusted = proxy_protocol.Trusted(self.settings.proxy_from)
+        self.certificates = self._certificates()
+        self.connections: set[Connection] = set()
+        self.waiting: dict[Connection, None] = {}
+        """Connections without a request, the one that waits longest first."""
+        self.in_flight = 0
+        listener, *others = [each.sock for each in self.sockets]
+        for other in others:
+            inherited = gevent.socket.socket(other.family, other.type, fileno=other.detach())
+            WSGIServer(inherited, metrics.application(), log=None).start()
+        listener.settimeout(0)
+        self.server = listener.getsockname()[:2]
+        accepting = gevent.spawn(self.accept, listener)
+        while self.alive:
+            self.tick()
+        self.stop(listener, accepting)
+
+    def stop(self, listener: socket.socket, accepting: "gevent.Greenlet[..., None]") -> None:
+        """Let those who are still sent here, and those who are being served, have their answers."""
+        self.wsgi.draining = True
+        log.info("not ready; accepting for %gs more", self.settings.drain)
+        until = time.monotonic() + self.settings.drain
+        while time.monotonic() < until:
+            self.tick()
+        accepting.kill()
+        while self.accept_one(listener):
+            pass
+        listener.close()
+        until = time.monotonic() + self.settings.grace
+        while self.connections and time.monotonic() < until:
+            for connection in self.connections:
+                if connection.idle:
+                    connection.expire()
+            self.tick()
+        if self.connections:
+            log.warning("%d connections cut off", len(self.connections))
+
+    def tick(self) -> None:
+        """Do what has to be done now and then, and let TICK pass."""
+        self.notify()
+        if self.ppid != os.getppid():
+            sys.exit(0)
+        now = time.monotonic()
+        for connection in self.connections:
+            if connection.deadline is not None and connection.deadline <= now:
+                connection.expire()
+        if self.certificates:
+            self.certificates.refresh()
+        metrics.OPEN.set(len(self.connections))
+        metrics.IN_FLIGHT.set(self.in_flight)
+        gevent.sleep(TICK)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        # It sleeps, which the event loop's own greenlet must not.
+        gevent.spawn(super().handle_quit, sig, frame)
+
+    def _certificates(self) -> Certificates | None:
+        settings = self.settings
+        if not (settings.cert and settings.key):
+            return None
+        made = Certificates(
+            settings.cert, settings.key, settings.cacert, on_reload=metrics.reloaded
+        )
+        metrics.serving(made.certificate, good=True)
+        return made
+
+    # Connections
+
+    def accept(self, listener: socket.socket) -> None:
+        hub = gevent.get_hub()
+        ready = hub.loop.io(listener.fileno(), 1)
+        while True:
+            hub.wait(ready)
+            if len(self.connections) >= self.settings.max_connections and not self.make_room():
+                gevent.sleep(TICK)
+                continue
+            try:
+                # One at a time: what is left goes to the worker that has time for it.
+                self.accept_one(listener)
+            except OSError as error:
+                if error.errno not in _ACCEPT_LATER:
+                    raise
+                log.error("cannot accept: %s", error)  # noqa: TRY400 - it says all
+                gevent.sleep(1)
+
+    def accept_one(self, listener: socket.socket) -> bool:
+        try:
+            sock, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+            return False
+        sock.settimeout(0)
+        peer = (_plain(address[0]), address[1])
+        gevent.spawn_raw(
+            self.handle, Connection(sock, peer, send_timeout=self.settings.send_timeout)
+        )
+        return True
+
+    def make_room(self) -> bool:
+        """Close the connection that has waited longest for a request, if one does."""
+        for connection in self.waiting:
+            del self.waiting[connection]
+            connection.expire()
+            metrics.REFUSED.labels("evicted").inc()
+            return True
+        return False
+
+    def handle(self, connection: Connection) -> None:
+        """Serve a connection from its first byte to its last."""
+        self.connections.add(connection)
+        self.waiting[connection] = None
+        try:
+            if self.open(connection):
+                session = connection.session
+                if session.tls and session.tls.protocol == "h2":
+                    self.serve_http2(connection)
+                else:
+                    self.serve_http1(connection)
+                connection.finish()
+        except TimeoutError:
+            if not connection.idle:
+                self.refuse(connection, "timeout", "too slow")
+        except OSError as error:
+            # ssl.SSLError as well: whoever breaks TLS or leaves gets no answer.
+            log.debug("%s: %s", connection.peer[0], error)
+        except Exception:
+            log.exception("%s: connection failed", connection.peer[0])
+        finally:
+            self.waiting.pop(connection, None)
+            self.connections.discard(connection)
+            connection.close()
+
+    def open(self, connection: Connection) -> bool:
+        connection.settimeout(self.settings.handshake_timeout)
+        try:
+            connection.open(self.trusted, self.certificates)
+        except TimeoutError:
+            self.refuse(connection, "handshake_timeout", "no handshake in time")
+        except proxy_protocol.HeaderError as error:
+            self.refuse(connection, "proxy", str(error))
+        except ssl.SSLError as error:
+            self.refuse(connection, "tls", error.reason or str(error))
+        except OSError:
+            # A port scan, a TCP health check.
+            self.refuse(connection, "reset", "left before a request")
+        else:
+            metrics.ACCEPTED.labels("proxy" if connection.session.proxied else "peer").inc()
+            return True
+        return False
+
+    def refuse(self, connection: Connection, reason: str, says: str) -> None:
+        metrics.REFUSED.labels(reason).inc()
+        log.debug("%s refused: %s", connection.peer[0], says)
+
+    def wait(self, connection: Connection) -> None:
+        """What is read next is a request's first byte."""
+        self.waiting[connection] = None
+        connection.idle = True
+        connection.settimeout(self.settings.keep_alive)
+
+    # Requests
+
+    def serve_http1(self, connection: Connection) -> None:
+        settings = self.settings
+        parser = http.get_parser(self.cfg, connection, connection.session.client)
+        unreader = parser.unreader
+        request = None
+        try:
+            while True:
+                if not unreader.buf.getvalue():
+                    self.wait(connection)
+                    data = connection.recv(RAW_CHUNK)
+                    connection.idle = False
+                    if not data:
+                        return
+                    unreader.unread(data)
+                connection.settimeout(settings.header_timeout)
+                request = None
+                request = next(parser)
+                self.waiting.pop(connection, None)
+                connection.settimeout(settings.body_timeout)
+                response = self.answer(request, connection, _Response)
+                if response.status_code in _UNREAD:
+                    break
+                if response.should_close():
+                    return
+                # What the app left of a body; bodies of which nothing is left are the rule.
+                if getattr(request.body.reader, "length", 1) and not parser.finish_body(
+                    max_bytes=settings.max_body
+                ):
+                    break
+        except (NoMoreData, StopIteration):
+            return
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - gunicorn knows each of its errors' status
+            self.handle_error(request, connection, connection.session.client, error)
+        connection.linger(LINGER, LINGER_BYTES)
+
+    def serve_http2(self, connection: Connection) -> None:
+        h2 = http2.ServerConnection(self.cfg, connection, self.settings)
+        served = 0
+        try:
+            while not h2.is_closed:
+                if not h2.streams:
+                    self.wait(connection)
+                requests = h2.receive_data()
+                connection.idle = False
+                self.waiting.pop(connection, None)
+                for request in requests:
+                    served = request.stream.stream_id
+                    self.answer_http2(request, connection, h2)
+                if not self.alive and not h2.streams:
+                    # Names the last request that was served, so that another may be sent again.
+                    h2.close(last_stream_id=served)
+        except (NoMoreData, HTTP2ConnectionError, HTTP2ProtocolError) as error:
+            self.refuse(connection, "http2", str(error))
+
+    def answer_http2(
+        self, request: "Request", connection: Connection, h2: http2.ServerConnection
+    ) -> None:
+        stream = request.stream
+        try:
+            if stream.state is not StreamState.CLOSED:
+                self.answer(request, connection, http2.Response, (h2, stream.stream_id))
+        except HTTP2StreamError as error:
+            log.debug("%s: stream %d: %s", connection.peer[0], stream.stream_id, error)
+        except (OSError, HTTP2ConnectionError):
+            raise
+        except Exception:
+            log.exception("request failed")
+            h2.send_error(stream.stream_id, 500, "")
+        finally:
+            h2.cleanup_stream(stream.stream_id)
+
+    def answer(
+        self,
+        request: "Request",
+        connection: Connection,
+        response_class: type[Response],
+        response_args: tuple[object, ...] = (),
+    ) -> Response:
+        """Call the app and send what it answers."""
+        started = datetime.now()  # noqa: DTZ005 - only subtracted
+        response, environ = create(
+            request, connection, connection.session.client, self.server, self.cfg,
+            response_class=response_class, response_args=response_args,
+        )  # fmt: skip
+        environ["wsgi.multithread"] = True
+        if not self.alive:
+            response.force_close()
+        self.in_flight += 1
+        body: Any = None
+        try:
+            body = self.wsgi(environ, response.start_response)
+            for piece in body:
+                response.write(piece)
+            response.close()
+        except (OSError, HTTP2StreamError, HTTP2ConnectionError):
+            raise
+        except Exception as error:
+            if not response.headers_sent:
+                raise
+            log.exception("response cut off")
+            raise ConnectionAbortedError from error
+        finally:
+            self.in_flight -= 1
+            self.log.access(response, request, environ, datetime.now() - started)  # noqa: DTZ005
+            if hasattr(body, "close"):
+                body.close()
+        return response
+
+    def handle_error(
+        self, req: "Request | None", client: Connection, addr: tuple[str, int], exc: Exception
+    ) -> None:
+        metrics.REFUSED.labels("bad_request").inc()
+        super().handle_error(req, client, addr, exc)
+
+
+def _plain(host: str) -> str:
+    """An IPv4 address that came through an IPv6 socket, as IPv4."""
+    if host.startswith("::ffff:") and "." in host:
+        return host.removeprefix("::ffff:")
+    return host.partition("%")[0]
