@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 TICK: Final = 0.25
 """Seconds between looks at the clock: for deadlines, the certificate's files, and gunicorn."""
+ON_ITS_WAY: Final = 1.0
+"""Seconds that a stopping worker leaves an idle connection open, for a request under way to it."""
 LINGER: Final = 2.0
 """Seconds that a client may go on sending after an answer that closes its connection."""
 LINGER_BYTES: Final = 2**20
@@ -98,11 +100,12 @@ class Worker(GunicornWorker):
         while self.accept_one(listener):
             pass
         listener.close()
-        until = time.monotonic() + self.settings.grace
-        while self.connections and time.monotonic() < until:
-            for connection in self.connections:
-                if connection.idle:
-                    connection.expire()
+        closed = time.monotonic()
+        while self.connections and (now := time.monotonic()) < closed + self.settings.grace:
+            if now > closed + ON_ITS_WAY:
+                for connection in self.connections:
+                    if connection.idle:
+                        connection.expire()
             self.tick()
         if self.connections:
             log.warning("%d connections cut off", len(self.connections))
