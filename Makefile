@@ -91,6 +91,40 @@ validate: ## check every object of dist/ and overlays/ against its schema and ou
 	"$(PYTHON)" main.py --validate
 
 
+# foobar-api's image
+
+# docker, podman or buildah, and what it is asked for besides.
+ENGINE ?= docker
+IMAGE ?= foobar-api
+IMAGE_OPTIONS ?=
+
+.PHONY: image
+image: ## build foobar-api's image with ENGINE (docker) as IMAGE (foobar-api)
+	$(ENGINE) build --file foobar_api/Containerfile --tag "$(IMAGE)" \
+	  $$(.github/image.sh arguments) $(IMAGE_OPTIONS) .
+
+# Dates within the layers are those of the commit, and the digest is that of what was pushed.
+.PHONY: image-push
+image-push: ## build it for both architectures and push it; tells GITHUB_OUTPUT its digest
+	name=$$(.github/image.sh name) && metadata=$$(mktemp) && \
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(MAKE) --no-print-directory image \
+	  ENGINE='docker buildx' IMAGE="$$name" IMAGE_OPTIONS="--platform linux/amd64,linux/arm64 \
+	  --provenance mode=max --sbom true --push --metadata-file $$metadata" && \
+	digest=$$(sed -n 's/.*"containerimage.digest": *"\([^"]*\)".*/\1/p' "$$metadata") && \
+	echo "image=$$name@$$digest" | tee -a "$${GITHUB_OUTPUT:-/dev/null}"
+
+NEW_IMAGE ?=
+
+.PHONY: promote
+promote: ## move NEW_IMAGE to the first region, or without it a region's image to the next; render
+	"$(PYTHON)" -m fleet promote $(if $(NEW_IMAGE),--image "$(NEW_IMAGE)")
+	"$(PYTHON)" main.py
+
+.PHONY: propose
+propose: ## the same in a pull request (needs gh)
+	PYTHON="$(PYTHON)" .github/propose.sh $(if $(NEW_IMAGE),"$(NEW_IMAGE)")
+
+
 # Generated files
 
 .PHONY: imports
@@ -124,7 +158,7 @@ format: ## format the code and fix what the linter can fix
 lint: ## check format and style
 	"$(PYTHON)" -m ruff format --check
 	"$(PYTHON)" -m ruff check
-	"$(BIN)shellcheck" .ci/run
+	"$(BIN)shellcheck" .ci/run .github/*.sh foobar_api/assemble
 
 .PHONY: types
 types: ## check types

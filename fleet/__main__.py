@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "schema": Command(
         "fleet.schema", "write clusters.schema.json, by which editors check clusters.yaml"
     ),
+    "promote": Command("fleet.promote", "move foobar-api's image on by one region"),
     "diagrams": Command("charts.diagrams", "draw the fleet anew in docs/architecture.md"),
 }
 
