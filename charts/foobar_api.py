@@ -92,9 +92,12 @@ RESOURCES: Final = k.ContainerResources(
 )
 SCRATCH: Final = Size.mebibytes(64)
 WHERE: Final = {
+    # Copied from the node, by Kubernetes 1.35 and newer; empty before.
+    "REGION": k.EnvValue.from_field_ref(
+        k.EnvFieldPaths.POD_LABEL, key="topology.kubernetes.io/region"
+    ),
     "POD_NAME": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_NAME),
     "POD_NAMESPACE": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_NAMESPACE),
-    "POD_IP": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_IP),
     "NODE_NAME": k.EnvValue.from_field_ref(k.EnvFieldPaths.NODE_NAME),
 }
 SELECTOR: Final = k.LabelSelector.of(labels=LABELS)

@@ -26,6 +26,9 @@ class Answer:
     headers: list[tuple[str, str]] = field(default_factory=list)
     length: int | None = None
 
+    def pieces(self) -> Iterable[bytes]:
+        return (self.body,) if isinstance(self.body, bytes) else self.body
+
 
 class Refused(Exception):  # noqa: N818 - an answer that is not what was asked for
     """A request that gets ``status`` and a sentence."""
@@ -51,6 +54,9 @@ def send(
         media = f"{answer.media}; charset=utf-8" if text else answer.media
         headers.append(("Content-Type", media))
     start_response(f"{status.value} {status.phrase}", headers)
+    pieces = answer.pieces()
     if head:
+        # Nobody else would close what is not read.
+        getattr(pieces, "close", tuple)()
         return ()
-    return (body,) if isinstance(body, bytes) else body
+    return pieces

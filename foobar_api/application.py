@@ -11,7 +11,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.resources import files
@@ -22,7 +21,7 @@ from foobar_api import VERSION, data, echo, host
 from foobar_api.answer import HTML, JSON, TEXT, YAML, Answer, Refused, send
 from foobar_api.negotiation import best
 from foobar_api.report import PAGE_POLICY, Report, Request
-from foobar_api.settings import Settings, duration, load, switch
+from foobar_api.settings import WRITE_AHEAD, Settings, duration, load, switch
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -51,8 +50,7 @@ class Limit:
         self._most = most
         self._now = 0
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         if self._now >= self._most:
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -60,10 +58,29 @@ class Limit:
                 [("Retry-After", "1")],
             )
         self._now += 1
-        try:
-            yield
-        finally:
-            self._now -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._now -= 1
+
+    def during(self, body: Iterable[bytes]) -> "Iterable[bytes]":
+        """``body``, which counts from now on until it is closed."""
+        self.__enter__()
+        return _Counted(body, self)
+
+
+class _Counted:
+    # No generator: one that was never begun would not notice that it is closed.
+    def __init__(self, body: Iterable[bytes], limit: Limit) -> None:
+        self._body = body
+        self._limit: Limit | None = limit
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        if self._limit:
+            self._limit.__exit__()
+            self._limit = None
 
 
 class Application:
@@ -82,6 +99,7 @@ class Application:
         self._host = host.Recent(seconds=5)
         self._openapi = files(__package__).joinpath("openapi.yaml").read_bytes()
         self._waits = Limit(settings.max_waits)
+        self._streams = Limit(settings.max_streams)
         self._sockets = Limit(settings.max_sockets)
         health = (*READ, "POST") if settings.allow_health else READ
         self.routes: Final[Mapping[str, Route]] = {
@@ -178,7 +196,7 @@ class Application:
             return  # as whoami does
         if seconds > self.settings.max_wait:
             raise Refused(HTTPStatus.BAD_REQUEST, f"waits for at most {self.settings.max_wait:g}s")
-        with self._waits.taken():
+        with self._waits:
             time.sleep(seconds)
 
     def _data(self, environ: "WSGIEnvironment") -> Answer:
@@ -188,9 +206,13 @@ class Application:
         size = max(size, 0) * data.UNITS.get(query.get("unit", "").lower(), 1)
         if size > self.settings.max_data:
             raise Refused(HTTPStatus.BAD_REQUEST, f"gives at most {self.settings.max_data} bytes")
-        if not _truth(query.get("attachment", "")):
-            return Answer(data.content(size), length=size)
-        return data.attachment(size, environ.get("HTTP_RANGE", ""))
+        if _truth(query.get("attachment", "")):
+            answer = data.attachment(size, environ.get("HTTP_RANGE", ""))
+        else:
+            answer = Answer(data.content(size), length=size)
+        if (answer.length or 0) > WRITE_AHEAD:
+            answer.body = self._streams.during(answer.pieces())
+        return answer
 
     def _echo(self, environ: "WSGIEnvironment") -> Answer:
         sock = environ.get("gunicorn.socket")
@@ -207,18 +229,18 @@ class Application:
                 [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
             ) from None
 
-        slot = ExitStack()
-        slot.enter_context(self._sockets.taken())
-
         def echoed() -> Iterator[bytes]:
-            with slot:
-                yield b""  # the headers go out
-                echo.serve(
-                    sock, connection,
-                    max_message=self.settings.max_message, idle=self.settings.keep_alive,
-                )  # fmt: skip
+            yield b""  # the headers go out
+            echo.serve(
+                sock, connection,
+                max_message=self.settings.max_message, idle=self.settings.keep_alive,
+            )  # fmt: skip
 
-        return Answer(echoed(), status=HTTPStatus.SWITCHING_PROTOCOLS, headers=headers)
+        return Answer(
+            self._sockets.during(echoed()),
+            status=HTTPStatus.SWITCHING_PROTOCOLS,
+            headers=headers,
+        )
 
     def _get_or_set_health(self, environ: "WSGIEnvironment") -> Answer:
         if environ["REQUEST_METHOD"] == "POST":

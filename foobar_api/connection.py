@@ -17,6 +17,7 @@ from gevent import get_hub, getcurrent
 
 from foobar_api import proxy_protocol
 from foobar_api.session import Session, Tls
+from foobar_api.settings import WRITE_AHEAD
 
 if TYPE_CHECKING:
     from foobar_api.tls import Certificates
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 RAW_CHUNK: Final = 65536
 """Bytes taken from the socket at once. TLS makes fewer of them, so that a read of this size by the
 HTTP/2 code leaves nothing behind that the socket would not announce again."""
-WRITE_AHEAD: Final = 65536
-"""Bytes that a response may be ahead of its client: its memory, and what one deadline covers."""
 
 _READ: Final = 1
 _WRITE: Final = 2

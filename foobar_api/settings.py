@@ -16,8 +16,18 @@ from foobar_api import VERSION
 
 Network = IPv4Network | IPv6Network
 
-_UNITS: Final = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
-_BINARY_UNITS: Final = {"ki": 2**10, "mi": 2**20, "gi": 2**30}
+WRITE_AHEAD: Final = 65536
+"""Bytes that a response may be ahead of its client: its memory, and what one deadline covers."""
+
+_BYTES: Final = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "ki": 2**10,
+    "mi": 2**20,
+    "gi": 2**30,
+}
 _SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h)", re.ASCII)
 
@@ -49,8 +59,7 @@ def size(text: str) -> int:
     match = re.fullmatch(r"(\d{1,12})([kmg]i?)?b?", text.lower(), re.ASCII)
     if not match:
         raise ValueError("a size such as 65536, 64KiB or 1MiB")
-    unit = match[2] or ""
-    return int(match[1]) * (_UNITS | _BINARY_UNITS)[unit]
+    return int(match[1]) * _BYTES[match[2] or ""]
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -166,6 +175,9 @@ class Settings:
     max_wait: float = _option("30s", duration, "how long `?wait=` waits; beyond: 400")
     max_waits: int = _option(
         "100", whole(0, 10_000), "requests that wait at a time, a worker; beyond: 503"
+    )
+    max_streams: int = _option(
+        "100", whole(0, 10_000), "`/data` above 64 KiB at a time, a worker; beyond: 503"
     )
     max_sockets: int = _option(
         "100", whole(0, 10_000), "WebSockets at a time, a worker; beyond: 503"

@@ -99,7 +99,8 @@ class Shipped(Server):
             [*isolate, *options],
             folder,
             {
-                **environment, "APP": str(self.app), "BASE": sys.base_prefix, "CERT": str(self.pair.folder),
+                **environment, "APP": str(self.app), "BASE": sys.base_prefix,
+                "CERT": str(self.pair.folder),
                 "NAME": f"python{sys.version_info.major}.{sys.version_info.minor}",
             },
         )  # fmt: skip

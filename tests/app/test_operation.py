@@ -311,7 +311,7 @@ def _say(sock: socket.socket, data: bytes) -> socket.socket:
 
 @pytest.mark.parametrize("where", ONE_BYTE)
 def test_200_clients_that_stop_halfway_do_not_slow_a_live_one(serve: Serve, where: str) -> None:
-    server = serve("--proxy-from=127.0.0.0/8", "--max-sockets=1000")
+    server = serve("--proxy-from=127.0.0.0/8", "--max-sockets=1000", "--max-streams=1000")
     alone = latency(server)
     with contextlib.ExitStack() as stack:
         with ThreadPoolExecutor(16) as pool:

@@ -208,6 +208,21 @@ def test_more_waiting_requests_than_allowed_are_refused(serve: Serve) -> None:
         assert server.get("/bench").status_code == 200
 
 
+def test_more_streams_than_allowed_are_refused(serve: Serve) -> None:
+    server = serve("--max-streams=1", "--workers=1")
+    with server.connect() as reader:
+        reader.sendall(request("/data?size=50&unit=mb"))
+        time.sleep(0.3)
+        assert server.get("/data?size=1&unit=mb").status_code == 503
+        assert server.get("/data?size=64&unit=kb").status_code == 200
+    eventually(lambda: server.get("/data?size=1&unit=mb").status_code == 200)
+    with server.client() as client:
+        for _ in range(3):
+            got = client.head("/data?size=1&unit=mb", extensions={"sni_hostname": HOST})
+            assert got.status_code == 200
+    assert server.get("/data?size=1&unit=mb").status_code == 200
+
+
 def test_data_takes_constant_memory(serve: Serve) -> None:
     server = serve("--max-data=1GiB", "--workers=1")
     server.get("/data?size=1&unit=mb")
