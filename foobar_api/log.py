@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from foobar_api.settings import Settings
 
+PROBES: Final = frozenset({"/livez", "/readyz"})
+"""Asked every few seconds by whoever runs this; only a bad answer is worth a line."""
+
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
@@ -76,14 +79,15 @@ class Logger(GunicornLogger):
         code = int(resp.status[:3]) if isinstance(resp.status, str) else 500
         protocol = environ.get("SERVER_PROTOCOL", "")
         method = environ.get("REQUEST_METHOD", "")
+        route = environ.get("foobar_api.route", "none")
         metrics.answered(
             method=method,
-            route=environ.get("foobar_api.route", "none"),
+            route=route,
             code=code,
             protocol=protocol,
             seconds=seconds,
         )
-        if not self.settings.access_log:
+        if not self.settings.access_log or (route in PROBES and code == 200):
             return
         session = getattr(environ.get("gunicorn.socket"), "session", None)
         line = {

@@ -441,6 +441,16 @@ def test_no_header_breaks_a_line_of_the_log(serve: Serve) -> None:
     assert server.access[0]["user_agent"].startswith('"\\')
 
 
+def test_probes_are_logged_only_when_they_fail(serve: Serve) -> None:
+    server = serve("--drain=2s")
+    server.get("/livez")
+    server.get("/readyz")
+    server.process.terminate()
+    eventually(lambda: server.get("/readyz").status_code == 503)
+    eventually(lambda: server.access)
+    assert {each["status"] for each in server.access} == {503}
+
+
 def test_the_access_log_can_be_switched_off(serve: Serve) -> None:
     server = serve("--access-log=false")
     server.get()
