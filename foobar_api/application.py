@@ -21,6 +21,7 @@ from foobar_api import VERSION, data, echo, host
 from foobar_api.answer import HTML, JSON, TEXT, YAML, Answer, Refused, send
 from foobar_api.negotiation import best
 from foobar_api.report import PAGE_POLICY, Report, Request
+from foobar_api.session import session_of
 from foobar_api.settings import WRITE_AHEAD, Settings, duration, load, switch
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Application:
             name=self.settings.name,
             where=self._where,
             host=self._host(),
-            session=getattr(environ.get("gunicorn.socket"), "session", None),
+            session=session_of(environ),
             request=Request.of(environ, self._body(environ)),
             environment=self._environment if shown else {},
         )

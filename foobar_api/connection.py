@@ -77,7 +77,6 @@ class Connection:
 
     def recv(self, size: int) -> bytes:
         """Up to ``size`` bytes; none at the end. Raises TimeoutError and OSError."""
-        self.flush()
         tls = self._tls
         if tls is None:
             data = self._received or self._receive()
@@ -167,7 +166,6 @@ class Connection:
                 tls.do_handshake()
             except ssl.SSLWantReadError:
                 self._unsent += self._outgoing.read()
-                self.flush()
                 raw = self._receive()
                 if not raw:
                     raise ConnectionResetError("closed in the TLS handshake") from None
@@ -178,11 +176,10 @@ class Connection:
                 raise
             else:
                 self._tls = tls
+                # The last of the handshake, or tickets for another session: with the answer when
+                # the request has come along, and at once otherwise, since a client may hold its
+                # request back until it hears that its own part has arrived (RFC 896).
                 self._unsent += self._outgoing.read()
-                if not self._incoming.pending:
-                    # The last of the handshake, or tickets for another session. A client may hold
-                    # its request back until it hears that its own part has arrived (RFC 896).
-                    self.flush()
                 return tls
 
     def finish(self) -> None:
@@ -257,6 +254,8 @@ class Connection:
         return False
 
     def _receive(self) -> bytes:
+        # Nobody waits for an answer that is still held back.
+        self.flush()
         while True:
             self._wait(self._readable, self._limit)
             try:

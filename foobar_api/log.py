@@ -14,6 +14,7 @@ from gevent import get_hub
 from gunicorn.glogging import Logger as GunicornLogger
 
 from foobar_api import metrics
+from foobar_api.session import session_of
 
 if TYPE_CHECKING:
     from gunicorn.config import Config
@@ -89,7 +90,7 @@ class Logger(GunicornLogger):
         )
         if not self.settings.access_log or (route in PROBES and code == 200):
             return
-        session = getattr(environ.get("gunicorn.socket"), "session", None)
+        session = session_of(environ)
         line = {
             "time": _rfc3339(time.time()),
             "level": "info",

@@ -1,8 +1,10 @@
 """What is known of a connection, apart from the requests on it."""
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from cryptography import x509
 
@@ -35,6 +37,13 @@ class Session:
                 "sni": self.tls.server_name,
             }
         return fields
+
+
+def session_of(environ: Mapping[str, Any]) -> Session | None:
+    """Of the connection that a request came by; None where another worker than ours serves."""
+    found = getattr(environ.get("gunicorn.socket"), "session", None)
+    # A socket of ssl has something else by that name.
+    return found if isinstance(found, Session) else None
 
 
 @dataclass(kw_only=True, eq=False, slots=True)

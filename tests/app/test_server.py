@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -17,7 +18,16 @@ import websockets.exceptions
 from websockets.sync.client import connect
 
 from tests.app.conftest import Serve
-from tests.app.server import HOST, Pair, Server, client_context, mount, read_response, request
+from tests.app.server import (
+    HOST,
+    Pair,
+    Server,
+    client_context,
+    free_port,
+    mount,
+    read_response,
+    request,
+)
 from tests.app.test_units import v2
 from tests.objects import ROOT
 
@@ -524,6 +534,30 @@ def test_gunicorn_starts_it_from_the_environment(serve: Serve) -> None:
     server = serve(gunicorn=True, environment={"WHOAMI_NAME": "by environment"})
     assert server.get("/api").json()["name"] == "by environment"
     assert server.stop() == 0
+
+
+def test_it_is_an_application_for_other_workers_as_well(pair: Pair, tmp_path: Path) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--threads=2",
+         f"--bind=127.0.0.1:{port}", f"--certfile={pair.cert}", f"--keyfile={pair.key}",
+         "--no-control-socket", "foobar_api.application:from_environment()"],
+        cwd=ROOT, env={"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        with httpx.Client(
+            base_url=f"https://127.0.0.1:{port}", verify=client_context(pair.ca),
+            transport=httpx.HTTPTransport(verify=client_context(pair.ca), retries=9),
+        ) as client:  # fmt: skip
+            for path in ("/", "/api", "/data?size=9", "/version"):
+                got = client.get(path, extensions={"sni_hostname": HOST})
+                assert got.status_code == 200
+            got = client.get("/echo", extensions={"sni_hostname": HOST})
+            assert got.status_code == 426
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 @pytest.mark.parametrize("fault", ["missing", "mismatch", "encrypted", "garbage", "ca"])

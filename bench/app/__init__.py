@@ -1,0 +1,1 @@
+"""What foobar-api answers in a second, beside whoami and beside gunicorn as it comes."""
