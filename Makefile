@@ -147,7 +147,7 @@ schema-check: ## fail when clusters.schema.json is not what `make schema` genera
 # Checking
 
 .PHONY: check
-check: lint types test ## everything to pass before a commit, in about a minute
+check: lint types test ## everything to pass before a commit, in about three minutes
 
 .PHONY: format
 format: ## format the code and fix what the linter can fix
@@ -173,8 +173,9 @@ live: ## run the tests against real clusters: the contexts in KUBECONFIG
 	"$(PYTHON)" -m pytest -m live tests/live
 
 .PHONY: bench
-bench: ## measure against peers
+bench: ## measure against peers; WHOAMI=PROGRAM has foobar-api compared with it
 	"$(PYTHON)" -m bench.synth
+	"$(PYTHON)" -m bench.app $(if $(WHOAMI),--whoami "$(WHOAMI)")
 
 .PHONY: workflows
 workflows: ## check .github/ (after `make tools`)

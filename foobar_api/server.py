@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from foobar_api import metrics
+from foobar_api.balance import SHARES
 from foobar_api.log import Logger
 from foobar_api.settings import Settings
 
@@ -65,6 +66,7 @@ def post_fork(server: "Arbiter", worker: "Worker") -> None:
 
 def child_exit(server: "Arbiter", worker: "Worker") -> None:
     metrics.worker_died(worker.pid)
+    SHARES.forget(worker.age)
 
 
 def on_exit(server: "Arbiter") -> None:

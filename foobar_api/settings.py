@@ -151,7 +151,7 @@ class Settings:
         "5s", duration, "after SIGTERM, how long to go on accepting while not ready"
     )
     grace: float = _option("30s", duration, "after that, how long requests may take to end")
-    workers: int = _option("2", whole(1, 64), "processes that serve")
+    workers: int = _option("2", whole(1, 32), "processes that serve")
 
     any_path: bool = _option(
         "false", switch, "answer every unknown path as `/`, like whoami, not with 404"

@@ -28,6 +28,7 @@ from gunicorn.http2.stream import StreamState
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from foobar_api import http2, metrics, proxy_protocol
+from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
 from foobar_api.tls import Certificates
 
@@ -42,6 +43,8 @@ TICK: Final = 0.25
 """Seconds between looks at the clock: for deadlines, the certificate's files, and gunicorn."""
 ON_ITS_WAY: Final = 1.0
 """Seconds that a stopping worker leaves an idle connection open, for a request under way to it."""
+YIELD: Final = 0.001
+"""Seconds for which a worker that has more connections than another leaves a new one to it."""
 LINGER: Final = 2.0
 """Seconds that a client may go on sending after an answer that closes its connection."""
 LINGER_BYTES: Final = 2**20
@@ -84,6 +87,7 @@ class Worker(GunicornWorker):
             WSGIServer(inherited, metrics.application(), log=None).start()
         listener.settimeout(0)
         self.server = listener.getsockname()[:2]
+        SHARES.set(self.age, 0)
         accepting = gevent.spawn(self.accept, listener)
         while self.alive:
             self.tick()
@@ -146,6 +150,8 @@ class Worker(GunicornWorker):
         ready = hub.loop.io(listener.fileno(), 1)
         while True:
             hub.wait(ready)
+            if SHARES.is_ahead(self.age):
+                gevent.sleep(YIELD)
             if len(self.connections) >= self.settings.max_connections and not self.make_room():
                 gevent.sleep(TICK)
                 continue
@@ -182,6 +188,7 @@ class Worker(GunicornWorker):
     def handle(self, connection: Connection) -> None:
         """Serve a connection from its first byte to its last."""
         self.connections.add(connection)
+        SHARES.set(self.age, len(self.connections))
         self.waiting[connection] = None
         try:
             if self.open(connection):
@@ -202,6 +209,7 @@ class Worker(GunicornWorker):
         finally:
             self.waiting.pop(connection, None)
             self.connections.discard(connection)
+            SHARES.set(self.age, len(self.connections))
             connection.close()
 
     def open(self, connection: Connection) -> bool:

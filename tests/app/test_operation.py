@@ -267,6 +267,27 @@ def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
     assert server.metrics()[f"http_requests_total{{{labels}}}"] == 2
 
 
+def test_connections_are_shared_among_the_workers(serve: Serve) -> None:
+    server = serve("--workers=2")
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    eventually(lambda: len(children.read_text().split()) == 2)
+    server.get("/bench")
+
+    def sockets() -> list[int]:
+        return [
+            len(list(Path(f"/proc/{worker}/fd").iterdir()))
+            for worker in children.read_text().split()
+        ]
+
+    before = sockets()
+    with contextlib.ExitStack() as stack:
+        with ThreadPoolExecutor(16) as pool:
+            for sock in pool.map(lambda _: server.connect(), range(60)):
+                stack.enter_context(sock)
+        taken = [now - then for now, then in zip(sockets(), before, strict=True)]
+    assert min(taken) >= 20
+
+
 # Slow clients
 
 

@@ -112,7 +112,7 @@ def test_bad_settings_end_with_exit_status_2_and_no_traceback() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "foobar_api: --port: '0' is not a whole number from 1 to 65535",
-        "foobar_api: --workers: 'none' is not a whole number from 1 to 64",
+        "foobar_api: --workers: 'none' is not a whole number from 1 to 32",
     ]
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foobar_api import data, host
+from foobar_api.balance import Shares
 from foobar_api.negotiation import best
 from foobar_api.proxy_protocol import V2_SIGNATURE, HeaderError, Trusted, parse
 
@@ -139,6 +140,23 @@ def test_data_begins_and_ends_with_a_bar() -> None:
     assert b"".join(data.content(30)) == b"|ABCDEFGHIJKLMNOPQRSTUVWXYZ-A|"
     assert b"".join(data.content(1)) == b"|"
     assert b"".join(data.content(0)) == b""
+
+
+def test_a_worker_with_more_connections_lets_the_others_go_first() -> None:
+    shares = Shares()
+    for worker, connections in ((1, 10), (2, 12), (3, 40)):
+        shares.set(worker, connections)
+    assert [shares.is_ahead(worker) for worker in (1, 2, 3)] == [False, False, True]
+    shares.forget(1)
+    assert not shares.is_ahead(2)
+    shares.set(65, 0)  # the one that replaces it, in the same place
+    assert shares.is_ahead(2)
+
+
+def test_a_worker_alone_is_never_ahead() -> None:
+    shares = Shares()
+    shares.set(7, 1000)
+    assert not shares.is_ahead(7)
 
 
 def test_the_host_is_described_by_the_system() -> None:

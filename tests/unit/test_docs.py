@@ -14,7 +14,14 @@ from fleet.__main__ import COMMANDS
 from fleet.registry import Fleet
 from tests.objects import ROOT
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("bench/*.md"),
+        ROOT / "foobar_api" / "README.md",
+    ]
+)
 
 
 def commands(text: str) -> Iterator[str]:
