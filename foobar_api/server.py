@@ -36,7 +36,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "limit_request_line": settings.max_line,
         "limit_request_fields": settings.max_headers,
         "limit_request_field_size": settings.max_header,
-        "http_protocols": "h2,h1",
+        "http_protocols": "h2,h1" if settings.tls else "h1",
         "certfile": str(settings.cert) if settings.cert else None,
         "keyfile": str(settings.key) if settings.key else None,
         # Whoever is in front speaks by the PROXY protocol, never by X-Forwarded headers.

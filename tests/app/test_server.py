@@ -102,6 +102,7 @@ def test_without_a_certificate_it_speaks_plain_http(serve: Serve) -> None:
     got = server.get("/api").json()
     assert got["protocol"] == "HTTP/1.1"
     assert "tls" not in got
+    assert "Warning" not in server.errors
     assert "none: plain HTTP" in server.get(headers={"Accept": "text/html"}).text
 
 
