@@ -159,6 +159,7 @@ lint: ## check format and style
 	"$(PYTHON)" -m ruff format --check
 	"$(PYTHON)" -m ruff check
 	"$(BIN)shellcheck" .ci/run .github/*.sh foobar_api/assemble
+	"$(BIN)hadolint" foobar_api/Containerfile
 
 .PHONY: types
 types: ## check types

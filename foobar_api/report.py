@@ -127,7 +127,7 @@ class Report:
         value: dict[str, object] = {
             "hostname": self.host.hostname,
             "ip": self.host.addresses,
-            "headers": {name: [value] for name, value in request.headers},
+            "headers": {name: [value] for name, value in sorted(request.headers)},
             "url": request.target,
             "host": request.host,
             "method": request.method,
