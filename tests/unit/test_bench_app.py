@@ -4,8 +4,7 @@ import subprocess
 
 import pytest
 
-from bench.app import __main__ as app
-from bench.app import load
+from bench.app import load, report
 from fleet.errors import InputError
 
 RESULTS = {
@@ -17,13 +16,13 @@ RESULTS = {
 
 def test_a_ratio_is_the_median_of_those_within_rounds() -> None:
     results = {"x": {"foobar-api": [1.0, 8.0, 3.0], "whoami": [2.0, 4.0, 3.0]}}
-    assert app.ratio(results, "x", "foobar-api") == 1.0
+    assert report.ratio(results, "x", "foobar-api") == 1.0
 
 
 def test_the_report_says_which_targets_are_met() -> None:
     lines = {
         line.split("|")[1].strip(): line
-        for line in app.report(RESULTS, ["foobar-api", "whoami"], 3)
+        for line in report.report(RESULTS, ["foobar-api", "whoami"], 3)
         if line.startswith("| ")
     }
     assert "≥ 1.1 | **missed**" in lines["/ kept"]
@@ -33,7 +32,7 @@ def test_the_report_says_which_targets_are_met() -> None:
 
 
 def test_alone_it_has_no_ratios_and_no_targets() -> None:
-    text = "\n".join(app.report(RESULTS, ["foobar-api"], 3))
+    text = "\n".join(report.report(RESULTS, ["foobar-api"], 3))
     assert "met" not in text
     assert "(0." not in text
 
