@@ -16,6 +16,7 @@ from charts.cert_manager import CertManager
 from charts.component import Component
 from charts.foobar_api import FoobarApi
 from charts.metrics_server import MetricsServer
+from charts.prometheus_operator import PrometheusOperator
 from charts.providers import PROVIDERS
 from charts.traefik import Traefik, termination_grace
 from fleet.registry import ComponentName, Fleet, Hub, Region
@@ -31,6 +32,7 @@ COMPONENTS: Final[Mapping[ComponentName, type[Component]]] = {
         Traefik,
         CertManager,
         MetricsServer,
+        PrometheusOperator,
         FoobarApi,
         Argocd,
         Applications,
@@ -68,6 +70,10 @@ def _cert_manager(fleet: Fleet, cluster: Cluster) -> Plan:
 
 def _metrics_server(fleet: Fleet, cluster: Cluster) -> Plan:
     return partial(MetricsServer)
+
+
+def _prometheus_operator(fleet: Fleet, cluster: Cluster) -> Plan:
+    return partial(PrometheusOperator)
 
 
 def _foobar_api(fleet: Fleet, cluster: Region) -> Plan:
@@ -131,6 +137,7 @@ _EVERYWHERE: Final[Mapping[ComponentName, Callable[[Fleet, Cluster], Plan]]] = {
     "traefik": _traefik,
     "cert-manager": _cert_manager,
     "metrics-server": _metrics_server,
+    "prometheus-operator": _prometheus_operator,
 }
 _HUB: Final[Mapping[ComponentName, Callable[[Fleet, Hub], Plan]]] = {
     **_EVERYWHERE,

@@ -49,6 +49,7 @@ ComponentName: TypeAlias = Literal[
     "traefik",
     "cert-manager",
     "metrics-server",
+    "prometheus-operator",
     "foobar-api",
     "argocd",
     "applications",
@@ -56,12 +57,21 @@ ComponentName: TypeAlias = Literal[
 ]
 
 ROLE_COMPONENTS: Final[dict[Role, tuple[ComponentName, ...]]] = {
-    "hub": ("baseline", "traefik", "cert-manager", "metrics-server", "argocd", "applications"),
+    "hub": (
+        "baseline",
+        "traefik",
+        "cert-manager",
+        "metrics-server",
+        "prometheus-operator",
+        "argocd",
+        "applications",
+    ),
     "region": (
         "baseline",
         "traefik",
         "cert-manager",
         "metrics-server",
+        "prometheus-operator",
         "foobar-api",
         "argocd-access",
     ),

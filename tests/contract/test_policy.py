@@ -195,7 +195,7 @@ RULES: Final[Sequence[Rule]] = (
 
 
 def _of_a_bundle(workload: Object) -> bool:
-    return workload.component in ("argocd", "cert-manager")
+    return workload.component in ("argocd", "cert-manager", "prometheus-operator")
 
 
 def _broken(rule: Rule, objects: Sequence[Object]) -> dict[str, list[str]]:
