@@ -6,7 +6,10 @@ connections; and the certificate. A client's address is no label, since nothing 
 
 import os
 import shutil
+import struct
 import tempfile
+import time
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +23,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     make_wsgi_app,
     multiprocess,
 )
@@ -102,10 +106,26 @@ def reloaded(certificate: "Certificate", *, good: bool) -> None:
     serving(certificate, good=good)
 
 
+class _AllWorkers:
+    """Collects from the files of all workers, while one may be starting or ending."""
+
+    def __init__(self) -> None:
+        self._collector = multiprocess.MultiProcessCollector(None)
+
+    def collect(self) -> Iterable[Metric]:
+        for _ in range(10):
+            try:
+                return list(self._collector.collect())
+            except (OSError, struct.error):
+                # A file that is there and has no size yet, or was there a moment ago.
+                time.sleep(0.01)
+        return list(self._collector.collect())
+
+
 def application() -> "WSGIApplication":
     """What the port of the metrics answers, for all workers, whichever is asked."""
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)
+    registry.register(_AllWorkers())
     return make_wsgi_app(registry)
 
 
