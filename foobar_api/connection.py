@@ -58,6 +58,7 @@ class Connection:
         self._sending = False
         self._scheduled = False
         self._waiter: Any = None
+        self._waits = 0
         self._hub = get_hub()
         self._loop = self._hub.loop
         self._readable = self._loop.io(sock.fileno(), _READ)
@@ -211,7 +212,12 @@ class Connection:
         """End the wait that is under way, if any, with TimeoutError."""
         if self.deadline is not None:
             self.deadline = None
-            self._loop.run_callback(self._waiter.throw, TimeoutError("timed out"))
+            self._loop.run_callback(self._end_wait, self._waits)
+
+    def _end_wait(self, number: int) -> None:
+        # What was waited for may have come in between, and another wait have begun.
+        if self._waiter is not None and self._waits == number:
+            self._waiter.throw(TimeoutError("timed out"))
 
     # The socket
 
@@ -264,6 +270,7 @@ class Connection:
                 continue
 
     def _wait(self, watcher: Any, limit: float | None) -> None:
+        self._waits += 1
         self._waiter = waiter = getcurrent()
         self.deadline = limit
         watcher.start(waiter.switch)
@@ -271,4 +278,4 @@ class Connection:
             self._hub.switch()
         finally:
             watcher.stop()
-            self.deadline = None
+            self.deadline = self._waiter = None
