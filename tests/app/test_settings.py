@@ -118,7 +118,8 @@ def test_bad_settings_end_with_exit_status_2_and_no_traceback() -> None:
 
 def test_help_lists_every_option_and_its_variable() -> None:
     said = run("--help").stdout
-    words = said.split()
+    # Python 3.13 puts a comma behind an option that has another form.
+    words = said.replace(",", " ").split()
     for name in OPTIONS:
         assert flag(name) in words
         assert (
