@@ -16,6 +16,8 @@ BIN := $(dir $(PYTHON))
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foobar-platform/bin
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+# Of Prometheus 3.13.2, whose module's version is 0.313.2.
+PROMTOOL := github.com/prometheus/prometheus/cmd/promtool@v0.313.2
 export PATH := $(TOOLS):$(PATH)
 
 # Upstream's published files, laid out by URL; empty: they are fetched.
@@ -40,15 +42,20 @@ setup: ## make .venv, unless an environment is active, and install what is pinne
 .PHONY: tools
 tools: $(TOOLS)/.kustomize-$(lastword $(subst @, ,$(KUSTOMIZE)))
 tools: $(TOOLS)/.actionlint-$(lastword $(subst @, ,$(ACTIONLINT)))
-tools: ## build kustomize and actionlint into ~/.cache/foobar-platform/bin (needs Go)
+tools: $(TOOLS)/.promtool-$(lastword $(subst @, ,$(PROMTOOL)))
+tools: ## build kustomize, actionlint and promtool into ~/.cache/foobar-platform/bin (needs Go)
 
-# The mark carries the version, so that a new pin builds anew.
+# The mark carries the version, so that a new pin builds anew. By way of a module of their own, since
+# go does not install by URL what replaces modules in its go.mod.
 $(TOOLS)/.kustomize-%: ; $(call go-install,$(KUSTOMIZE))
 $(TOOLS)/.actionlint-%: ; $(call go-install,$(ACTIONLINT))
+$(TOOLS)/.promtool-%: ; $(call go-install,$(PROMTOOL))
 define go-install
 	@command -v go >/dev/null || { echo 'tools are built from source: install Go 1.25 or newer' >&2; exit 1; }
 	@mkdir -p "$(TOOLS)"
-	CGO_ENABLED=0 GOBIN="$(TOOLS)" go install -trimpath $(1)
+	module=$$(mktemp -d) && cd "$$module" && go mod init tools 2>/dev/null && go get $(1) && \
+	  CGO_ENABLED=0 GOBIN="$(TOOLS)" go install -trimpath -ldflags '-s -w' $(firstword $(subst @, ,$(1))) && \
+	  rm -r "$$module"
 	@touch $@
 endef
 

@@ -14,6 +14,7 @@ from charts.component import KEEP, Component, Patch
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
+from charts.scrape import scraped
 from charts.security import pod_security
 from charts.traefik import TRAEFIK, TRAEFIK_PODS
 from charts.upstream import CERT_MANAGER_BUNDLE
@@ -66,7 +67,7 @@ def serving_certificate(
 
 
 class CertManager(Component):
-    """The bundle with requests, priorities and policies, and the ClusterIssuers."""
+    """The bundle with requests, priorities, monitors and policies, and the ClusterIssuers."""
 
     NAME: ClassVar[ComponentName] = "cert-manager"
     NAMESPACE = CERT_MANAGER
@@ -158,6 +159,15 @@ class CertManager(Component):
             ingress=[{"from": EVERYWHERE, "ports": tcp("https")}],
             egress=[TO_DNS, TO_API_SERVER],
         )
+        for name in (CERT_MANAGER, "cainjector", "webhook"):
+            scraped(
+                self,
+                name,
+                namespace=CERT_MANAGER,
+                labels=selector(name),
+                port="http-metrics",
+                honor_labels=True,
+            )
 
 
 def _patches() -> tuple[Patch, ...]:

@@ -5,13 +5,14 @@ its rights in the regions are derived from these facts, and a test holds them ag
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from cdk8s import App, Chart
 
 from charts.kinds import GroupKind
 from charts.labels import NAME, PART_OF, PROJECT
-from charts.security import pod_security
+from charts.security import Level, pod_security
 from fleet.registry import ComponentName
 from imports.k8s import Namespace
 
@@ -21,6 +22,17 @@ KEEP: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-options": "Prune=fals
 
 Patch = Mapping[str, Any]
 """A strategic merge patch: the identity of an object of a bundle, and the fields to change."""
+
+
+@dataclass(frozen=True)
+class JsonPatch:
+    """RFC 6902 operations on an object of a bundle, for lists that cannot be merged."""
+
+    group: str
+    version: str
+    kind: str
+    name: str
+    operations: tuple[Mapping[str, Any], ...]
 
 
 class Component(Chart):
@@ -46,7 +58,7 @@ class Component(Chart):
         app: App,
         *,
         bundles: Sequence[str] = (),
-        patches: Sequence[Patch] = (),
+        patches: Sequence[Patch | JsonPatch] = (),
         bundle_namespace: str | None = None,
     ) -> None:
         super().__init__(app, self.NAME, labels={PART_OF: PROJECT, NAME: self.NAME})
@@ -54,8 +66,8 @@ class Component(Chart):
         self.patches = patches
         self.bundle_namespace = bundle_namespace
 
-    def own_namespace(self, **labels: str) -> Namespace:
-        """The component's Namespace, closed to pods that are not ``restricted``.
+    def own_namespace(self, level: Level = "restricted") -> Namespace:
+        """The component's Namespace, closed to pods that are weaker than ``level``.
 
         Argo CD never deletes it: everything inside, Secrets that are in no file included, would
         go with it.
@@ -65,7 +77,7 @@ class Component(Chart):
             "namespace",
             metadata={
                 "name": self.NAMESPACE,
-                "labels": {**pod_security("restricted"), **labels},
+                "labels": pod_security(level),
                 "annotations": KEEP,
             },
         )

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import cdk8s
 
+from charts.component import JsonPatch
 from charts.compose import Cluster, compose
 from charts.foobar_api import FoobarApi
 from charts.traefik import Traefik
@@ -58,7 +59,13 @@ def draw(text: str, fleet: Fleet) -> str:
 
 def synthesize(fleet: Fleet, cluster: Cluster) -> Components:
     components = [plan(cdk8s.Testing.app()) for plan in compose(fleet, cluster).values()]
-    return {each.NAME: [*cdk8s.Testing.synth(each), *each.patches] for each in components}
+    return {
+        each.NAME: [
+            *cdk8s.Testing.synth(each),
+            *(patch for patch in each.patches if not isinstance(patch, JsonPatch)),
+        ]
+        for each in components
+    }
 
 
 def _fleet(fleet: Fleet) -> Iterator[str]:
@@ -135,8 +142,14 @@ def _dependencies(fleet: Fleet) -> Iterator[str]:
 def _named(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """What an object needs of other components: the thing, and the component that brings it."""
     group = manifest["apiVersion"].partition("/")[0]
-    owners = {"traefik.io": "traefik", "cert-manager.io": "cert-manager", "argoproj.io": "argocd"}
-    if group in owners:
+    owners = {
+        "traefik.io": "traefik",
+        "cert-manager.io": "cert-manager",
+        "argoproj.io": "argocd",
+        "monitoring.coreos.com": "prometheus-operator",
+    }
+    # Every component has monitors; who needs the operator to run is what is worth an arrow.
+    if group in owners and manifest["kind"] not in ("PodMonitor", "ServiceMonitor"):
         yield "CRDs", owners[group]
     spec = manifest.get("spec", {})
     if "priorityClassName" in spec.get("template", {}).get("spec", {}):
@@ -155,8 +168,48 @@ def _named(manifest: Manifest) -> Iterator[tuple[str, str]]:
                 yield "lets it read", subject["namespace"]
 
 
+def _monitoring(fleet: Fleet) -> Iterator[str]:
+    """Where samples and lines come from, by which way they reach the hub, and who asks them."""
+    hub = synthesize(fleet, fleet.hub)
+    yield "flowchart LR"
+    yield f'  subgraph {fleet.hub.name}["{fleet.hub.name}, hub"]'
+    yield "    prometheus[Prometheus]"
+    yield "    loki[Loki]"
+    yield "    alertmanager[Alertmanager]"
+    yield "    grafana[Grafana]"
+    yield "    rules[rules] --> prometheus"
+    yield "    prometheus -- alerts --> alertmanager"
+    yield "    grafana --> prometheus & loki & alertmanager"
+    yield "    hub-collector[collectors] --> loki"
+    yield "  end"
+    for region in fleet.regions:
+        (agent,) = (
+            each
+            for each in synthesize(fleet, region)["prometheus-agent"]
+            if each["kind"] == "PrometheusAgent"
+        )
+        logs = next(
+            route["spec"]["routes"][0]
+            for route in hub["ingest"]
+            if route["metadata"]["name"] == f"logs-{region.name}"
+        )
+        path = logs["match"].split("Path(`")[1].split("`")[0]
+        yield f'  subgraph {region.name}["{region.name}, region"]'
+        yield f"    {region.name}-agent[Prometheus Agent]"
+        yield f"    {region.name}-collector[collectors]"
+        yield "  end"
+        write = agent["spec"]["remoteWrite"][0]["url"].removeprefix(
+            f"https://{fleet.hub.prometheus_host}"
+        )
+        yield f'  {region.name}-agent -- "prometheus.…{write}" --> prometheus'
+        yield f'  {region.name}-collector -- "loki.…{path}" --> loki'
+    yield "  alertmanager --> receivers([receivers, dead-man's switch])"
+    yield "  people([people]) --> grafana"
+
+
 DIAGRAMS: Final[Mapping[str, Callable[[Fleet], Iterator[str]]]] = {
     "fleet": _fleet,
     "request": _request,
     "dependencies": _dependencies,
+    "monitoring": _monitoring,
 }

@@ -19,6 +19,7 @@ from charts.component import Component
 from charts.labels import selector
 from charts.network import TO_DNS, allow, default_deny, tcp
 from charts.scheduling import SERVING, one_at_a_time, over_nodes
+from charts.scrape import scraped
 from charts.security import NON_ROOT
 from charts.traefik import TRAEFIK, TRAEFIK_PODS, grant_watch
 from fleet.registry import ComponentName, Issuer
@@ -123,7 +124,7 @@ NO_EXTERNAL_ADDRESSES: Final = JsonPatch.remove("/spec/externalIPs")
 
 
 class FoobarApi(Component):
-    """Certificate, workload, route by TLS passthrough, autoscaling and policies."""
+    """Certificate, workload, route by TLS passthrough, autoscaling, monitor and policies."""
 
     NAME: ClassVar[ComponentName] = FOOBAR_API
     NAMESPACE = FOOBAR_API
@@ -289,6 +290,7 @@ class FoobarApi(Component):
             ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(HTTPS)}],
             egress=[TO_DNS],
         )
+        scraped(self, FOOBAR_API, namespace=FOOBAR_API, labels=LABELS, port="metrics")
         allow(
             self,
             "acme-solver",

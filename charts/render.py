@@ -2,14 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import yaml
 from cdk8s import App, YamlOutputType
 
-from charts.component import Component
+from charts.component import Component, JsonPatch, Patch
 from charts.compose import Cluster, compose
 from fleet.registry import Fleet
 from imports._resource import bulk
@@ -80,7 +80,10 @@ def _kustomize(component: Component, folder: Path, overlay: str | None) -> None:
     if patches:
         (folder / PATCHES).mkdir()
         for name, patch in patches.items():
-            _write(folder / PATCHES / name, patch)
+            _write(
+                folder / PATCHES / name,
+                list(patch.operations) if isinstance(patch, JsonPatch) else patch,
+            )
     kustomization: dict[str, Any] = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -89,14 +92,32 @@ def _kustomize(component: Component, folder: Path, overlay: str | None) -> None:
         kustomization["namespace"] = component.bundle_namespace
     kustomization["resources"] = [*component.bundles, *objects]
     if patches:
-        kustomization["patches"] = [{"path": f"{PATCHES}/{name}"} for name in sorted(patches)]
+        kustomization["patches"] = [
+            {"path": f"{PATCHES}/{name}", **_target(patches[name])} for name in sorted(patches)
+        ]
     if overlay:
         kustomization["components"] = [overlay]
     _write(folder / "kustomization.yaml", kustomization)
 
 
-def _file_name(patch: Mapping[str, Any]) -> str:
+def _file_name(patch: Patch | JsonPatch) -> str:
+    if isinstance(patch, JsonPatch):
+        return f"{patch.kind}.{patch.name}.yaml"
     return f"{patch['kind']}.{patch['metadata']['name']}.yaml"
+
+
+def _target(patch: Patch | JsonPatch) -> dict[str, Any]:
+    """Which object a patch is for, where the patch does not say so itself."""
+    if isinstance(patch, JsonPatch):
+        return {
+            "target": {
+                "group": patch.group,
+                "version": patch.version,
+                "kind": patch.kind,
+                "name": patch.name,
+            }
+        }
+    return {}
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -111,6 +132,6 @@ def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _write(path: Path, manifest: Mapping[str, Any]) -> None:
+def _write(path: Path, manifest: Mapping[str, Any] | Sequence[Any]) -> None:
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(manifest, file, Dumper=_Dumper, sort_keys=False, width=100)

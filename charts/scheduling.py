@@ -1,13 +1,19 @@
 """Where pods go, and which of them stay when a cluster is full."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from imports.k8s import PodDisruptionBudgetSpec, TopologySpreadConstraint
+from imports.k8s import PodDisruptionBudgetSpec, Toleration, TopologySpreadConstraint
 
 PLATFORM: Final = "platform"
 """Priority class of what workloads need in order to be served: Traefik, cert-manager, Argo CD."""
 SERVING: Final = "serving"
 """Priority class of the workloads that answer users: foobar-api."""
+SYSTEM: Final = "system-node-critical"
+"""Kubernetes' own class for what a node cannot do without."""
+
+EVERY_NODE: Final[Sequence[Toleration]] = ({"operator": "Exists"},)
+"""For agents of a node: no taint keeps them off it."""
 
 
 def over_nodes(labels: dict[str, str]) -> list[TopologySpreadConstraint]:

@@ -3,12 +3,14 @@
 Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from imports.k8s import PodSecurityContext, SecurityContext
 
 NON_ROOT: Final = 65532
 """User and group of the distroless "nonroot" account, which Traefik's chart and our image use."""
+NOBODY: Final = 65534
+"""User and group "nobody", which the images of Prometheus's exporters and of Grafana use."""
 
 RESTRICTED_CONTAINER: Final[SecurityContext] = {
     "allowPrivilegeEscalation": False,
@@ -29,7 +31,10 @@ def restricted_pod(user: int = NON_ROOT) -> PodSecurityContext:
     }
 
 
-def pod_security(level: Literal["restricted", "baseline", "privileged"]) -> dict[str, str]:
+Level: TypeAlias = Literal["restricted", "baseline", "privileged"]
+
+
+def pod_security(level: Level) -> dict[str, str]:
     """The labels by which a Namespace refuses pods that are weaker than ``level``.
 
     The version is left at the API server's own: a cluster upgrade may only tighten the rule.

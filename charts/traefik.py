@@ -16,6 +16,7 @@ from charts.labels import namespace_selector, selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, pods, tcp
 from charts.providers import Provider
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
+from charts.scrape import scraped
 from charts.security import RESTRICTED_CONTAINER, restricted_pod
 from charts.upstream import TRAEFIK_CRDS, TRAEFIK_IMAGE
 from fleet.registry import ComponentName
@@ -57,7 +58,7 @@ def termination_grace(provider: Provider) -> int:
 
 
 class Traefik(Component):
-    """Deployment, load balancer Service, rights, class, TLS options and policies."""
+    """Deployment, load balancer Service, rights, class, TLS options, monitor and policies."""
 
     NAME: ClassVar[ComponentName] = TRAEFIK
     NAMESPACE = TRAEFIK
@@ -245,6 +246,7 @@ class Traefik(Component):
             ingress=[{"from": EVERYWHERE, "ports": tcp("web", "websecure")}],
             egress=[TO_DNS, TO_API_SERVER, *to_backends],
         )
+        scraped(self, TRAEFIK, namespace=TRAEFIK, labels=labels, port="metrics")
 
 
 def arguments(
@@ -285,6 +287,8 @@ def arguments(
         "--ping=true",
         "--metrics.prometheus=true",
         "--metrics.prometheus.entryPoint=metrics",
+        # By router: a region's refused credential shows under its own route.
+        "--metrics.prometheus.addRoutersLabels=true",
         "--providers.kubernetesCRD=true",
         f"--providers.kubernetesCRD.namespaces={namespaces}",
         "--providers.kubernetesCRD.ingressClass=traefik",

@@ -30,7 +30,9 @@ from fleet.source import read, shown
 from fleet.values import (
     LONGEST_NAME,
     Address,
+    Bucket,
     ClusterName,
+    Days,
     Domain,
     Email,
     GitUrl,
@@ -39,17 +41,29 @@ from fleet.values import (
     Name,
     Network,
     Revision,
+    Size,
 )
 
 Role: TypeAlias = Literal["hub", "region"]
 ProviderName: TypeAlias = Literal["vultr", "generic"]
 Issuer: TypeAlias = Literal["staging", "production"]
+Messenger: TypeAlias = Literal["webhook", "slack", "pagerduty"]
 ComponentName: TypeAlias = Literal[
     "baseline",
     "traefik",
     "cert-manager",
     "metrics-server",
     "prometheus-operator",
+    "node-exporter",
+    "kube-state-metrics",
+    "opentelemetry-collector",
+    "prometheus-agent",
+    "prometheus",
+    "alertmanager",
+    "loki",
+    "ingest",
+    "grafana",
+    "rules",
     "foobar-api",
     "argocd",
     "applications",
@@ -63,6 +77,15 @@ ROLE_COMPONENTS: Final[dict[Role, tuple[ComponentName, ...]]] = {
         "cert-manager",
         "metrics-server",
         "prometheus-operator",
+        "node-exporter",
+        "kube-state-metrics",
+        "opentelemetry-collector",
+        "prometheus",
+        "alertmanager",
+        "loki",
+        "ingest",
+        "grafana",
+        "rules",
         "argocd",
         "applications",
     ),
@@ -72,14 +95,31 @@ ROLE_COMPONENTS: Final[dict[Role, tuple[ComponentName, ...]]] = {
         "cert-manager",
         "metrics-server",
         "prometheus-operator",
+        "node-exporter",
+        "kube-state-metrics",
+        "opentelemetry-collector",
+        "prometheus-agent",
         "foobar-api",
         "argocd-access",
     ),
 }
 
 REQUIRED: Final[dict[Role, frozenset[ComponentName]]] = {
-    "hub": frozenset({"baseline", "argocd", "applications"}),
-    "region": frozenset({"baseline", "argocd-access"}),
+    "hub": frozenset(
+        {
+            "baseline",
+            "prometheus-operator",
+            "prometheus",
+            "alertmanager",
+            "loki",
+            "ingest",
+            "grafana",
+            "rules",
+            "argocd",
+            "applications",
+        }
+    ),
+    "region": frozenset({"baseline", "prometheus-operator", "argocd-access"}),
 }
 """What a cluster of a role cannot do without: the rest refers to it, or is deployed through it."""
 
@@ -91,7 +131,7 @@ OPTIONAL: Final[dict[Role, tuple[ComponentName, ...]]] = {
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
 
-HUB_LABELS: Final = ("argocd", "grafana", "prometheus")
+HUB_LABELS: Final = ("argocd", "grafana", "prometheus", "loki")
 """The first label of each hostname of a hub."""
 
 
@@ -209,6 +249,18 @@ class Cluster(_Facts):
         examples=[["10.96.0.0/16"]],
         json_schema_extra={"minItems": 1, "uniqueItems": True},
     )
+    region: Label | None = Field(
+        default=None,
+        description="The provider's name for where the cluster runs, which metrics and log lines "
+        "have as label `region`. Without it, the name of the cluster.",
+        examples=["ewr"],
+    )
+    storage_class: Name | None = Field(
+        default=None,
+        description="StorageClass of volumes. Without it the provider's: `vultr-block-storage`, "
+        "or the cluster's default.",
+        examples=["vultr-block-storage-hdd"],
+    )
     without: Annotated[
         tuple[Annotated[ComponentName, BeforeValidator(_can_be_left_out)], ...],
         AfterValidator(_once),
@@ -223,6 +275,11 @@ class Cluster(_Facts):
     def components(self) -> tuple[ComponentName, ...]:
         """The components that the cluster has, in the order of ROLE_COMPONENTS."""
         return tuple(name for name in ROLE_COMPONENTS[self.role] if name not in self.without)
+
+    @property
+    def region_label(self) -> str:
+        """What the label `region` of metrics and log lines says."""
+        return self.region or self.name
 
     @property
     def load_balancer_label(self) -> str:
@@ -253,6 +310,40 @@ class Hub(Cluster):
     """The cluster that Argo CD, and all that watches the fleet, runs in."""
 
     role: Literal["hub"] = Field(description=_ROLE, examples=["hub"])
+    metrics_retention: Days = Field(
+        default="15d",
+        description="How long Prometheus keeps samples, while they fit.",
+        examples=["30d"],
+    )
+    metrics_storage: Size = Field(
+        default="50Gi", description="Size of Prometheus's volume.", examples=["200Gi"]
+    )
+    logs_retention: Days = Field(
+        default="30d", description="How long Loki keeps lines.", examples=["90d"]
+    )
+    logs_storage: Size = Field(
+        default="50Gi",
+        description="Size of Loki's volume, which holds all lines, or with `logsBucket` those of "
+        "the last hours.",
+        examples=["200Gi"],
+    )
+    logs_bucket: Bucket | None = Field(
+        default=None,
+        description="URL of the bucket of an S3 look-alike that Loki keeps lines in, with the "
+        "bucket as its path. Without it they are on the volume.",
+        examples=["https://sjc1.vultrobjects.com/foobar-platform-logs"],
+    )
+    pages_by: Messenger = Field(
+        default="webhook",
+        description="How alerts that somebody has to wake up for are sent; where to is in a "
+        "Secret.",
+        examples=["pagerduty"],
+    )
+    notices_by: Messenger = Field(
+        default="webhook",
+        description="How all other alerts are sent; where to is in a Secret.",
+        examples=["slack"],
+    )
 
     @property
     def argocd_host(self) -> str:
@@ -265,6 +356,10 @@ class Hub(Cluster):
     @property
     def prometheus_host(self) -> str:
         return self._host("prometheus")
+
+    @property
+    def loki_host(self) -> str:
+        return self._host("loki")
 
     @property
     def hosts(self) -> tuple[str, ...]:

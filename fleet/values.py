@@ -35,6 +35,10 @@ _GIT: Final = r"(https://[^\s/@]+/\S+|ssh://[^\s/]+/\S+|[A-Za-z0-9_.-]+@[A-Za-z0
 _CREDENTIAL: Final = re.compile(r"https?://[^/]*@|[a-z+]+://[^/@:]*:[^/@]*@")
 # What `git check-ref-format` allows in a name, and git does not take for an option.
 _REVISION: Final = r"(?!-)(?!.*\.\.)[^\s~^:?*\[\\\x00-\x1f\x7f]+"
+_DAYS: Final = "[1-9][0-9]{0,3}d"
+_SIZE: Final = "[1-9][0-9]{0,4}(Gi|Ti)"
+# The host has a region for its first label; a bucket's name is that of S3, without dots.
+_BUCKET: Final = rf"https://{_LABEL}(\.{_LABEL})+/[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9]"
 # Let's Encrypt takes ASCII alone: ValidEmail in policy/pa.go of github.com/letsencrypt/boulder.
 _MAILBOX: Final = "[!-?A-~]+"
 
@@ -190,6 +194,27 @@ def _email(text: str) -> str:
     return text
 
 
+def _days(text: str) -> str:
+    if not re.fullmatch(_DAYS, text):
+        raise ValueError(f"{shown(text)} is no number of days; write one such as 30d")
+    return text
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(_SIZE, text):
+        raise ValueError(f"{shown(text)} is no size of a volume; write one such as 50Gi or 2Ti")
+    return text
+
+
+def _bucket(text: str) -> str:
+    if not re.fullmatch(_BUCKET, text):
+        raise ValueError(
+            f"{shown(text)} is no URL of a bucket; write one such as "
+            "https://sjc1.vultrobjects.com/name"
+        )
+    return text
+
+
 def _pattern(pattern: str, longest: int | None = None) -> WithJsonSchema:
     """What editors check a text by."""
     limit = {"maxLength": longest} if longest else {}
@@ -222,3 +247,6 @@ Revision: TypeAlias = Annotated[str, AfterValidator(_revision), _pattern(_REVISI
 Email: TypeAlias = Annotated[
     str, AfterValidator(_email), _pattern(rf"{_MAILBOX}@[a-zA-Z0-9.-]+\.[a-zA-Z0-9-]+")
 ]
+Days: TypeAlias = Annotated[str, AfterValidator(_days), _pattern(_DAYS)]
+Size: TypeAlias = Annotated[str, AfterValidator(_size), _pattern(_SIZE)]
+Bucket: TypeAlias = Annotated[str, AfterValidator(_bucket), _pattern(_BUCKET)]

@@ -166,7 +166,7 @@ class Application:
 
     def _report(self, environ: "WSGIEnvironment", media: str) -> Answer:
         query = _query(environ)
-        self._wait(query.get("wait", ""))
+        self._wait(environ, query.get("wait", ""))
         report = self._about(environ, query)
         vary = [("Vary", "Accept")]
         if media == HTML:
@@ -190,11 +190,13 @@ class Application:
             environment=self._environment if shown else {},
         )
 
-    def _wait(self, text: str) -> None:
+    def _wait(self, environ: "WSGIEnvironment", text: str) -> None:
         try:
             seconds = duration(text)
         except ValueError:
             return  # as whoami does
+        # Counted apart: how long it takes is the client's choice.
+        environ["foobar_api.route"] = "/?wait"
         if seconds > self.settings.max_wait:
             raise Refused(HTTPStatus.BAD_REQUEST, f"waits for at most {self.settings.max_wait:g}s")
         with self._waits:

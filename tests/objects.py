@@ -53,10 +53,13 @@ def read_objects(dist: Path) -> Iterator[Object]:
 
 
 def read_patches(dist: Path) -> Iterator[Object]:
-    """The patches in a rendered folder."""
+    """The strategic merge patches in a rendered folder."""
     for file in sorted(dist.glob(f"*/*/{PATCHES}/*.yaml")):
         cluster, component, *_ = file.relative_to(dist).parts
-        yield Object(cluster, component, file.relative_to(dist), read(file))
+        body = read(file)
+        # The other form, a list of operations, is no object.
+        if isinstance(body, dict):
+            yield Object(cluster, component, file.relative_to(dist), body)
 
 
 def read(file: Path) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from charts.text import CHECKSUM
 from fleet.documents import read_all
 
 KUSTOMIZATION: Final = "kustomization.yaml"
@@ -17,7 +18,7 @@ def rendered(folder: Path) -> Components:
     """The objects in dist/<cluster>; kustomizations and patches are not among them."""
     return {
         component.name: {
-            file.name: read_all(file)[0]
+            file.name: _plain(read_all(file)[0])
             for file in sorted(component.glob("*.yaml"))
             if file.name != KUSTOMIZATION
         }
@@ -60,5 +61,12 @@ def by_identity(folder: Path) -> dict[tuple[str, ...], Object]:
             )
             if identity in found:
                 raise ValueError(f"{file}: {' '.join(identity)} is there twice")
-            found[identity] = body
+            found[identity] = _plain(body)
     return found
+
+
+def _plain(body: Object) -> Object:
+    """``body`` without the checksum of a configuration, which no template can work out."""
+    if isinstance(template := body.get("spec", {}).get("template"), dict):
+        template.get("metadata", {}).get("annotations", {}).pop(CHECKSUM, None)
+    return body

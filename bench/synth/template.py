@@ -14,7 +14,8 @@ from bench.synth import fleets
 from bench.synth.objects import Components, rendered
 from fleet.registry import Fleet
 
-_MARK: Final = re.compile(r"__(\w+?)__")
+# No object of ours has it; Prometheus has labels between underscores.
+_MARK: Final = re.compile(r"@@(\w+?)@@")
 
 
 class Place(NamedTuple):
@@ -99,7 +100,7 @@ def places(
     elif one != other:
         marked = str(one)
         for key in sorted(facts, key=lambda key: -len(facts[key])):
-            marked = marked.replace(facts[key], f"__{key}__")
+            marked = marked.replace(facts[key], f"@@{key}@@")
         if fill(marked, others) != other:
             where = ".".join(map(str, location))
             raise ValueError(f"{where}: no fact tells {one!r} from {other!r}")

@@ -13,8 +13,10 @@ from charts import kinds
 from charts.applications import ARGOCD
 from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, serving_certificate
 from charts.component import Component, Patch
+from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
+from charts.scrape import monitor
 from charts.traefik import TRAEFIK, TRAEFIK_PODS, grant_watch
 from charts.upstream import ARGOCD_BUNDLE
 from fleet.registry import ComponentName, Issuer
@@ -22,6 +24,15 @@ from imports.traefik import IngressRoute, Middleware
 
 TLS_SECRET: Final = "argocd-tls"
 SERVER: Final = "argocd-server"
+
+METRICS: Final[Mapping[str, int | str]] = {
+    "argocd-application-controller": 8082,
+    "argocd-applicationset-controller": "metrics",
+    "argocd-notifications-controller": "metrics",
+    "argocd-repo-server": 8084,
+    SERVER: 8083,
+}
+"""Where each part says its metrics: by the name that its port has, or the number."""
 
 # Argo CD v3.5.7, resource_customizations/, has Lua for Prometheus and for none of these.
 HEALTH: Final[Mapping[str, str]] = {
@@ -116,6 +127,15 @@ class Argocd(Component):
             labels=SOLVER_LABELS,
             ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(SOLVER_PORT)}],
         )
+        # The bundle's policies let everybody in who asks for metrics.
+        for name, port in METRICS.items():
+            monitor(
+                self,
+                name,
+                namespace=ARGOCD,
+                labels=selector(name),
+                endpoint={"portNumber": port} if isinstance(port, int) else {"port": port},
+            )
 
 
 def _patches(host: str) -> tuple[Patch, ...]:

@@ -51,6 +51,7 @@ def test_custom_kinds_are_known(objects: Sequence[Object]) -> None:
     assert {each.group for each in custom(objects)} == {
         "argoproj.io",
         "cert-manager.io",
+        "monitoring.coreos.com",
         "traefik.io",
     }
 

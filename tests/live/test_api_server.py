@@ -5,7 +5,6 @@ stay there; pods need not start.
 """
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,42 +14,10 @@ import pytest
 from charts.argocd_access import ARGOCD_MANAGER, TOKEN_SECRET
 from charts.compose import COMPONENTS
 from fleet.registry import Fleet
+from tests.live.cluster import DRY_ONLY, apply, kubectl, prepare
 from tests.objects import Object
 
 pytestmark = pytest.mark.live
-
-DRY_ONLY = ("APIService", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
-"""The API server would ask what they name from then on, and no pod answers yet."""
-
-
-def kubectl(
-    cluster: str, *arguments: str, objects: Sequence[Mapping[str, Any]] = ()
-) -> subprocess.CompletedProcess[str]:
-    items = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    return subprocess.run(
-        ["kubectl", "--context", cluster, *arguments],
-        input=items if objects else None,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def apply(cluster: str, objects: Sequence[Mapping[str, Any]], *more: str) -> str:
-    """Applies like Argo CD does; returns what kubectl says, one line an object."""
-    result = kubectl(
-        cluster,
-        "apply",
-        "--server-side",
-        "--field-manager=argocd-controller",
-        *more,
-        "--filename=-",
-        objects=objects,
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == "", "the API server warns"
-    return result.stdout
 
 
 def folders(built: Sequence[Object], cluster: str) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
@@ -66,18 +33,7 @@ def cluster(request: pytest.FixtureRequest, built: Sequence[Object], fleet: Flee
     """A cluster that has the namespaces and the custom resource definitions of its folders."""
     name: str = request.param
     assert name in fleet.names
-    mine = [each for each in built if each.cluster == name]
-    apply(name, [each.body for each in mine if each.kind == "Namespace"])
-    definitions = [each for each in mine if each.kind == "CustomResourceDefinition"]
-    apply(name, [each.body for each in definitions])
-    established = kubectl(
-        name,
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        *(f"crd/{each.name}" for each in definitions),
-    )
-    assert established.returncode == 0, established.stderr
+    prepare(name, built)
     return name
 
 

@@ -73,8 +73,8 @@ def test_facts_are_found_where_two_regions_differ() -> None:
     other = {"host": "b.two.io", "same": "one", "list": [{"name": "two"}]}
     found = list(places(one, other, {"name": "one", "label": "a."}, {"name": "two", "label": "b."}))
     assert found == [
-        Place(("host",), "__label____name__.io"),
-        Place(("list", 0, "name"), "__name__"),
+        Place(("host",), "@@label@@@@name@@.io"),
+        Place(("list", 0, "name"), "@@name@@"),
     ]
     assert fill(found[0].marked, {"name": "two", "label": "b."}) == "b.two.io"
 

@@ -131,11 +131,13 @@ class TestDerived:
             "argocd.192.0.2.1.nip.io",
             "grafana.192.0.2.1.nip.io",
             "prometheus.192.0.2.1.nip.io",
+            "loki.192.0.2.1.nip.io",
         )
         assert fleet.hub.hosts == (
             fleet.hub.argocd_host,
             fleet.hub.grafana_host,
             fleet.hub.prometheus_host,
+            fleet.hub.loki_host,
         )
         assert [region.hosts for region in fleet.regions] == [
             ("north-cluster.192.0.2.2.nip.io",),
@@ -158,11 +160,23 @@ class TestDerived:
 
     def test_components_are_left_out(self) -> None:
         fleet = load(FIXTURES / "valid" / "every_key.yaml")
-        assert fleet.hub.components == ("baseline", "argocd", "applications")
+        assert fleet.hub.components == (
+            "baseline",
+            "prometheus-operator",
+            "prometheus",
+            "alertmanager",
+            "loki",
+            "ingest",
+            "grafana",
+            "rules",
+            "argocd",
+            "applications",
+        )
         assert fleet.cluster("north").components == (
             "baseline",
             "traefik",
             "cert-manager",
+            "prometheus-operator",
             "argocd-access",
         )
 

@@ -13,12 +13,11 @@ from charts import kinds, rbac
 from charts.component import Component, Patch
 from charts.network import TO_API_SERVER, TO_DNS, allow, default_deny
 from charts.scheduling import PLATFORM
+from charts.scrape import MONITORING, scraped
 from charts.upstream import PROMETHEUS_CONFIG_RELOADER_IMAGE, PROMETHEUS_OPERATOR_BUNDLE
 from fleet.registry import ComponentName
 from imports.k8s import ClusterRole, ClusterRoleBinding
 
-MONITORING: Final = "monitoring"
-"""The namespace of everything that watches a cluster."""
 PROMETHEUS_OPERATOR: Final = "prometheus-operator"
 
 KUBELETS: Final = "kubelet"
@@ -32,7 +31,7 @@ LABELS: Final = {
 
 
 class PrometheusOperator(Component):
-    """The bundle in our namespace, its right to announce kubelets, and its policies."""
+    """The bundle in our namespace, its right to announce kubelets, its monitor and policies."""
 
     NAME: ClassVar[ComponentName] = PROMETHEUS_OPERATOR
     NAMESPACE = MONITORING
@@ -76,6 +75,7 @@ class PrometheusOperator(Component):
             labels=LABELS,
             egress=[TO_DNS, TO_API_SERVER],
         )
+        scraped(self, PROMETHEUS_OPERATOR, namespace=MONITORING, labels=LABELS, port="http")
 
 
 def _deployment() -> Patch:
@@ -96,6 +96,8 @@ def _deployment() -> Patch:
                                 "--kubelet-endpoints=false",
                                 "--kubelet-endpointslice=true",
                                 f"--prometheus-config-reloader={PROMETHEUS_CONFIG_RELOADER_IMAGE}",
+                                # Else it is throttled for all that it does.
+                                "--config-reloader-cpu-limit=0",
                                 "--watch-referenced-objects-in-all-namespaces=true",
                                 "--disable-unmanaged-prometheus-configuration=true",
                             ],

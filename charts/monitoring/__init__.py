@@ -1,0 +1,1 @@
+"""What watches the fleet: metrics, logs, dashboards and alerts, a module a component."""

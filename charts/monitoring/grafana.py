@@ -1,0 +1,344 @@
+"""Grafana on the hub: where people look. All of it is code, so it keeps nothing on disk.
+
+Dashboards, data sources and settings come from ConfigMaps; its own database, with who is signed
+in and what they starred, begins anew with each pod.
+"""
+
+from configparser import ConfigParser
+from io import StringIO
+from typing import Any, ClassVar, Final
+
+from cdk8s import App
+
+from charts.cert_manager import serving_certificate
+from charts.component import Component
+from charts.labels import selector
+from charts.monitoring import alertmanager, loki, prometheus
+from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM, as_json
+from charts.monitoring.secrets import GRAFANA_SIGN_IN
+from charts.network import TO_DNS, allow, tcp
+from charts.scheduling import PLATFORM
+from charts.scrape import MONITORING, scraped
+from charts.security import NOBODY, RESTRICTED_CONTAINER, restricted_pod
+from charts.text import as_yaml, checksum
+from charts.traefik import TRAEFIK, TRAEFIK_PODS
+from charts.upstream import GRAFANA_IMAGE, kube_prometheus
+from fleet.registry import ComponentName, Issuer
+from imports.k8s import ConfigMap, Deployment, ObjectMeta, Service, ServiceAccount
+from imports.traefik import IngressRoute, Middleware
+
+GRAFANA: Final = "grafana"
+PORT: Final = 3000
+TLS_SECRET: Final = "grafana-tls"
+
+FOLDERS: Final = "/etc/dashboards"
+"""A folder in here is a folder in Grafana."""
+OURS: Final = "Fleet"
+THEIRS: Final = "Kubernetes"
+
+
+def settings(host: str) -> dict[str, dict[str, str]]:
+    """Sections and keys of grafana.ini."""
+    return {
+        "server": {"root_url": f"https://{host}/"},
+        "security": {
+            "cookie_secure": "true",
+            "disable_gravatar": "true",
+            "strict_transport_security": "true",
+            "content_security_policy": "true",
+        },
+        "users": {"allow_sign_up": "false", "default_theme": "system"},
+        "auth.anonymous": {"enabled": "false"},
+        # Nothing is called at home, and nothing is fetched from there.
+        "analytics": {
+            "reporting_enabled": "false",
+            "check_for_updates": "false",
+            "check_for_plugin_updates": "false",
+            "feedback_links_enabled": "false",
+        },
+        "plugins": {
+            "plugin_admin_enabled": "false",
+            "preinstall_disabled": "true",
+            "public_key_retrieval_disabled": "true",
+        },
+        "news": {"news_feed_enabled": "false"},
+        "snapshots": {"external_enabled": "false"},
+        # It shows what Prometheus and Alertmanager have; rules of its own would die with the pod.
+        "unified_alerting": {"enabled": "true", "execute_alerts": "false"},
+        "dashboards": {"default_home_dashboard_path": f"{FOLDERS}/{OURS}/fleet.json"},
+        "log": {"mode": "console", "level": "warn"},
+        "log.console": {"format": "json"},
+    }
+
+
+DATA_SOURCES: Final[dict[str, Any]] = {
+    "apiVersion": 1,
+    "prune": True,
+    "datasources": [
+        {
+            "name": "Prometheus",
+            "uid": "prometheus",
+            "type": "prometheus",
+            "url": prometheus.URL,
+            "access": "proxy",
+            "isDefault": True,
+            "editable": False,
+            "jsonData": {
+                # What is taken every 30 seconds is no finer than that.
+                "timeInterval": "30s",
+                "httpMethod": "POST",
+                "manageAlerts": True,
+                "alertmanagerUid": "alertmanager",
+            },
+        },
+        {
+            "name": "Loki",
+            "uid": "loki",
+            "type": "loki",
+            "url": loki.URL,
+            "access": "proxy",
+            "editable": False,
+            "jsonData": {"maxLines": 1000, "manageAlerts": False},
+        },
+        {
+            "name": "Alertmanager",
+            "uid": "alertmanager",
+            "type": "alertmanager",
+            "url": alertmanager.URL,
+            "access": "proxy",
+            "editable": False,
+            "jsonData": {"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
+        },
+    ],
+}
+
+PROVIDERS: Final[dict[str, Any]] = {
+    "apiVersion": 1,
+    "providers": [
+        {
+            "name": "files",
+            "type": "file",
+            "allowUiUpdates": False,
+            "options": {"path": FOLDERS, "foldersFromFilesStructure": True},
+        }
+    ],
+}
+
+
+def _ini(sections: dict[str, dict[str, str]]) -> str:
+    parser = ConfigParser(interpolation=None)
+    parser.read_dict(sections)
+    text = StringIO()
+    parser.write(text)
+    return text.getvalue().rstrip() + "\n"
+
+
+class Grafana(Component):
+    """Deployment, configuration, dashboards, certificate, route and policies."""
+
+    NAME: ClassVar[ComponentName] = GRAFANA
+    NAMESPACE = MONITORING
+    BEHIND_TRAEFIK = True
+
+    def __init__(self, app: App, *, host: str, issuer: Issuer) -> None:
+        """Grafana at ``https://host/``, with a certificate of ``issuer``."""
+        super().__init__(app, bundles=(kube_prometheus("grafana-dashboardDefinitions.yaml"),))
+        meta: ObjectMeta = {"name": GRAFANA, "namespace": MONITORING}
+        labels = selector(GRAFANA)
+        files = {
+            "grafana.ini": _ini(settings(host)),
+            "datasources.yaml": as_yaml(DATA_SOURCES),
+            "dashboards.yaml": as_yaml(PROVIDERS),
+        }
+
+        serving_certificate(
+            self, namespace=MONITORING, name=GRAFANA, secret=TLS_SECRET, host=host, issuer=issuer
+        )
+        ServiceAccount(self, "account", metadata=meta, automountServiceAccountToken=False)
+        ConfigMap(self, "config", metadata=meta, data=files)
+        for dashboard in DASHBOARDS:
+            ConfigMap(
+                self,
+                f"dashboard-{dashboard['uid']}",
+                metadata={"name": f"dashboard-{dashboard['uid']}", "namespace": MONITORING},
+                data={f"{dashboard['uid']}.json": as_json(dashboard)},
+            )
+        Service(
+            self,
+            "service",
+            metadata=meta,
+            spec={
+                "selector": labels,
+                "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+            },
+        )
+        Deployment(
+            self,
+            "deployment",
+            metadata=meta,
+            spec={
+                "replicas": 1,
+                "revisionHistoryLimit": 3,
+                "strategy": {
+                    "type": "RollingUpdate",
+                    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+                },
+                "selector": {"matchLabels": labels},
+                "template": {
+                    # Dashboards are read again as their files change.
+                    "metadata": {"labels": labels, "annotations": checksum(*files.values())},
+                    "spec": {
+                        "serviceAccountName": GRAFANA,
+                        "automountServiceAccountToken": False,
+                        "enableServiceLinks": False,
+                        "priorityClassName": PLATFORM,
+                        "securityContext": restricted_pod(NOBODY),
+                        "containers": [
+                            {
+                                "name": GRAFANA,
+                                "image": GRAFANA_IMAGE,
+                                "imagePullPolicy": "IfNotPresent",
+                                "env": [
+                                    {
+                                        "name": "GF_PATHS_CONFIG",
+                                        "value": "/etc/grafana/grafana.ini",
+                                    },
+                                    {
+                                        "name": "GF_SECURITY_ADMIN_USER__FILE",
+                                        "value": "/etc/grafana/sign-in/username",
+                                    },
+                                    {
+                                        "name": "GF_SECURITY_ADMIN_PASSWORD__FILE",
+                                        "value": "/etc/grafana/sign-in/password",
+                                    },
+                                ],
+                                "ports": [{"name": "http", "containerPort": PORT}],
+                                "readinessProbe": {
+                                    "httpGet": {"path": "/api/health", "port": "http"},
+                                    "periodSeconds": 10,
+                                },
+                                "livenessProbe": {
+                                    "httpGet": {"path": "/api/health", "port": "http"},
+                                    "periodSeconds": 30,
+                                },
+                                "startupProbe": {
+                                    "httpGet": {"path": "/api/health", "port": "http"},
+                                    "periodSeconds": 5,
+                                    "failureThreshold": 60,
+                                },
+                                "resources": {
+                                    "requests": {"cpu": "100m", "memory": "256Mi"},
+                                    "limits": {"memory": "1Gi"},
+                                },
+                                "securityContext": RESTRICTED_CONTAINER,
+                                "volumeMounts": [
+                                    {
+                                        "name": "config",
+                                        "mountPath": "/etc/grafana/grafana.ini",
+                                        "subPath": "grafana.ini",
+                                    },
+                                    {
+                                        "name": "provisioning",
+                                        "mountPath": "/etc/grafana/provisioning",
+                                    },
+                                    {
+                                        "name": "sign-in",
+                                        "mountPath": "/etc/grafana/sign-in",
+                                        "readOnly": True,
+                                    },
+                                    {"name": "fleet", "mountPath": f"{FOLDERS}/{OURS}"},
+                                    {"name": "kubernetes", "mountPath": f"{FOLDERS}/{THEIRS}"},
+                                    {"name": "data", "mountPath": "/var/lib/grafana"},
+                                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the container
+                                ],
+                            }
+                        ],
+                        "volumes": [
+                            {"name": "config", "configMap": {"name": GRAFANA}},
+                            {
+                                "name": "provisioning",
+                                "configMap": {
+                                    "name": GRAFANA,
+                                    "items": [
+                                        {
+                                            "key": f"{kind}.yaml",
+                                            "path": f"{kind}/{kind}.yaml",
+                                        }
+                                        for kind in ("datasources", "dashboards")
+                                    ],
+                                },
+                            },
+                            {
+                                "name": "sign-in",
+                                "secret": {"secretName": GRAFANA_SIGN_IN, "defaultMode": 0o440},
+                            },
+                            {
+                                "name": "fleet",
+                                "projected": {
+                                    "sources": [
+                                        {"configMap": {"name": f"dashboard-{dashboard['uid']}"}}
+                                        for dashboard in DASHBOARDS
+                                    ]
+                                },
+                            },
+                            {
+                                "name": "kubernetes",
+                                "projected": {
+                                    "sources": [
+                                        {"configMap": {"name": f"grafana-dashboard-{name}"}}
+                                        for name in UPSTREAM
+                                    ]
+                                },
+                            },
+                            {"name": "data", "emptyDir": {"sizeLimit": "512Mi"}},
+                            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+                        ],
+                    },
+                },
+            },
+        )
+        Middleware(
+            self,
+            "headers",
+            metadata=meta,
+            spec={"headers": {"contentTypeNosniff": True, "referrerPolicy": "same-origin"}},
+        )
+        IngressRoute(
+            self,
+            "route",
+            metadata=meta,
+            spec={
+                "ingressClassName": TRAEFIK,
+                "entryPoints": ["websecure"],
+                "routes": [
+                    {
+                        "kind": "Rule",
+                        # Its metrics are for the scraper.
+                        "match": f"Host(`{host}`) && !Path(`/metrics`)",
+                        "priority": 10,
+                        "middlewares": [{"name": GRAFANA}],
+                        "services": [{"name": GRAFANA, "port": "http"}],
+                    }
+                ],
+                "tls": {"secretName": TLS_SECRET},
+            },
+        )
+        scraped(self, GRAFANA, namespace=MONITORING, labels=labels, port="http")
+        allow(
+            self,
+            GRAFANA,
+            namespace=MONITORING,
+            labels=labels,
+            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp("http")}],
+            egress=[
+                TO_DNS,
+                {
+                    "to": [prometheus.PODS, alertmanager.PODS],
+                    "ports": tcp("web"),
+                },
+                {
+                    "to": [{"podSelector": {"matchLabels": selector(loki.LOKI)}}],
+                    "ports": tcp("http"),
+                },
+            ],
+        )

@@ -1,0 +1,130 @@
+"""Prometheus Agent in a region: scrapes, keeps on disk, and writes to the hub.
+
+It answers no queries and runs no rules. What the hub did not take waits in the write-ahead log.
+"""
+
+from typing import ClassVar, Final
+
+from cdk8s import App
+
+from charts import kinds
+from charts.component import Component
+from charts.labels import NAME
+from charts.monitoring.scraper import EGRESS, common, grant_scraping, monitor_kubernetes
+from charts.monitoring.secrets import INGEST_CREDENTIALS
+from charts.network import allow, tcp
+from charts.scrape import FROM_SCRAPERS, MONITORING, monitor
+from charts.storage import volume
+from fleet.registry import ComponentName
+from imports.monitoring import PrometheusAgent
+
+PROMETHEUS_AGENT: Final = "prometheus-agent"
+
+BUFFER_HOURS: Final = 6
+"""Hours between two cuts of the write-ahead log.
+
+A cut takes up to two thirds of the log, whether sent or not (tsdb/agent/db.go of Prometheus
+v3.13), so what is left is never less than half of this: the three hours of which the hub may miss
+two. Prometheus's own two hours would leave one.
+"""
+
+
+class PrometheusAgentComponent(Component):
+    """The custom resource, its rights, monitors and policies."""
+
+    NAME: ClassVar[ComponentName] = PROMETHEUS_AGENT
+    NAMESPACE = MONITORING
+    CLUSTER_KINDS = (kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
+
+    def __init__(
+        self, app: App, *, cluster: str, region: str, url: str, storage_class: str | None
+    ) -> None:
+        """An agent of ``cluster`` that writes to ``url``, with labels ``cluster`` and ``region``.
+
+        ``storage_class`` is of the volume that the write-ahead log is on.
+        """
+        super().__init__(app)
+        where = {"cluster": cluster, "region": region}
+        labels = {NAME: PROMETHEUS_AGENT}
+
+        grant_scraping(self, account=PROMETHEUS_AGENT)
+        PrometheusAgent(
+            self,
+            "agent",
+            metadata={"name": "agent", "namespace": MONITORING},
+            spec={
+                **common(PROMETHEUS_AGENT, where),  # type: ignore[typeddict-item] # no TypedDict is closed
+                "externalLabels": where,
+                "storage": volume("10Gi", storage_class),
+                "walCompression": True,
+                "additionalArgs": [
+                    {
+                        "name": "storage.agent.wal-truncate-frequency",
+                        "value": f"{BUFFER_HOURS}h",
+                    },
+                    {"name": "storage.agent.retention.max-time", "value": f"{BUFFER_HOURS}h"},
+                ],
+                "resources": {
+                    "requests": {"cpu": "100m", "memory": "256Mi"},
+                    "limits": {"memory": "1Gi"},
+                },
+                "remoteWrite": [
+                    {
+                        "name": "hub",
+                        "url": url,
+                        "basicAuth": {
+                            "username": {"name": INGEST_CREDENTIALS, "key": "username"},
+                            "password": {"name": INGEST_CREDENTIALS, "key": "password"},
+                        },
+                        "remoteTimeout": "30s",
+                        # Half a second of round trip and 2000 samples a request: ten requests
+                        # under way are 40 000 samples a second, and ten times that is lost on a
+                        # restart. Failing is slow to try again and does not give up, nor on 429.
+                        "queueConfig": {
+                            "capacity": 10_000,
+                            "maxSamplesPerSend": 2_000,
+                            "minShards": 1,
+                            "maxShards": 10,
+                            "batchSendDeadline": "5s",
+                            "minBackoff": "1s",
+                            "maxBackoff": "30s",
+                            "retryOnRateLimit": True,
+                        },
+                        "metadataConfig": {"send": True, "sendInterval": "5m"},
+                    }
+                ],
+            },
+        )
+        monitor_kubernetes(self)
+        monitor(
+            self,
+            PROMETHEUS_AGENT,
+            namespace=MONITORING,
+            labels=labels,
+            endpoint={"port": "web"},
+        )
+        monitor(
+            self,
+            f"{PROMETHEUS_AGENT}-reloader",
+            namespace=MONITORING,
+            labels=labels,
+            endpoint={
+                "port": "reloader-web",
+                # Its init container, which is over, has a port of that name as well.
+                "relabelings": [
+                    {
+                        "sourceLabels": ["__meta_kubernetes_pod_container_init"],
+                        "regex": "true",
+                        "action": "drop",
+                    }
+                ],
+            },
+        )
+        allow(
+            self,
+            PROMETHEUS_AGENT,
+            namespace=MONITORING,
+            labels=labels,
+            ingress=[{"from": FROM_SCRAPERS, "ports": tcp("web", "reloader-web")}],
+            egress=EGRESS,
+        )

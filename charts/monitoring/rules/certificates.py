@@ -1,0 +1,56 @@
+"""Certificates: that they are renewed, and that what is renewed is served."""
+
+from typing import Final
+
+from charts.monitoring.rules.rule import Alert, Group, Severity
+
+LEFT: Final = (
+    "(certmanager_certificate_not_after_timestamp_seconds - time())"
+    " / (certmanager_certificate_not_after_timestamp_seconds"
+    " - certmanager_certificate_not_before_timestamp_seconds)"
+)
+"""Share of a certificate's life that is left. cert-manager renews at a third: Let's Encrypt
+shortens lives, so days would be wrong before long."""
+
+
+def _expiring(severity: Severity, share: float) -> Alert:
+    return Alert(
+        "CertificateExpiring",
+        severity,
+        f"{LEFT} < {share}",
+        "15m",
+        "The certificate {{ $labels.namespace }}/{{ $labels.name }} of {{ $labels.cluster }} is "
+        "not renewed.",
+        "{{ $value | humanizePercentage }} of its life is left; it should have been renewed at "
+        "33 %.",
+    )
+
+
+CERTIFICATES: Final = Group(
+    "certificates",
+    [
+        _expiring("warning", 0.2),
+        _expiring("critical", 0.08),
+        Alert(
+            "CertificateNotReady",
+            "warning",
+            'certmanager_certificate_ready_status{condition="True"} == 0',
+            "20m",
+            "The certificate {{ $labels.namespace }}/{{ $labels.name }} of {{ $labels.cluster }} "
+            "is not issued.",
+            "It has not been ready for 20 minutes. What is served meanwhile is the one before, or "
+            "none.",
+        ),
+        Alert(
+            "CertificateServedIsOld",
+            "warning",
+            "max by (cluster) (certmanager_certificate_not_after_timestamp_seconds"
+            '{namespace="foobar-api"}) > min by (cluster) '
+            "(foobar_api_certificate_not_after_timestamp_seconds)",
+            "30m",
+            "foobar-api of {{ $labels.cluster }} serves an old certificate.",
+            "A pod still serves the one before, half an hour after it was renewed: it could not "
+            "read the new pair.",
+        ),
+    ],
+)

@@ -1,0 +1,114 @@
+"""Dashboards ask only what is there to be answered, and lead only to what is there."""
+
+import json
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
+from charts.monitoring.dashboards.model import COLUMNS, Json
+from charts.monitoring.loki import INDEX_LABELS
+from tests.objects import Object
+from tests.queries import (
+    SYNTHETIC,
+    exported,
+    filled,
+    names,
+    of_bundles,
+    promql_of_dashboards,
+    recorded,
+    rules,
+    targets,
+)
+
+QUERIES = list(promql_of_dashboards())
+LOG_QUERIES = [
+    (f"{dashboard['uid']}: {title}", filled(query))
+    for dashboard in DASHBOARDS
+    for title, kind, query in targets(dashboard)
+    if kind == "loki"
+]
+BY_UID = {dashboard["uid"]: dashboard for dashboard in DASHBOARDS}
+
+
+def test_there_are_as_many_as_are_named() -> None:
+    assert len(QUERIES) >= 80
+    assert len(LOG_QUERIES) >= 6
+
+
+@pytest.mark.parametrize(("where", "query"), QUERIES, ids=[where for where, _ in QUERIES])
+def test_a_query_asks_for_metrics_that_exist(
+    where: str, query: str, objects: Sequence[Object]
+) -> None:
+    """It is PromQL; an exporter has each name, or a rule of ours makes it."""
+    known = exported() | SYNTHETIC | recorded(rules(objects))
+    assert names(query) <= known, where
+
+
+@pytest.mark.parametrize(("where", "query"), LOG_QUERIES, ids=[where for where, _ in LOG_QUERIES])
+def test_a_log_query_selects_by_index_labels(where: str, query: str) -> None:
+    """By any other label Loki would look through everything; Loki itself parses it elsewhere."""
+    (selector,) = re.findall(r"\{(.*?)\}", query)
+    labels = re.findall(r"(\w+)(?:=~|!~|!=|=)", selector)
+    assert labels, where
+    assert set(labels) <= set(INDEX_LABELS), where
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: str(dashboard["uid"]))
+def test_panels_lie_side_by_side(dashboard: Json) -> None:
+    """Within the width, none over another, each with an id and a title of its own."""
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= COLUMNS, panel["title"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    titles = [panel["title"] for panel in dashboard["panels"] if panel["type"] != "row"]
+    assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: str(dashboard["uid"]))
+def test_variables_are_declared(dashboard: Json) -> None:
+    declared = {variable["name"] for variable in dashboard["templating"]["list"]}
+    for title, _, query in targets(dashboard):
+        used = set(re.findall(r"\$(\w+)", query)) - {"__rate_interval", "__auto"}
+        assert used <= declared, title
+    if "cluster" in declared:
+        assert declared >= {"cluster"}
+
+
+def test_links_lead_to_dashboards(built: Sequence[Object]) -> None:
+    """Ours by name, kube-prometheus's by the uid that theirs have."""
+    theirs = {dashboard["uid"] for dashboard in of_bundles(built)}
+    found = re.findall(r'"url": "/d/([\w-]+)/', json.dumps(list(DASHBOARDS)))
+    assert len(found) >= 15
+    assert set(found) <= BY_UID.keys() | theirs
+
+
+def test_links_from_metrics_to_logs() -> None:
+    """The issue of a panel is one click from its lines, in the same cluster and time."""
+    for uid in ("foobar-api", "region", "traefik", "cert-manager"):
+        text = json.dumps(BY_UID[uid])
+        assert "/d/logs/logs?${cluster:queryparam}&var-" in text, uid
+        assert "&from=${__from}&to=${__to}" in text, uid
+
+
+def test_kube_prometheus_dashboards_are_there_and_know_clusters(built: Sequence[Object]) -> None:
+    """Each that is mounted is brought along, and asks for the label that all series have."""
+    brought = {
+        each.name.removeprefix("grafana-dashboard-"): json.dumps(each.body["data"])
+        for each in built
+        if each.kind == "ConfigMap" and each.name.startswith("grafana-dashboard-")
+    }
+    assert set(UPSTREAM) <= brought.keys()
+    assert len(brought) == 33
+    without = {name for name in UPSTREAM if "$cluster" not in brought[name]}
+    # Of the hub alone; and one that shows all clusters at once.
+    assert without == {"alertmanager-overview", "grafana-overview", "k8s-resources-multicluster"}

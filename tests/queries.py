@@ -1,0 +1,132 @@
+"""Every query of rules and dashboards, and which metrics there are to ask for."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import promql_parser
+import yaml
+from prometheus_client import Counter, Gauge, Histogram
+
+from charts.monitoring.dashboards import DASHBOARDS
+from foobar_api import metrics
+from tests.objects import ROOT, Object
+
+METRICS: Final = ROOT / "tests" / "fixtures" / "metrics"
+
+VARIABLES: Final = {
+    "$__rate_interval": "5m",
+    "$__auto": "5m",
+    "$cluster": "us-east",
+    "$namespace": ".*",
+    "$app": ".*",
+    "$search": "",
+}
+"""What Grafana puts in for a variable, and a test may as well."""
+
+SYNTHETIC: Final = frozenset(
+    {
+        # What Prometheus itself adds to every scrape, and to every alert.
+        "up",
+        "scrape_duration_seconds",
+        "scrape_samples_post_metric_relabeling",
+        "ALERTS",
+        "ALERTS_FOR_STATE",
+    }
+)
+
+
+def filled(query: str) -> str:
+    """``query`` with a value for each variable of Grafana's."""
+    for name, value in VARIABLES.items():
+        query = query.replace(name, value)
+    assert "$" not in query, query
+    return query
+
+
+def rules(objects: Sequence[Object]) -> list[Mapping[str, Any]]:
+    """The rules of every PrometheusRule among ``objects``."""
+    return [
+        rule
+        for each in objects
+        if each.kind == "PrometheusRule"
+        for group in each.body["spec"]["groups"]
+        for rule in group["rules"]
+    ]
+
+
+def targets(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Panel, kind of data source and query, of each query of a dashboard."""
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", ()):
+            where = f"{panel['title']} {target['refId']}"
+            yield where, target["datasource"]["type"], target["expr"]
+
+
+def promql_of_dashboards() -> Iterator[tuple[str, str]]:
+    """Where it stands, and the query with its variables filled in."""
+    for dashboard in DASHBOARDS:
+        for title, kind, query in targets(dashboard):
+            if kind == "prometheus":
+                yield f"{dashboard['uid']}: {title}", filled(query)
+        for variable in dashboard["templating"]["list"]:
+            if variable.get("datasource", {}).get("type") == "prometheus":
+                found = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"])
+                assert found, variable["query"]
+                yield f"{dashboard['uid']}: ${variable['name']}", found[1]
+
+
+def selectors(query: str) -> Iterator[promql_parser.VectorSelector]:
+    """Each vector selector of a query, wherever it stands in it."""
+    todo: list[Any] = [promql_parser.parse(query)]
+    while todo:
+        node = todo.pop()
+        match node:
+            case promql_parser.VectorSelector():
+                yield node
+            case promql_parser.MatrixSelector():
+                todo.append(node.vector_selector)
+            case promql_parser.BinaryExpr():
+                todo += [node.lhs, node.rhs]
+            case promql_parser.Call():
+                todo += node.args
+            case promql_parser.NumberLiteral() | promql_parser.StringLiteral():
+                pass
+            case _:
+                # Aggregations, parentheses, subqueries, and minus.
+                todo.append(node.expr)
+
+
+def names(query: str) -> set[str]:
+    """The names of the metrics that a query asks for."""
+    found = {each.name for each in selectors(query)}
+    assert None not in found, f"{query}: a selector without a name"
+    return found  # type: ignore[return-value] # as just checked
+
+
+def exported() -> set[str]:
+    """All names that exporters have: tests/fixtures/metrics/ lists them, the app declares them."""
+    listed = {line for file in METRICS.glob("*.txt") for line in file.read_text().split()}
+    return listed | set(_declared())
+
+
+def _declared() -> Iterator[str]:
+    for collector in vars(metrics).values():
+        if isinstance(collector, Counter | Gauge | Histogram):
+            for metric in collector.describe():
+                endings = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
+                for ending in endings.get(metric.type, ("",)):
+                    yield f"{metric.name}{ending}"
+
+
+def recorded(found: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The names that ``found`` rules make."""
+    return {rule["record"] for rule in found if "record" in rule}
+
+
+def of_bundles(built: Sequence[Object]) -> Iterator[Mapping[str, Any]]:
+    """Dashboards of kube-prometheus, by the ConfigMaps that it brings them in."""
+    for each in built:
+        if each.kind == "ConfigMap" and each.name.startswith("grafana-dashboard-"):
+            for text in each.body["data"].values():
+                yield yaml.load(text, Loader=yaml.CSafeLoader)
