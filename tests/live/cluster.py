@@ -4,6 +4,8 @@ import base64
 import json
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -117,17 +119,26 @@ def cannot_start(cluster: str, namespace: str) -> str | None:
 @contextmanager
 def forwarded(cluster: str, namespace: str, target: str, port: int) -> Iterator[str]:
     """A local URL of ``port`` of ``target``, past NetworkPolicies, as kubectl forwards it."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         ["kubectl", "--context", cluster, "-n", namespace, "port-forward", target, f":{port}"],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert "->" in line, line
+            yield f"http://127.0.0.1:{line.split(':')[1].split()[0]}"
+        finally:
+            process.terminate()
+
+
+def answered(url: str) -> Any:
+    """The JSON that a program answers under a forwarded URL."""
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert "->" in line, process.stderr.read() if process.stderr else line
-        yield f"http://127.0.0.1:{line.split(':')[1].split()[0]}"
-    finally:
-        process.terminate()
-        process.wait()
+        with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310 - forwarded
+            return json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            pytest.fail(f"{url}: {error.code}: {error.read()!r}")
