@@ -64,7 +64,7 @@ METRICS: Final = 8888
 USER: Final = 10001
 """The user of the image."""
 
-COLLECTOR_PODS: Final = pods(COLLECTOR, {})
+COLLECTOR_PODS: Final = pods(COLLECTOR, selector(COLLECTOR))
 
 _PARTS: Final = (LOGS, EVENTS)
 

@@ -264,6 +264,23 @@ def test_every_namespace_denies_by_default(built: Sequence[Object]) -> None:
     assert closed == {(each.cluster, each.name) for each in built if each.kind == "Namespace"}
 
 
+def test_no_selector_is_empty_where_it_may_be_left_out(objects: Sequence[Object]) -> None:
+    """Server-side apply takes an empty matchLabels for a change, again and again."""
+
+    def selectors(value: Any) -> Iterator[Any]:
+        if isinstance(value, dict):
+            if "matchLabels" in value:
+                yield value["matchLabels"]
+            for inner in value.values():
+                yield from selectors(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from selectors(inner)
+
+    for each in objects:
+        assert {} not in list(selectors(each.body)), each
+
+
 def test_a_workload_of_several_has_a_budget(built: Sequence[Object]) -> None:
     """kube-linter: pdb-*; a budget lets one pod go, and never keeps an unhealthy one in place."""
     budgets = {

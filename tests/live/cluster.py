@@ -105,10 +105,12 @@ def eventually(what: str, look: Callable[[], T | None], *, seconds: float = 180)
     pytest.fail(f"not within {seconds:.0f} s: {what}; last: {last}")
 
 
-def cannot_start(cluster: str, namespace: str) -> str | None:
-    """Why pods of a namespace cannot start, if it is that their image is not to be had."""
+def cannot_start(cluster: str, namespace: str, workload: str) -> str | None:
+    """Why the pods of a workload cannot start, if it is that their image is not to be had."""
     pods = json.loads(said(cluster, "-n", namespace, "get", "pods", "-ojson"))["items"]
     for pod in pods:
+        if not pod["metadata"]["name"].startswith(f"{workload}-"):
+            continue
         for status in pod["status"].get("containerStatuses", ()):
             waiting = status["state"].get("waiting", {})
             if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff"):

@@ -8,13 +8,16 @@ import copy
 import http.client
 import json
 import os
+import shutil
 import socket
 import ssl
+import subprocess
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -24,6 +27,7 @@ import yaml
 
 from charts.monitoring import alertmanager, grafana, ingest, loki, prometheus, secrets
 from charts.monitoring.collector import COLLECTOR
+from charts.monitoring.dashboards import DASHBOARDS
 from charts.scrape import MONITORING
 from charts.traefik import TRAEFIK
 from fleet.registry import Fleet, Hub
@@ -40,6 +44,7 @@ from tests.live.cluster import (
     secret,
 )
 from tests.objects import Object
+from tests.queries import filled, targets
 
 pytestmark = pytest.mark.live
 
@@ -68,10 +73,12 @@ RIGHT: Final = "us-east"
 WRONG: Final = "eu-west"
 """A region whose password is not."""
 
-OUTAGE_SECONDS: Final = float(os.environ.get("LIVE_OUTAGE_SECONDS", "90"))
+OUTAGE_SECONDS: Final = float(os.environ.get("LIVE_OUTAGE_SECONDS", "60"))
 """How long the hub's Prometheus is away in these tests."""
-KNOCK: Final = "for _ in 1 2 3 4 5; do nc -z -w 2 $1 $2 && exit; sleep 1; done; exit 1"
-REPLICAS: Final = '{"spec": {"replicas": %d}}'
+KNOCK: Final = "for _ in 1 2 3 4 5; do echo | nc -w 2 $1 $2 && exit; sleep 1; done; exit 1"
+LINES: Final = 2000
+KUBERNETES: Final = ("apiserver", "kubelet", "coredns", "node-exporter")
+SPEECH: Final = 'i=0; while [ $i -lt $1 ]; do i=$((i+1)); echo "line $i of the outage"; done'
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,8 @@ def deployed(
     """Hub and regions with their monitoring; skips where images are not to be had."""
     hub = fleet.hub
     prepare(hub.name, built)
+    # Who is here to serve certificates as well would have the Secrets for itself.
+    kubectl(hub.name, "-n", "cert-manager", "scale", "deployment/cert-manager", "--replicas=0")
     apply(
         hub.name,
         [
@@ -155,6 +164,7 @@ def deployed(
                 dict.fromkeys(("pages", "notices", "watchdog"), "https://receiver.invalid/"),
             ),
         ],
+        "--force-conflicts",
     )
     # Traefik serves nothing before it may look into every namespace that it is told of.
     granted = [
@@ -268,7 +278,7 @@ def _adapted(body: Mapping[str, Any], cluster: str, authority: trustme.CA) -> Ma
 
 
 def _runs(cluster: str, namespace: str, what: str) -> bool:
-    if why := cannot_start(cluster, namespace):
+    if why := cannot_start(cluster, namespace, what.rpartition("/")[2]):
         pytest.skip(f"needs the images of monitoring: {why}")
     result = kubectl(
         cluster, "-n", namespace, "rollout", "status", what, "--timeout=5s", timeout=30
@@ -311,7 +321,7 @@ class Query:
         ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def logs(fleet: Fleet, deployed: None) -> Iterator["Logs"]:
     with forwarded(fleet.hub.name, MONITORING, "service/loki", loki.PORT) as url:
         yield Logs(url)
@@ -329,14 +339,24 @@ class Logs:
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
 
+    def count(self, expression: str, minutes: int) -> int:
+        """How many lines an expression finds, each counted once though it came twice."""
+        asked = urlencode(
+            {"query": expression, "limit": 5000, "since": f"{minutes}m", "direction": "forward"}
+        )
+        streams = answered(f"{self._url}/loki/api/v1/query_range?{asked}")["data"]["result"]
+        return len({line for stream in streams for _, line in stream["values"]})
+
+    def formatted(self, expression: str) -> str:
+        asked = urlencode({"query": expression})
+        return str(answered(f"{self._url}/loki/api/v1/format_query?{asked}")["data"])
+
 
 def test_series_of_every_kind_arrive(fleet: Fleet, query: Query) -> None:
     """From the hub's own cluster and from a region, each with the names of where it is from."""
     for cluster in (fleet.hub, fleet.cluster(RIGHT)):
         for job in (
-            "apiserver",
-            "kubelet",
-            "node-exporter",
+            *KUBERNETES,
             "prometheus-operator",
             "opentelemetry-collector",
             "prometheus-k8s" if cluster is fleet.hub else "prometheus-agent",
@@ -347,8 +367,9 @@ def test_series_of_every_kind_arrive(fleet: Fleet, query: Query) -> None:
         eventually(f"{job} is up", partial(query, f'up{{cluster="tooling",job="{job}"}} == 1'))
     assert query('container_memory_working_set_bytes{cluster="us-east",container!=""}')
     assert not query('up{cluster=""}'), "a series that belongs to no cluster"
-    down = f'up{{cluster=~"{fleet.hub.name}|{RIGHT}"}} == 0'
-    eventually("nothing that is there is down", lambda: not query(down))
+    jobs = "|".join((*KUBERNETES, "prometheus.*", "alertmanager-main", "loki", "traefik"))
+    down = f'up{{cluster=~"{fleet.hub.name}|{RIGHT}",job=~"{jobs}"}} == 0'
+    eventually("every target of these is up", lambda: not query(down))
 
 
 def test_lines_arrive_with_the_labels_of_metrics(fleet: Fleet, logs: Logs) -> None:
@@ -377,6 +398,16 @@ def test_lines_arrive_with_the_labels_of_metrics(fleet: Fleet, logs: Logs) -> No
     taken = requests[0]["stream"]
     assert taken["method"] == "POST"
     assert float(taken["seconds"]) < 60
+
+
+def test_loki_takes_the_queries_of_dashboards(fleet: Fleet, logs: Logs) -> None:
+    """By its own grammar, variables filled in."""
+    asked = [
+        query for dashboard in DASHBOARDS for _, kind, query in targets(dashboard) if kind == "loki"
+    ]
+    assert len(asked) >= 6
+    for query in asked:
+        assert logs.formatted(filled(query))
 
 
 def test_nobody_gets_in_without_a_password(
@@ -417,7 +448,7 @@ def test_a_request_too_large_is_refused(
     assert answer.status == 413
 
 
-def test_alertmanager_has_the_configuration(fleet: Fleet, deployed: None) -> None:
+def test_alertmanager_has_the_configuration(fleet: Fleet, deployed: None, tmp_path: Path) -> None:
     """The operator has taken it, secrets by reference included, and silence holds back parts."""
     with forwarded(fleet.hub.name, MONITORING, "service/alertmanager-main", alertmanager.PORT) as u:
         text = answered(f"{u}/api/v2/status")["config"]["original"]
@@ -436,6 +467,26 @@ def test_alertmanager_has_the_configuration(fleet: Fleet, deployed: None) -> Non
     assert watchdog["matchers"] == ['alertname="Watchdog"']
     assert "receiver.invalid" not in text
 
+    amtool = shutil.which("amtool")
+    if not amtool:
+        pytest.skip("needs amtool on the PATH for the rest")
+    path = tmp_path / "alertmanager.yaml"
+    path.write_text(text)
+    for labels, receiver in (
+        ("alertname=Watchdog severity=none", "watchdog"),
+        ("alertname=ClusterMetricsSilent severity=critical cluster=us-east", "pages"),
+        ("alertname=ClusterLogsSilent severity=warning cluster=us-east", "notices"),
+        ("alertname=CPUThrottlingHigh severity=info", "nobody"),
+    ):
+        told = subprocess.run(
+            [amtool, "config", "routes", "test", f"--config.file={path}", *labels.split()],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert told.returncode == 0, told.stderr
+        assert told.stdout.strip().endswith(f"/{receiver}"), labels
+
 
 def test_policies_hold(fleet: Fleet, query: Query) -> None:
     """A pod of another namespace reaches neither Prometheus nor Loki nor Alertmanager."""
@@ -448,32 +499,40 @@ def test_policies_hold(fleet: Fleet, query: Query) -> None:
         assert not _reach(hub, "kube-system", "stranger", address, port), name
 
 
-def test_an_outage_of_the_hub_loses_no_sample(fleet: Fleet, query: Query) -> None:
-    """Prometheus is away for OUTAGE_SECONDS; the region's series have no gap afterwards."""
+def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query) -> None:
+    """Prometheus and Loki are away for OUTAGE_SECONDS: the region's series have no gap afterwards.
+
+    Nor its lines, though its collectors were restarted meanwhile.
+    """
     hub = fleet.hub.name
     expression = f'up{{cluster="{RIGHT}",job="apiserver"}}'
     eventually("samples arrive", partial(query, f"{expression} == 1"))
     start = time.time()
-    said(hub, "-n", MONITORING, "patch", "prometheus", "k8s", "--type=merge", "-p", REPLICAS % 0)
+    _scale(hub, 0)
     eventually(
-        "Prometheus is gone",
-        lambda: "prometheus-k8s-0" not in said(hub, "-n", MONITORING, "get", "pods", "-oname"),
+        "Prometheus and Loki are gone",
+        lambda: (
+            not {"pod/prometheus-k8s-0", "pod/loki-0"}
+            & set(said(hub, "-n", MONITORING, "get", "pods", "-oname").split())
+        ),
     )
+    assert _run(RIGHT, "kube-system", "speaker", ["sh", "-c", SPEECH, "speak", str(LINES)])
+    time.sleep(10)
+    said(RIGHT, "-n", COLLECTOR, "delete", "pods", "--all", "--now")
     time.sleep(max(0, OUTAGE_SECONDS - (time.time() - start)))
-    said(hub, "-n", MONITORING, "patch", "prometheus", "k8s", "--type=merge", "-p", REPLICAS % 1)
-    eventually(
-        "Prometheus is back",
-        lambda: _runs(hub, MONITORING, "statefulset/prometheus-k8s"),
-        seconds=300,
-    )
+    _scale(hub, 1)
+    for what in ("prometheus-k8s", "loki"):
+        eventually(
+            f"{what} is back",
+            partial(_runs, hub, MONITORING, f"statefulset/{what}"),
+            seconds=300,
+        )
     away = time.time() - start
-    assert away >= OUTAGE_SECONDS
     # A scrape each half minute, whoever was listening.
     minutes = int(away // 60) + 1
-    expected = minutes * 2
 
     def counted() -> list[dict[str, Any]]:
-        return query(f"count_over_time({expression}[{minutes}m]) >= {expected - 1}")
+        return query(f"count_over_time({expression}[{minutes}m]) >= {2 * minutes - 1}")
 
     eventually("every sample is there", counted, seconds=300)
     failed = query(
@@ -481,6 +540,19 @@ def test_an_outage_of_the_hub_loses_no_sample(fleet: Fleet, query: Query) -> Non
         f'{{cluster="{RIGHT}"}}[{minutes}m]))'
     )
     assert float(failed[0]["value"][1]) == 0
+    with forwarded(hub, MONITORING, "service/loki", loki.PORT) as url:
+        spoken = f'{{cluster="{RIGHT}",app="speaker"}} |= "of the outage"'
+        eventually(
+            "every line is there",
+            lambda: Logs(url).count(spoken, minutes + 5) == LINES,
+            seconds=300,
+        )
+
+
+def _scale(hub: str, replicas: int) -> None:
+    patch = json.dumps({"spec": {"replicas": replicas}})
+    for what in ("prometheus/k8s", "statefulset/loki"):
+        said(hub, "-n", MONITORING, "patch", what, "--type=merge", "-p", patch)
 
 
 def test_a_wrong_password_raises_the_alert_of_its_region(query: Query) -> None:

@@ -1,0 +1,220 @@
+"""Monitoring across components: who writes where, by which path, and that the programs take it.
+
+Loki and the OpenTelemetry Collector check their own configuration where they are on the PATH.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from charts.monitoring import ingest, loki, prometheus
+from charts.monitoring.collector import CREDENTIALS_FOLDER, QUEUE
+from charts.monitoring.prometheus import LATE_HOURS, gibibytes
+from charts.monitoring.prometheus_agent import BUFFER_HOURS
+from charts.scrape import SCRAPER_NAMES
+from fleet.registry import Fleet
+from tests.objects import Object
+
+
+def one(objects: Sequence[Object], cluster: str, kind: str, name: str) -> dict[str, Any]:
+    (found,) = (
+        each for each in objects if (each.cluster, each.kind, each.name) == (cluster, kind, name)
+    )
+    return dict(found.body)
+
+
+def test_a_region_writes_where_the_hub_listens(objects: Sequence[Object], fleet: Fleet) -> None:
+    """The URL of agent and collector is the one route of that region, by its own credential."""
+    hub = fleet.hub
+    for region in fleet.regions:
+        agent = one(objects, region.name, "PrometheusAgent", "agent")["spec"]
+        (write,) = agent["remoteWrite"]
+        collector = yaml.safe_load(
+            one(objects, region.name, "ConfigMap", "logs")["data"]["collector.yaml"]
+        )
+        for signal, host, url in (
+            (ingest.METRICS, hub.prometheus_host, write["url"]),
+            (ingest.LOGS, hub.loki_host, collector["exporters"]["otlp_http"]["logs_endpoint"]),
+        ):
+            route = one(objects, hub.name, "IngressRoute", signal.route(region.name))["spec"]
+            (rule,) = route["routes"]
+            path = signal.path(region.name)
+            assert url == f"https://{host}{path}"
+            assert rule["match"] == f"Host(`{host}`) && Path(`{path}`) && Method(`POST`)"
+            user, *limits = (each["name"] for each in rule["middlewares"])
+            assert user == f"ingest-{region.name}"
+            assert limits == ["ingest-rate", "ingest-size", f"ingest-{signal.name}-path"]
+            basic = one(objects, hub.name, "Middleware", user)["spec"]["basicAuth"]
+            assert basic == {"secret": user, "removeHeader": True}
+            replaced = one(objects, hub.name, "Middleware", limits[-1])["spec"]["replacePath"]
+            assert replaced == {"path": signal.push_path}
+
+
+def test_every_route_of_monitoring_asks_who_it_is(objects: Sequence[Object], fleet: Fleet) -> None:
+    """But Grafana, which asks by itself; and none leads to Alertmanager."""
+    seen = 0
+    for each in objects:
+        if (
+            each.kind == "IngressRoute"
+            and each.namespace == "monitoring"
+            and each.name != "grafana"
+        ):
+            for rule in each.body["spec"]["routes"]:
+                first = rule["middlewares"][0]["name"]
+                middleware = one(objects, fleet.hub.name, "Middleware", first)
+                assert "basicAuth" in middleware["spec"], each
+                assert not any("alertmanager" in to["name"] for to in rule["services"])
+                seen += 1
+    assert seen == 1 + 2 * len(fleet.regions)
+
+
+def test_the_hub_takes_what_an_agent_has_kept(objects: Sequence[Object], fleet: Fleet) -> None:
+    """Two hours of outage: half of the log is left after a cut, and none of it comes too late."""
+    assert BUFFER_HOURS / 2 > 2
+    assert LATE_HOURS >= BUFFER_HOURS
+    hub = one(objects, fleet.hub.name, "Prometheus", "k8s")["spec"]
+    assert hub["tsdb"]["outOfOrderTimeWindow"] == f"{LATE_HOURS}h"
+    assert hub["enableRemoteWriteReceiver"] is True
+    for region in fleet.regions:
+        agent = one(objects, region.name, "PrometheusAgent", "agent")["spec"]
+        arguments = {each["name"]: each["value"] for each in agent["additionalArgs"]}
+        assert arguments["storage.agent.wal-truncate-frequency"] == f"{BUFFER_HOURS}h"
+        assert agent["remoteWrite"][0]["queueConfig"]["retryOnRateLimit"] is True
+        assert "volumeClaimTemplate" in agent["storage"]
+
+
+def test_retention_by_size_fits_the_volume(objects: Sequence[Object], fleet: Fleet) -> None:
+    spec = one(objects, fleet.hub.name, "Prometheus", "k8s")["spec"]
+    assert int(spec["retentionSize"].removesuffix("GiB")) < gibibytes(fleet.hub.metrics_storage)
+    assert gibibytes("2Ti") == 2048
+
+
+def test_every_series_says_where_it_is_from(objects: Sequence[Object], fleet: Fleet) -> None:
+    """By whichever class a monitor is scraped; the one with the name default is for all others."""
+    for each in objects:
+        if each.kind in ("Prometheus", "PrometheusAgent"):
+            cluster = fleet.cluster(each.cluster)
+            classes = {one["name"]: one for one in each.body["spec"]["scrapeClasses"]}
+            assert [name for name, one in classes.items() if one.get("default")] == ["pods"]
+            for found in classes.values():
+                labels = {one["targetLabel"]: one["replacement"] for one in found["relabelings"]}
+                assert labels == {"cluster": cluster.name, "region": cluster.region_label}
+            used = {
+                other.body["spec"]["scrapeClass"]
+                for other in objects
+                if other.kind.endswith("Monitor") and "scrapeClass" in other.body["spec"]
+            }
+            assert used <= classes.keys()
+
+
+def test_monitors_find_a_port_that_the_scraper_may_reach(built: Sequence[Object]) -> None:
+    """Each PodMonitor selects pods with that port, and a policy admits the scraper to it."""
+    seen = 0
+    for each in built:
+        if each.kind != "PodMonitor" or each.name == "coredns":
+            continue
+        labels = each.body["spec"]["selector"]["matchLabels"]
+        (endpoint,) = each.body["spec"]["podMetricsEndpoints"]
+        workloads = [
+            other.body["spec"]["template"]
+            for other in built
+            if (other.cluster, other.namespace) == (each.cluster, each.namespace)
+            and other.kind in ("Deployment", "DaemonSet", "StatefulSet")
+            and labels.items() <= other.body["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        if labels.get("app.kubernetes.io/name") in SCRAPER_NAMES:
+            continue
+        assert workloads, each
+        for template in workloads:
+            ports = [
+                port
+                for container in template["spec"]["containers"]
+                for port in container.get("ports", ())
+            ]
+            wanted = endpoint.get("port") or endpoint["portNumber"]
+            found = [port for port in ports if wanted in (port.get("name"), port["containerPort"])]
+            if each.name != "argocd-notifications-controller":
+                assert found, f"{each}: {wanted}"
+        seen += 1
+    assert seen >= 30
+
+
+@pytest.fixture(params=[None, "https://sjc1.vultrobjects.com/foobar-platform-logs"])
+def loki_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "loki.yaml"
+    path.write_text(yaml.safe_dump(loki.configuration(retention="30d", bucket=request.param)))
+    return path
+
+
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if not found:
+        pytest.skip(f"needs {name} on the PATH")
+    return found
+
+
+def test_loki_takes_its_configuration(loki_file: Path) -> None:
+    """On a volume and in a bucket."""
+    result = subprocess.run(
+        [program("loki"), "-verify-config", f"-config.file={loki_file}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_loki_in_a_bucket() -> None:
+    """By its endpoint's region and name; retention deletes there, and no key is in the file."""
+    found = loki.configuration(retention="9d", bucket="https://sjc1.vultrobjects.com/some-logs")
+    s3 = found["common"]["storage"]["s3"]
+    assert s3 == {
+        "endpoint": "sjc1.vultrobjects.com",
+        "region": "sjc1",
+        "bucketnames": "some-logs",
+        "s3forcepathstyle": True,
+    }
+    assert found["compactor"]["delete_request_store"] == "s3"
+    assert found["schema_config"]["configs"][0]["object_store"] == "s3"
+    assert found["limits_config"]["retention_period"] == "9d"
+
+
+@pytest.mark.parametrize("cluster", ["tooling", "us-east"])
+def test_the_collector_takes_its_configuration(
+    cluster: str, objects: Sequence[Object], tmp_path: Path
+) -> None:
+    """That for logs; of the distributions at hand none has the receiver of events."""
+    text = one(objects, cluster, "ConfigMap", "logs")["data"]["collector.yaml"]
+    for folder in (QUEUE, CREDENTIALS_FOLDER):
+        (tmp_path / folder[1:]).mkdir(parents=True)
+        text = text.replace(folder, str(tmp_path / folder[1:]))
+    for name in ("username", "password"):
+        (tmp_path / CREDENTIALS_FOLDER[1:] / name).write_text("something")
+    path = tmp_path / "collector.yaml"
+    path.write_text(text)
+    result = subprocess.run(
+        [program("otelcol"), "validate", f"--config={path}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"NODE_NAME": "node"},
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_ways_in_have_certificates(objects: Sequence[Object], fleet: Fleet) -> None:
+    names = {
+        each.body["spec"]["secretName"]: each.body["spec"]["dnsNames"]
+        for each in objects
+        if each.kind == "Certificate" and each.namespace == "monitoring"
+    }
+    assert names == {
+        prometheus.TLS_SECRET: [fleet.hub.prometheus_host],
+        loki.TLS_SECRET: [fleet.hub.loki_host],
+        "grafana-tls": [fleet.hub.grafana_host],
+    }
