@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from charts.render import Rendered, render
+from fleet import vendored
 from fleet.diff import compare, describe
 from fleet.dist import replace, staged
 from fleet.errors import exit_on_input_error
@@ -22,13 +23,14 @@ def main() -> int:
     clusters = [fleet.cluster(name) for name in args.cluster or fleet.names]
     only = args.cluster or None
 
+    copies = vendored.load(vendored.VENDOR)
     known: Rendered = {}
 
     with staged(args.output, only=only) as new:
         with progress(clusters) as each:
             for cluster in each:
                 folder = new / cluster.name
-                render(fleet, cluster, folder=folder, overlays=OVERLAYS, known=known)
+                render(fleet, cluster, folder=folder, overlays=OVERLAYS, copies=copies, known=known)
         if args.validate:
             validate(new, OVERLAYS, shown_as=args.output)
         if args.diff:

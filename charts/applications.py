@@ -104,7 +104,7 @@ class Applications(Component):
                                 "argocd.argoproj.io/compare-options": "ServerSideDiff=true",
                                 # A commit elsewhere renders nothing anew.
                                 "argocd.argoproj.io/manifest-generate-paths": (
-                                    f".;/overlays/{target.cluster}/{{{{.path.basename}}}}"
+                                    f".;/overlays/{target.cluster}/{{{{.path.basename}}}};/vendor"
                                 ),
                             },
                         },

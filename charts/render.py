@@ -11,7 +11,9 @@ from cdk8s import App, YamlOutputType
 
 from charts.component import Component, JsonPatch, Patch
 from charts.compose import Cluster, compose
+from fleet.errors import InputError
 from fleet.registry import Fleet
+from fleet.vendored import VENDOR
 from imports._resource import bulk
 
 PATCHES: Final = "patches"
@@ -23,13 +25,21 @@ Rendered: TypeAlias = dict[Hashable, Path]
 
 
 def render(
-    fleet: Fleet, cluster: Cluster, *, folder: Path, overlays: Path, known: Rendered | None = None
+    fleet: Fleet,
+    cluster: Cluster,
+    *,
+    folder: Path,
+    overlays: Path,
+    copies: Mapping[str, str] | None = None,
+    known: Rendered | None = None,
 ) -> None:
     """Writes ``folder``/<component>/ for each component of ``cluster``.
 
     One App a cluster and one file an object: cdk8s's other layouts cost time that grows with the
     square of an App. A component's kustomization names its overlay, if ``overlays`` has one;
     ``folder`` is where dist/<cluster> will be, two levels below the folder that has ``overlays``.
+    With ``copies`` it names those in place of the URLs of bundles (fleet.vendored), and raises
+    InputError where one is missing.
 
     A component is a function of its facts: one that is in ``known`` is copied from there, and the
     others are added to it.
@@ -53,7 +63,17 @@ def render(
     if new:
         app.synth()
     for component, overlay in new:
-        _kustomize(component, folder / component.NAME, overlay)
+        bundles = component.bundles if copies is None else _copies(component.bundles, copies)
+        _kustomize(component, folder / component.NAME, bundles, overlay)
+
+
+def _copies(bundles: Sequence[str], copies: Mapping[str, str]) -> list[str]:
+    """Where a kustomization finds the copy of each bundle."""
+    if missing := [url for url in bundles if url not in copies]:
+        raise InputError(
+            *(f"{VENDOR}: has no copy of {url}; run `python -m fleet vendor`" for url in missing)
+        )
+    return [f"../../../{VENDOR}/{copies[url]}" for url in bundles]
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -73,7 +93,9 @@ def _overlay(overlays: Path, cluster: str, component: str) -> str | None:
     return None
 
 
-def _kustomize(component: Component, folder: Path, overlay: str | None) -> None:
+def _kustomize(
+    component: Component, folder: Path, bundles: Sequence[str], overlay: str | None
+) -> None:
     """Adds the kustomization.yaml of one component's folder, and the patches it names."""
     objects = sorted(entry.name for entry in os.scandir(folder))
     patches = {_file_name(patch): patch for patch in component.patches}
@@ -90,7 +112,7 @@ def _kustomize(component: Component, folder: Path, overlay: str | None) -> None:
     }
     if component.bundle_namespace:
         kustomization["namespace"] = component.bundle_namespace
-    kustomization["resources"] = [*component.bundles, *objects]
+    kustomization["resources"] = [*bundles, *objects]
     if patches:
         kustomization["patches"] = [
             {"path": f"{PATCHES}/{name}", **_target(patches[name])} for name in sorted(patches)

@@ -22,6 +22,7 @@ import imports.k8s
 from fleet import bindings
 from fleet.bindings import jsii_module
 from fleet.errors import InputError
+from fleet.fetch import mirrored
 from imports._resource import Resource, bulk
 from imports.cert_manager import Certificate, ClusterIssuer, PrivateKey
 from imports.k8s import ConfigMap, Deployment, Namespace
@@ -400,7 +401,7 @@ def test_schemas_are_structure_only_and_refer_to_what_is_there() -> None:
 
 
 def test_regenerating_gives_the_committed_bytes(mirror: Path) -> None:
-    changed = bindings.update(ROOT, bindings.mirrored(mirror), write=False)
+    changed = bindings.update(ROOT, mirrored(mirror), write=False)
     assert changed == [], "run: python -m fleet import"
 
 

@@ -1,0 +1,80 @@
+"""``python -m fleet vendor``: copies of every bundle of the fleet, so that dist needs no network.
+
+What is in vendor/ is named by every later render, in place of the URL. Without the folder dist
+names URLs, which Argo CD fetches.
+"""
+
+import argparse
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cdk8s
+
+from charts.compose import compose
+from fleet import vendored
+from fleet.errors import InputError
+from fleet.fetch import add_mirror, fetcher
+from fleet.registry import Fleet, load
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fleet", type=Path, default=Path("clusters.yaml"), metavar="FILE")
+    add_mirror(parser)
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument(
+        "--accept",
+        action="store_true",
+        help="take what a URL gives now, though it gave something else before",
+    )
+    one.add_argument(
+        "--check",
+        action="store_true",
+        help="write and fetch nothing; tell whether vendor/ is whole and has all that is needed",
+    )
+    one.add_argument(
+        "--remove", action="store_true", help="remove vendor/, so that dist names URLs again"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    folder = vendored.VENDOR
+    if args.remove:
+        if folder.exists():
+            vendored.load(folder)  # refuses a folder that holds anything else
+            shutil.rmtree(folder)
+        print(f"{folder}: removed; run `python main.py`")
+        return 0
+    urls = bundles(load(args.fleet))
+    if args.check:
+        check(folder, urls)
+        print(f"{folder}: {len(urls)} files, as {vendored.SUMS} says")
+        return 0
+    fetch = fetcher(args.mirror)
+    with ThreadPoolExecutor(len(urls)) as pool:
+        contents = dict(zip(urls, pool.map(fetch, urls), strict=True))
+    changes = vendored.update(folder, urls, contents.__getitem__, accept=args.accept)
+    print("\n".join(changes) or f"{folder}: up to date")
+    if changes:
+        print("Run `python main.py`, and commit vendor/ with dist/.")
+    return 0
+
+
+def check(folder: Path, urls: list[str]) -> None:
+    """Raises InputError unless ``folder`` is whole and has ``urls``."""
+    copies = vendored.load(folder)
+    if copies is None:
+        raise InputError(f"{folder}: is not there; run `python -m fleet vendor`")
+    if missing := [url for url in urls if url not in copies]:
+        raise InputError(
+            *(f"{folder}: has no copy of {url}; run `python -m fleet vendor`" for url in missing)
+        )
+
+
+def bundles(fleet: Fleet) -> list[str]:
+    """The URLs of all bundles of the fleet's components, each once."""
+    app = cdk8s.App()
+    plans = {
+        plan.func: plan for cluster in fleet.clusters for plan in compose(fleet, cluster).values()
+    }
+    return sorted({url for plan in plans.values() for url in plan(app).bundles})
