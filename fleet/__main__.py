@@ -17,10 +17,16 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = {
+    "bootstrap": Command("operations.bootstrap", "bring the fleet up, or complete what is missing"),
+    "status": Command("operations.status", "tell how each cluster is, in a line"),
+    "addresses": Command(
+        "operations.addresses", "find the load balancers, and tell what they change in the registry"
+    ),
     "import": Command("fleet.bindings", "write the bindings and schemas of imports/"),
     "schema": Command(
         "fleet.schema", "write clusters.schema.json, by which editors check clusters.yaml"
     ),
+    "vendor": Command("charts.vendor", "copy every bundle into vendor/, for a dist of local files"),
     "promote": Command("fleet.promote", "move foobar-api's image on by one region"),
     "diagrams": Command("charts.diagrams", "draw the fleet anew in docs/architecture.md"),
 }

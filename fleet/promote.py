@@ -6,13 +6,11 @@ to the next, each by a change of its own that somebody reviews.
 
 import argparse
 import itertools
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from fleet.errors import InputError
+from fleet.edit import change
 from fleet.registry import Fleet, Region, load
-from fleet.source import read
 
 
 class Step(NamedTuple):
@@ -45,32 +43,7 @@ def promote(path: Path, image: str | None) -> Step | None:
     step = following(load(path), image)
     if step is None:
         return None
-    source = read(path)
-    (at,) = (
-        at for at, each in enumerate(source.data["clusters"]) if each.get("name") == step.region
-    )
-    place = source.places["clusters", at, "image"]
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    line = lines[place.line - 1]
-    if line.count(step.before) != 1:
-        raise InputError(
-            f"{path}:{place.line}: does not hold {step.before} on one line with its key; "
-            "write it so, or edit it by hand"
-        )
-    lines[place.line - 1] = line.replace(step.before, step.after)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write("".join(lines))
-    written = Path(file.name)
-    try:
-        load(written)
-        written.chmod(path.stat().st_mode)
-        written.replace(path)
-    except InputError as error:
-        raise InputError(*(each.replace(file.name, str(path)) for each in error.problems)) from None
-    finally:
-        written.unlink(missing_ok=True)
+    change(path, {(step.region, "image"): (step.before, step.after)})
     return step
 
 

@@ -32,6 +32,7 @@ from fleet.values import (
     Address,
     Bucket,
     ClusterName,
+    Context,
     Days,
     Domain,
     Email,
@@ -234,6 +235,12 @@ class Cluster(_Facts):
         "they are under `<address>.nip.io`, which takes an IPv4 address.",
         examples=["example.org"],
     )
+    context: Context | None = Field(
+        default=None,
+        description="kubectl context by which the commands of operators reach the cluster. Without "
+        "it, the name of the cluster.",
+        examples=["vke-us-east"],
+    )
     issuer: Issuer = Field(
         default="staging",
         description="Which Let's Encrypt certificates come from: `staging`, or `production`, "
@@ -275,6 +282,11 @@ class Cluster(_Facts):
     def components(self) -> tuple[ComponentName, ...]:
         """The components that the cluster has, in the order of ROLE_COMPONENTS."""
         return tuple(name for name in ROLE_COMPONENTS[self.role] if name not in self.without)
+
+    @property
+    def kubectl_context(self) -> str:
+        """The kubectl context that leads to the cluster."""
+        return self.context or self.name
 
     @property
     def region_label(self) -> str:
@@ -473,6 +485,8 @@ def _claims(cluster: Mapping[str, Any]) -> Iterator[tuple[str, tuple[object, ...
     name, address, domain = (cluster.get(key) for key in ("name", "address", "domain"))
     if isinstance(name, str):
         yield "name", (name,)
+    if isinstance(context := cluster.get("context"), str):
+        yield "context", (context,)
     if isinstance(address, str):
         try:
             yield "address", (ip_address(address),)

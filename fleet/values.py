@@ -39,6 +39,7 @@ _DAYS: Final = "[1-9][0-9]{0,3}d"
 _SIZE: Final = "[1-9][0-9]{0,4}(Gi|Ti)"
 # The host has a region for its first label; a bucket's name is that of S3, without dots.
 _BUCKET: Final = rf"https://{_LABEL}(\.{_LABEL})+/[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9]"
+_CONTEXT: Final = r"\S+"
 # Let's Encrypt takes ASCII alone: ValidEmail in policy/pa.go of github.com/letsencrypt/boulder.
 _MAILBOX: Final = "[!-?A-~]+"
 
@@ -215,6 +216,14 @@ def _bucket(text: str) -> str:
     return text
 
 
+def _context(text: str) -> str:
+    if not re.fullmatch(_CONTEXT, text):
+        raise ValueError(
+            f"{shown(text)} is no kubectl context; write one that `kubectl config get-contexts` has"
+        )
+    return text
+
+
 def _pattern(pattern: str, longest: int | None = None) -> WithJsonSchema:
     """What editors check a text by."""
     limit = {"maxLength": longest} if longest else {}
@@ -249,4 +258,5 @@ Email: TypeAlias = Annotated[
 ]
 Days: TypeAlias = Annotated[str, AfterValidator(_days), _pattern(_DAYS)]
 Size: TypeAlias = Annotated[str, AfterValidator(_size), _pattern(_SIZE)]
+Context: TypeAlias = Annotated[str, AfterValidator(_context), _pattern(_CONTEXT)]
 Bucket: TypeAlias = Annotated[str, AfterValidator(_bucket), _pattern(_BUCKET)]

@@ -1,0 +1,45 @@
+"""Changes values of clusters.yaml where they stand, and nothing else that a person wrote there."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from fleet.errors import InputError
+from fleet.registry import load
+from fleet.source import Location, read
+
+
+def change(path: Path, values: Mapping[tuple[str, str], tuple[str, str]]) -> None:
+    """Replaces for each cluster and key the value before by the one after, each on its line.
+
+    Raises InputError, also for what the registry does not take; then nothing is written.
+    """
+    source = read(path)
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    for (cluster, key), (before, after) in values.items():
+        place = source.places[_location(source.data, cluster, key)]
+        line = lines[place.line - 1]
+        if line.count(before) != 1:
+            raise InputError(
+                f"{path}:{place.line}: does not hold {before} on one line with its key; "
+                "write it so, or edit it by hand"
+            )
+        lines[place.line - 1] = line.replace(before, after)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        file.write("".join(lines))
+    written = Path(file.name)
+    try:
+        load(written)
+        written.chmod(path.stat().st_mode)
+        written.replace(path)
+    except InputError as error:
+        raise InputError(*(each.replace(file.name, str(path)) for each in error.problems)) from None
+    finally:
+        written.unlink(missing_ok=True)
+
+
+def _location(data: Mapping[str, list[Mapping[str, str]]], cluster: str, key: str) -> Location:
+    (at,) = (at for at, each in enumerate(data["clusters"]) if each.get("name") == cluster)
+    return ("clusters", at, key)

@@ -1,0 +1,95 @@
+"""``python -m fleet bootstrap --rotate``: every credential made new, and no sample lost by it.
+
+An agent drops what is answered 401, so the hub takes a region's old and new password until every
+program of the region has the new one. That takes as long as a kubelet may take to bring a changed
+Secret into a running pod.
+"""
+
+import time
+from typing import Final
+
+from rich.console import Console
+
+from charts.applications import ARGOCD
+from charts.argocd_access import TOKEN_SECRET, ArgocdAccess
+from charts.monitoring.secrets import GRAFANA_SIGN_IN
+from charts.scrape import MONITORING
+from fleet.registry import Region
+from operations import credentials, steps
+from operations.credentials import Name
+from operations.kubectl import kustomize
+from operations.steps import Site
+
+SETTLING_SECONDS: Final = 20
+"""Until Traefik has read a changed Secret; it gathers changes for two seconds."""
+
+
+def rotate(site: Site, console: Console) -> None:
+    """Makes new: what the regions write by, the hub's sign-ins, and Argo CD's tokens."""
+    changed = _ingest(site, console)
+    for name in credentials.made_up(site.fleet):
+        content = credentials.sign_in(credentials.ADMIN, credentials.password())
+        steps.store(site.hub, name, content, credentials.BASIC_AUTH)
+        console.print(f"+ {name.cluster}  {name}")
+    # It reads its own when it starts, and keeps nothing that a restart would lose.
+    if site.hub.get("deployment", "grafana", MONITORING):
+        site.hub.run("-n", MONITORING, "rollout", "restart", "deployment/grafana")
+    console.print(f"  (Grafana restarts, to read {GRAFANA_SIGN_IN})")
+    for region in site.fleet.regions:
+        _token(site, region)
+        console.print(f"+ {region.name}  token of Argo CD's account, and its registration")
+    _forget(site, changed, console)
+
+
+def _ingest(site: Site, console: Console) -> dict[str, str]:
+    """Gives every region a new password; returns them. The old ones are good still."""
+    new = {}
+    for region in site.fleet.regions:
+        names = credentials.of_region(region)
+        old = credentials.read(site.clusters[region.name], names[0]) if names else None
+        if old is None:
+            continue
+        new[region.name] = credentials.password()
+        both = credentials.users(region, new[region.name], old["password"])
+        steps.store(site.hub, credentials.at_hub(site.fleet, region), both)
+    if new:
+        console.print(f"+ {site.fleet.hub.name}  takes the old and the new password of each region")
+        time.sleep(SETTLING_SECONDS)
+    for region in site.fleet.regions:
+        if region.name in new:
+            content = credentials.sign_in(region.name, new[region.name])
+            names = credentials.of_region(region)
+            steps.store_all(site.clusters[region.name], names, content)
+            console.print(f"+ {region.name}  {' and '.join(map(str, names))}")
+    return new
+
+
+def _token(site: Site, region: Region) -> None:
+    """The Secret made anew has another token, and the old one is good no longer."""
+    kubectl = site.clusters[region.name]
+    name = Name(region.name, ARGOCD, TOKEN_SECRET)
+    folder = kustomize(site.dist / region.name / ArgocdAccess.NAME)
+    (wanted,) = (
+        each
+        for each in folder
+        if (each["kind"], each["metadata"]["name"]) == ("Secret", TOKEN_SECRET)
+    )
+    kubectl.run("-n", name.namespace, "delete", "secret", name.name, "--ignore-not-found")
+    kubectl.apply([wanted])
+    if act := steps.registration(site, region).look():
+        act()
+
+
+def _forget(site: Site, new: dict[str, str], console: Console) -> None:
+    """Takes the old passwords back, once nobody uses them."""
+    if not new:
+        return
+    with console.status(
+        f"waiting {steps.SPREADING_SECONDS} s until every program has its new password"
+    ):
+        time.sleep(steps.SPREADING_SECONDS)
+    for region in site.fleet.regions:
+        if region.name in new:
+            name = credentials.at_hub(site.fleet, region)
+            steps.store(site.hub, name, credentials.users(region, new[region.name]))
+    console.print(f"+ {site.fleet.hub.name}  takes the new passwords alone")

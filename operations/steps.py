@@ -1,0 +1,456 @@
+"""The steps from empty clusters to Argo CD at work, each of which finds out whether it is needed.
+
+A step looks, and says what is to be done; only then may it be taken. So a second run does nothing,
+an interrupted one is completed by the next, and a dry run is the looking alone.
+"""
+
+import base64
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from charts.applications import ARGOCD, Applications
+from charts.argocd import Argocd
+from charts.argocd_access import TOKEN_SECRET, ArgocdAccess
+from charts.baseline import Baseline
+from charts.cert_manager import CertManager
+from charts.monitoring.operator import PrometheusOperator
+from charts.traefik import Traefik
+from fleet import documents
+from fleet.errors import InputError
+from fleet.registry import Fleet, Region
+from operations import credentials, diagnosis
+from operations.credentials import Answers, Content, Given, Name
+from operations.kubectl import ClusterError, Kubectl, Manifest, kustomize
+
+TRACKED: Final = "argocd.argoproj.io/tracking-id"
+"""The annotation of what Argo CD has deployed, and so looks after itself."""
+
+DEFINING_COMPONENTS: Final = (Traefik.NAME, CertManager.NAME, PrometheusOperator.NAME)
+"""Components whose bundles define kinds that others have objects of."""
+
+START_SECONDS: Final = 300
+"""How long Argo CD may take to start, its image pulled."""
+
+SPREADING_SECONDS: Final = 150
+"""Until programs have a changed Secret of their pod: a kubelet looks every 60 to 90 seconds
+(syncFrequency, kubelet's configuration), and the programs' own reloads come after."""
+
+Act: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that is to be so in a cluster."""
+
+    cluster: str
+    text: str
+    look: Callable[[], Act | None]
+    """What makes it so, or None where it is so already. Changes nothing."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the steps are taken with."""
+
+    fleet: Fleet
+    clusters: Mapping[str, Kubectl]
+    dist: Path
+    answers: Answers
+    servers: Mapping[str, str]
+    """API servers as the hub reaches them, where not as the kubeconfig says."""
+
+    @property
+    def hub(self) -> Kubectl:
+        return self.clusters[self.fleet.hub.name]
+
+
+def steps(site: Site) -> Iterator[Step]:
+    """All of them, in the order in which they can be taken."""
+    for name in site.fleet.names:
+        yield from _namespaces(site, name)
+    yield from secrets(site)
+    hub = site.fleet.hub.name
+    # Its pods name a priority class.
+    yield _folder(site, hub, Baseline.NAME, "priority classes")
+    yield _folder(site, hub, Argocd.NAME, "Argo CD")
+    # While Argo CD starts. Without them it tries most folders in vain, and waits in between.
+    for name in site.fleet.names:
+        yield _definitions(site, name)
+    for region in site.fleet.regions:
+        yield _folder(site, region.name, ArgocdAccess.NAME, "account for Argo CD")
+        yield registration(site, region)
+    # An ApplicationSet that cannot ask for folders yet asks again after three minutes.
+    yield _repository_server(site)
+    yield _folder(site, hub, Applications.NAME, "projects and ApplicationSets")
+
+
+def secrets(site: Site) -> Iterator[Step]:
+    """Those in no file."""
+    for name in credentials.made_up(site.fleet):
+        yield _made_up(site, name)
+    for each in credentials.given(site.fleet):
+        yield _given(site, each)
+    for region in site.fleet.regions:
+        if names := credentials.of_region(region):
+            yield _password(site, region, names)
+            yield _sum(site, region, names[0])
+
+
+def secret_namespaces(site: Site, cluster: str) -> set[str]:
+    """Where Secrets have to be before Argo CD has brought anything."""
+    names = [
+        *credentials.made_up(site.fleet),
+        *(each.name for each in credentials.given(site.fleet)),
+        *(name for region in site.fleet.regions for name in credentials.of_region(region)),
+        *(Name(name, ARGOCD, "") for name in site.fleet.names),
+    ]
+    return {each.namespace for each in names if each.cluster == cluster}
+
+
+def _namespaces(site: Site, cluster: str) -> Iterator[Step]:
+    files = {
+        each["metadata"]["name"]: each
+        for path in sorted((site.dist / cluster).glob("*/Namespace.*.yaml"))
+        for each in documents.read_all(path)
+    }
+    for namespace in sorted(secret_namespaces(site, cluster)):
+        wanted = [files[namespace]]
+        kubectl = site.clusters[cluster]
+
+        def look(
+            kubectl: Kubectl = kubectl,
+            namespace: str = namespace,
+            wanted: Sequence[Manifest] = wanted,
+        ) -> Act | None:
+            if kubectl.get("namespace", namespace):
+                return None
+            return lambda: kubectl.apply(wanted)
+
+        yield Step(cluster, f"Namespace {namespace}", look)
+
+
+def _made_up(site: Site, name: Name) -> Step:
+    kubectl = site.clusters[name.cluster]
+
+    def look() -> Act | None:
+        if credentials.read(kubectl, name):
+            return None
+        content = credentials.sign_in(credentials.ADMIN, credentials.password())
+        return lambda: store(kubectl, name, content, credentials.BASIC_AUTH)
+
+    return Step(name.cluster, str(name), look)
+
+
+def _given(site: Site, given: Given) -> Step:
+    kubectl = site.clusters[given.name.cluster]
+
+    def look() -> Act | None:
+        found = credentials.read(kubectl, given.name)
+        if not site.answers.has(given):
+            return None if found else _ask
+        content = site.answers.content(given)
+        return None if found == content else lambda: store(kubectl, given.name, content, given.kind)
+
+    def _ask() -> None:
+        raise InputError(lacks(given))
+
+    return Step(given.name.cluster, str(given.name), look)
+
+
+def lacks(given: Given) -> str:
+    """What is said of a Secret whose content nobody has given."""
+    return (
+        f"{given.name.cluster}: {given.name} is not there; set {' and '.join(given.variables)}, "
+        "or run this in a terminal"
+    )
+
+
+def _password(site: Site, region: Region, names: Sequence[Name]) -> Step:
+    kubectl = site.clusters[region.name]
+
+    def look() -> Act | None:
+        found = [credentials.read(kubectl, name) for name in names]
+        if found[0] and all(each == found[0] for each in found):
+            return None
+        # What one of its programs has is good at the hub, and the others get the same.
+        content = next(filter(None, found), None) or credentials.sign_in(
+            region.name, credentials.password()
+        )
+        return lambda: store_all(kubectl, names, content)
+
+    return Step(region.name, " and ".join(map(str, names)), look)
+
+
+def _sum(site: Site, region: Region, name: Name) -> Step:
+    kubectl = site.clusters[region.name]
+    at_hub = credentials.at_hub(site.fleet, region)
+
+    def look() -> Act | None:
+        known = credentials.read(site.hub, at_hub)
+        theirs = credentials.read(kubectl, name)
+        wanted = credentials.users(region, theirs["password"]) if theirs else None
+        if wanted and known == wanted:
+            return None
+        # A rotation was interrupted: some program may use what it had before.
+        rotating = wanted and known and wanted["users"] in known["users"]
+        return lambda: _store_sum(site, region, name, after=SPREADING_SECONDS if rotating else 0)
+
+    return Step(site.fleet.hub.name, str(at_hub), look)
+
+
+def _store_sum(site: Site, region: Region, name: Name, *, after: float) -> None:
+    time.sleep(after)
+    content = credentials.read(site.clusters[region.name], name)
+    if content is None:
+        raise ClusterError(f"{region.name}: {name} is gone; run this again")
+    at_hub = credentials.at_hub(site.fleet, region)
+    store(site.hub, at_hub, credentials.users(region, content["password"]))
+
+
+def store(kubectl: Kubectl, name: Name, content: Content, kind: str = credentials.OPAQUE) -> None:
+    kubectl.apply([credentials.manifest(name, content, kind)])
+
+
+def store_all(kubectl: Kubectl, names: Sequence[Name], content: Content) -> None:
+    kubectl.apply([credentials.manifest(name, content, credentials.BASIC_AUTH) for name in names])
+
+
+def _folder(site: Site, cluster: str, component: str, text: str) -> Step:
+    """The objects of a folder of dist whose kinds there are, unless Argo CD has them already."""
+    folder = site.dist / cluster / component
+    return _objects(site, cluster, f"{text} ({folder})", lambda: kustomize(folder))
+
+
+def _definitions(site: Site, cluster: str) -> Step:
+    """The custom resource definitions that components bring for each other's objects."""
+    components = [
+        name for name in site.fleet.cluster(cluster).components if name in DEFINING_COMPONENTS
+    ]
+
+    def definitions() -> list[Manifest]:
+        return [
+            each
+            for name in components
+            for each in kustomize(site.dist / cluster / name)
+            if each["kind"] == "CustomResourceDefinition"
+        ]
+
+    return _objects(site, cluster, f"definitions of {', '.join(components)}", definitions)
+
+
+def _objects(site: Site, cluster: str, text: str, read: Callable[[], Sequence[Manifest]]) -> Step:
+    kubectl = site.clusters[cluster]
+
+    def look() -> Act | None:
+        objects = read()
+        defined, others = _parted(_of_known_kinds(kubectl, objects))
+        wanted = [*_missing(kubectl, defined), *_missing_or_stale(kubectl, others)]
+        return (lambda: _apply(kubectl, wanted)) if wanted else None
+
+    return Step(cluster, text, look)
+
+
+def _repository_server(site: Site) -> Step:
+    """What reads Git for Argo CD, at work."""
+    name = "argocd-repo-server"
+
+    def ready() -> bool:
+        found = site.hub.get("deployment", name, ARGOCD) or {}
+        return bool(found.get("status", {}).get("readyReplicas"))
+
+    def wait() -> None:
+        end = time.monotonic() + START_SECONDS
+        while not ready():
+            if time.monotonic() > end:
+                found = site.hub.get("deployment", name, ARGOCD)
+                told = diagnosis.of_workload(site.hub, found) if found else ["it is not there"]
+                why = "; ".join(told) or "nothing says why"
+                raise ClusterError(f"{site.hub.name}: {name} does not start: {why}")
+            time.sleep(1)
+
+    return Step(site.hub.name, f"{name} runs", lambda: None if ready() else wait)
+
+
+def _missing(kubectl: Kubectl, definitions: Sequence[Manifest]) -> list[Manifest]:
+    """Those that are not there; Argo CD brings the others up to date, and marks none as its own."""
+    if not definitions:
+        return []
+    names = kubectl.run("get", "customresourcedefinitions", "--output=name").split()
+    known = {name.rpartition("/")[2] for name in names}
+    return [each for each in definitions if each["metadata"]["name"] not in known]
+
+
+def _missing_or_stale(kubectl: Kubectl, wanted: Sequence[Manifest]) -> list[Manifest]:
+    """Those that are not there, and those that are not as wanted and not Argo CD's yet."""
+    if not wanted:
+        return []
+    present = {_identity(each): each for each in kubectl.present(wanted)}
+    ours = [
+        each
+        for each in wanted
+        if (found := present.get(_identity(each)))
+        and TRACKED not in found["metadata"].get("annotations", {})
+    ]
+    return [
+        *(each for each in wanted if _identity(each) not in present),
+        *_stale(kubectl, ours, present),
+    ]
+
+
+def _apply(kubectl: Kubectl, wanted: Sequence[Manifest]) -> None:
+    """Definitions first, and once these are served what they define; namespaces before the rest."""
+    defined, others = _parted(wanted)
+    namespaces = [each for each in others if each["kind"] == "Namespace"]
+    rest = [each for each in others if each not in namespaces]
+    if defined:
+        kubectl.apply(defined)
+        _until_served(kubectl, defined)
+    for each in filter(None, (namespaces, rest)):
+        kubectl.apply(each)
+
+
+def _parted(objects: Sequence[Manifest]) -> tuple[list[Manifest], list[Manifest]]:
+    """Custom resource definitions, and all else."""
+    defined = [each for each in objects if each["kind"] == "CustomResourceDefinition"]
+    return defined, [each for each in objects if each not in defined]
+
+
+def _until_served(kubectl: Kubectl, definitions: Sequence[Manifest]) -> None:
+    """Until the API server serves what they define; kubectl wait fails on one that is too new."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        served = [
+            each
+            for each in kubectl.present(definitions)
+            for condition in each.get("status", {}).get("conditions") or ()
+            if (condition["type"], condition["status"]) == ("Established", "True")
+        ]
+        if len(served) == len(definitions):
+            return
+        time.sleep(0.5)
+    raise ClusterError(f"{kubectl.name}: does not serve the definitions it was given within 60 s")
+
+
+def _of_known_kinds(kubectl: Kubectl, objects: Sequence[Manifest]) -> list[Manifest]:
+    """Without what a later component defines; Argo CD applies that once it is defined."""
+    defined = {
+        (each["spec"]["group"], each["spec"]["names"]["kind"])
+        for each in objects
+        if each["kind"] == "CustomResourceDefinition"
+    }
+    groups = {line.strip() for line in kubectl.run("api-versions").splitlines()}
+    return [
+        each
+        for each in objects
+        if each["apiVersion"] in groups
+        or (str(each["apiVersion"]).rpartition("/")[0], each["kind"]) in defined
+    ]
+
+
+def _identity(manifest: Manifest) -> tuple[str, str, str]:
+    metadata = manifest["metadata"]
+    group = str(manifest["apiVersion"]).rpartition("/")[0]
+    return f"{group}/{manifest['kind']}", str(metadata.get("namespace", "")), str(metadata["name"])
+
+
+def _stale(
+    kubectl: Kubectl, wanted: Sequence[Manifest], present: Mapping[tuple[str, str, str], Manifest]
+) -> list[Manifest]:
+    """Those that applying would change."""
+    if not wanted:
+        return []
+    applied = kubectl.applied(wanted)
+    return [
+        each
+        for each, new in zip(wanted, applied, strict=True)
+        if _plain(new) != _plain(present[_identity(each)])
+    ]
+
+
+def _plain(manifest: Manifest) -> Manifest:
+    """Without what the API server counts and keeps for itself."""
+    counted = ("managedFields", "resourceVersion", "generation")
+    metadata = {key: value for key, value in manifest["metadata"].items() if key not in counted}
+    return {**manifest, "metadata": metadata, "status": None}
+
+
+def registration(site: Site, region: Region) -> Step:
+    """The Secret by which Argo CD signs in to a region, made of the account's token there."""
+    kubectl = site.clusters[region.name]
+    name = Name(site.fleet.hub.name, ARGOCD, f"cluster-{region.name}")
+
+    def look() -> Act | None:
+        token = credentials.read(kubectl, Name(region.name, ARGOCD, TOKEN_SECRET)) or {}
+        if "token" in token and credentials.read(site.hub, name) == _content(site, region, token):
+            return None
+        return lambda: _register(site, region, name)
+
+    return Step(name.cluster, f"{name} (registers {region.name})", look)
+
+
+def _register(site: Site, region: Region, name: Name) -> None:
+    content = _content(site, region, _token(site.clusters[region.name]))
+    _try(region.name, content)
+    manifest = credentials.manifest(name, content)
+    labels = {"argocd.argoproj.io/secret-type": "cluster"}
+    site.hub.apply([{**manifest, "metadata": {**manifest["metadata"], "labels": labels}}])
+
+
+def _content(site: Site, region: Region, token: Content) -> Content:
+    server = site.servers.get(region.name) or server_of(site.clusters[region.name])
+    authority = base64.b64encode(token["ca.crt"].encode()).decode()
+    config = {"bearerToken": token["token"], "tlsClientConfig": {"caData": authority}}
+    return {"name": region.name, "server": server, "config": json.dumps(config)}
+
+
+def server_of(kubectl: Kubectl) -> str:
+    """URL of the API server, as the kubeconfig says."""
+    return kubectl.run(
+        "config", "view", "--minify", "--output=jsonpath={.clusters[0].cluster.server}"
+    ).strip()
+
+
+def _token(kubectl: Kubectl) -> Content:
+    """The account's token, which Kubernetes puts into the Secret a moment after it is there."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        found = credentials.read(kubectl, Name(kubectl.name, ARGOCD, TOKEN_SECRET)) or {}
+        if {"token", "ca.crt"} <= found.keys():
+            return found
+        time.sleep(0.3)
+    raise ClusterError(f"{kubectl.name}: Secret {ARGOCD}/{TOKEN_SECRET} stays without a token")
+
+
+def _try(region: str, content: Content) -> None:
+    """Signs in as Argo CD will, and raises ClusterError if the region says no.
+
+    That nobody answers is no reason: the hub may reach what this machine does not.
+    """
+    config = json.loads(content["config"])
+    authority = base64.b64decode(config["tlsClientConfig"]["caData"]).decode()
+    request = urllib.request.Request(  # noqa: S310 - the API server of a kubeconfig
+        f"{content['server']}/api", headers={"Authorization": f"Bearer {config['bearerToken']}"}
+    )
+    context = ssl.create_default_context(cadata=authority)
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=context):  # noqa: S310
+            pass
+    except urllib.error.HTTPError as error:
+        with error:
+            raise ClusterError(
+                f"{region}: {content['server']} answers {error.code} to the account of Argo CD"
+            ) from None
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise ClusterError(
+                f"{region}: the certificate of {content['server']} is not of the cluster's own "
+                f"authority ({error.reason.verify_message}); give another URL with "
+                f"--server {region}=URL"
+            ) from None
