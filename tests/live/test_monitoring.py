@@ -1,10 +1,5 @@
-"""Monitoring as rendered, on real clusters: what a region sends arrives, and nothing else gets in.
+"""Monitoring as it was deployed: what a region sends arrives, and nothing else gets in."""
 
-Needs the contexts named like the clusters, their images, and pods that can resolve the hub's
-hostnames. Certificates are of an authority made here, for there is no ACME server to rely on.
-"""
-
-import copy
 import http.client
 import json
 import os
@@ -13,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import time
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,61 +17,48 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
-import trustme
 import yaml
 
-from charts.monitoring import alertmanager, grafana, ingest, loki, prometheus, secrets
+from charts.monitoring import alertmanager, ingest, loki, secrets
 from charts.monitoring.collector import COLLECTOR
 from charts.monitoring.dashboards import DASHBOARDS
 from charts.scrape import MONITORING
-from charts.traefik import TRAEFIK
 from fleet.registry import Fleet, Hub
+from operations import credentials
 from tests.live.cluster import (
-    DRY_ONLY,
     answered,
     apply,
-    cannot_start,
     eventually,
     forwarded,
     kubectl,
-    prepare,
     said,
     secret,
 )
-from tests.objects import Object
+from tests.live.conftest import Bootstrapped
 from tests.queries import filled, targets
 
 pytestmark = pytest.mark.live
 
-HUB_FOLDERS: Final = (
-    "baseline",
-    "traefik",
-    "prometheus-operator",
-    "node-exporter",
-    "opentelemetry-collector",
-    "prometheus",
-    "alertmanager",
-    "loki",
-    "ingest",
-    "rules",
-)
-REGION_FOLDERS: Final = (
-    "baseline",
-    "prometheus-operator",
-    "node-exporter",
-    "opentelemetry-collector",
-    "prometheus-agent",
-)
-SIGN_IN: Final = "someone", "sign-in-of-the-tests"
 RIGHT: Final = "us-east"
-"""A region whose password is the hub's."""
+"""A region that sends."""
 WRONG: Final = "eu-west"
-"""A region whose password is not."""
+"""A region whose password the hub does not take, while these tests run."""
 
 OUTAGE_SECONDS: Final = float(os.environ.get("LIVE_OUTAGE_SECONDS", "60"))
 """How long the hub's Prometheus is away in these tests."""
-KNOCK: Final = "for _ in 1 2 3 4 5; do echo | nc -w 2 $1 $2 && exit; sleep 1; done; exit 1"
+KNOCK: Final = """
+for door in "$@"; do
+  (
+    for _ in 1 2 3 4 5; do
+      echo | nc -w 2 ${door%:*} ${door#*:} >/dev/null && echo "$door" && break
+      sleep 1
+    done
+  ) &
+done
+wait
+"""
 LINES: Final = 2000
+STORES: Final = ("prometheus/k8s", "statefulset/loki")
 KUBERNETES: Final = ("apiserver", "kubelet", "coredns", "node-exporter")
 SPEECH: Final = 'i=0; while [ $i -lt $1 ]; do i=$((i+1)); echo "line $i of the outage"; done'
 
@@ -90,9 +72,9 @@ class Answer:
 class HubOverTls:
     """The hub as the internet sees it: by hostname at its load balancer's address."""
 
-    def __init__(self, address: str, authority: trustme.CA) -> None:
+    def __init__(self, address: str, authority: Path) -> None:
         self._address = address
-        self._context = ssl.create_default_context(cadata=_pem(authority))
+        self._context = ssl.create_default_context(cafile=str(authority))
 
     def ask(
         self,
@@ -122,197 +104,71 @@ class HubOverTls:
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Who signs the hub's certificates in these tests."""
-    return trustme.CA()
+def fleet(up: Bootstrapped) -> Fleet:
+    """The fleet as the fork has it."""
+    return up.fork.fleet
 
 
 @pytest.fixture(scope="module")
 def passwords(fleet: Fleet) -> Mapping[str, str]:
-    """What the hub knows of each region."""
-    return {region.name: f"password-of-{region.name}" for region in fleet.regions}
-
-
-@pytest.fixture(scope="module")
-def deployed(
-    built: Sequence[Object], fleet: Fleet, authority: trustme.CA, passwords: Mapping[str, str]
-) -> None:
-    """Hub and regions with their monitoring; skips where images are not to be had."""
-    hub = fleet.hub
-    prepare(hub.name, built)
-    # Who is here to serve certificates as well would have the Secrets for itself.
-    kubectl(hub.name, "-n", "cert-manager", "scale", "deployment/cert-manager", "--replicas=0")
-    apply(
-        hub.name,
-        [
-            *(
-                secret(MONITORING, name, _pair(authority, host), "kubernetes.io/tls")
-                for name, host in (
-                    (prometheus.TLS_SECRET, hub.prometheus_host),
-                    (loki.TLS_SECRET, hub.loki_host),
-                    (grafana.TLS_SECRET, hub.grafana_host),
-                )
-            ),
-            *(
-                _basic_auth(MONITORING, secrets.ingest_user(name), name, password)
-                for name, password in passwords.items()
-            ),
-            _basic_auth(MONITORING, secrets.PROMETHEUS_SIGN_IN, *SIGN_IN),
-            secret(
-                MONITORING,
-                secrets.ALERT_RECEIVERS,
-                dict.fromkeys(("pages", "notices", "watchdog"), "https://receiver.invalid/"),
-            ),
-        ],
-        "--force-conflicts",
-    )
-    # Traefik serves nothing before it may look into every namespace that it is told of.
-    granted = [
-        each.body
-        for each in built
-        if each.cluster == hub.name
-        and each.kind in ("Role", "RoleBinding")
-        and each.name == TRAEFIK
-    ]
-    apply(hub.name, granted)
-    _bring(hub.name, HUB_FOLDERS, built, authority)
-    for region in fleet.regions:
-        prepare(region.name, built)
-        password = passwords[region.name] if region.name != WRONG else "of yesterday"
-        _bring_credentials(region.name, password)
-        apply(region.name, [secret(MONITORING, "authority", {"ca.crt": _pem(authority)})])
-        _bring(region.name, REGION_FOLDERS, built, authority)
-    eventually(
-        "Prometheus runs on the hub",
-        lambda: _runs(hub.name, MONITORING, "statefulset/prometheus-k8s"),
-        seconds=300,
-    )
-    for namespace, what in (
-        ("traefik", "deployment/traefik"),
-        (COLLECTOR, "daemonset/logs"),
-        (MONITORING, "statefulset/loki"),
-        (MONITORING, "statefulset/alertmanager-main"),
-    ):
-        eventually(
-            f"{what} runs on the hub",
-            partial(_runs, hub.name, namespace, what),
-            seconds=300,
-        )
-
-
-def _pem(authority: trustme.CA) -> str:
-    return authority.cert_pem.bytes().decode()
-
-
-def _pair(authority: trustme.CA, host: str) -> dict[str, str]:
-    """The data of a TLS Secret for ``host``."""
-    issued = authority.issue_cert(host)
-    (chain,) = issued.cert_chain_pems
+    """By which each region writes."""
     return {
-        "tls.crt": chain.bytes().decode(),
-        "tls.key": issued.private_key_pem.bytes().decode(),
+        region.name: secret_of(region.name, secrets.INGEST_CREDENTIALS)["password"]
+        for region in fleet.regions
     }
 
 
-def _basic_auth(namespace: str, name: str, user: str, password: str) -> dict[str, Any]:
-    data = {"username": user, "password": password}
-    return secret(namespace, name, data, "kubernetes.io/basic-auth")
+@pytest.fixture(scope="module")
+def sign_in(fleet: Fleet) -> tuple[str, str]:
+    """To Prometheus's pages."""
+    found = secret_of(fleet.hub.name, secrets.PROMETHEUS_SIGN_IN)
+    return found["username"], found["password"]
 
 
-def _bring_credentials(cluster: str, password: str) -> None:
+def secret_of(cluster: str, name: str) -> dict[str, str]:
+    data = json.loads(said(cluster, "-n", MONITORING, "get", "secret", name, "-ojson"))["data"]
+    return {key: b64decode(value).decode() for key, value in data.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def refused(fleet: Fleet, up: Bootstrapped) -> None:
+    """The hub takes another password from the region that is called WRONG."""
+    other = credentials.users(fleet.regions[1], "of yesterday")
+    assert fleet.regions[1].name == WRONG
     apply(
-        cluster,
-        [
-            _basic_auth(namespace, secrets.INGEST_CREDENTIALS, cluster, password)
-            for namespace in (MONITORING, COLLECTOR)
-        ],
+        fleet.hub.name,
+        [secret(MONITORING, secrets.ingest_user(WRONG), other)],
+        "--force-conflicts",
     )
 
 
-def _bring(
-    cluster: str, folders: Sequence[str], built: Sequence[Object], authority: trustme.CA
-) -> None:
-    for folder in folders:
-        objects = [
-            _adapted(each.body, cluster, authority)
-            for each in built
-            if (each.cluster, each.component) == (cluster, folder)
-            and each.kind not in DRY_ONLY
-            # No image of it has the receiver of events.
-            and (each.kind, each.name) != ("Deployment", "events")
-        ]
-        if folder == "prometheus-operator":
-            apply(cluster, objects)
-            eventually(
-                f"the operator runs in {cluster}",
-                lambda: _runs(cluster, MONITORING, "deployment/prometheus-operator"),
-            )
-        else:
-            apply(cluster, objects)
-
-
-def _adapted(body: Mapping[str, Any], cluster: str, authority: trustme.CA) -> Mapping[str, Any]:
-    """What is changed of what is rendered: whom to trust for the hub's certificates.
-
-    And where the queue is on a node: nodes of a test may be on one machine, and share its folders.
-    """
-    if body["kind"] == "DaemonSet" and body["metadata"]["name"] == "logs":
-        changed: dict[str, Any] = copy.deepcopy(dict(body))
-        for volume in changed["spec"]["template"]["spec"]["volumes"]:
-            if volume["name"] == "queue":
-                volume["hostPath"]["path"] += f"-{cluster}"
-        return changed
-    if body["kind"] == "PrometheusAgent":
-        changed = copy.deepcopy(dict(body))
-        changed["spec"]["remoteWrite"][0]["tlsConfig"] = {
-            "ca": {"secret": {"name": "authority", "key": "ca.crt"}}
-        }
-        return changed
-    if body["kind"] == "ConfigMap" and "collector.yaml" in body["data"]:
-        changed = copy.deepcopy(dict(body))
-        configuration = yaml.safe_load(body["data"]["collector.yaml"])
-        configuration["exporters"]["otlp_http"]["tls"] = {"ca_pem": _pem(authority)}
-        changed["data"]["collector.yaml"] = yaml.safe_dump(configuration)
-        return changed
-    return body
-
-
-def _runs(cluster: str, namespace: str, what: str) -> bool:
-    if why := cannot_start(cluster, namespace, what.rpartition("/")[2]):
-        pytest.skip(f"needs the images of monitoring: {why}")
-    result = kubectl(
-        cluster, "-n", namespace, "rollout", "status", what, "--timeout=5s", timeout=30
-    )
-    return result.returncode == 0
+@pytest.fixture(scope="module")
+def hub(fleet: Fleet, up: Bootstrapped) -> HubOverTls:
+    return HubOverTls(str(fleet.hub.address), up.fork.place.acme_root)
 
 
 @pytest.fixture(scope="module")
-def hub(fleet: Fleet, deployed: None, authority: trustme.CA) -> HubOverTls:
-    status = json.loads(said(fleet.hub.name, "-n", "traefik", "get", "service/traefik", "-ojson"))
-    return HubOverTls(status["status"]["loadBalancer"]["ingress"][0]["ip"], authority)
-
-
-@pytest.fixture(scope="module")
-def query(fleet: Fleet, hub: HubOverTls) -> "Query":
-    return Query(fleet.hub, hub)
+def query(fleet: Fleet, hub: HubOverTls, sign_in: tuple[str, str]) -> "Query":
+    return Query(fleet.hub, hub, sign_in)
 
 
 class Query:
     """PromQL by way of the hub's own page, behind its sign-in."""
 
-    def __init__(self, facts: Hub, hub: HubOverTls) -> None:
+    def __init__(self, facts: Hub, hub: HubOverTls, sign_in: tuple[str, str]) -> None:
         self._host = facts.prometheus_host
         self._hub = hub
+        self._sign_in = sign_in
 
     def __call__(self, expression: str) -> list[dict[str, Any]]:
         path = "/api/v1/query?" + urlencode({"query": expression})
-        answer = self._hub.ask(self._host, path, user=SIGN_IN)
+        answer = self._hub.ask(self._host, path, user=self._sign_in)
         assert answer.status == 200, answer
         found: list[dict[str, Any]] = json.loads(answer.body)["data"]["result"]
         return found
 
     def alerts(self) -> list[dict[str, str]]:
-        answer = self._hub.ask(self._host, "/api/v1/alerts", user=SIGN_IN)
+        answer = self._hub.ask(self._host, "/api/v1/alerts", user=self._sign_in)
         assert answer.status == 200, answer
         return [
             each["labels"]
@@ -322,7 +178,7 @@ class Query:
 
 
 @pytest.fixture
-def logs(fleet: Fleet, deployed: None) -> Iterator["Logs"]:
+def logs(fleet: Fleet, up: Bootstrapped) -> Iterator["Logs"]:
     with forwarded(fleet.hub.name, MONITORING, "service/loki", loki.PORT) as url:
         yield Logs(url)
 
@@ -357,13 +213,15 @@ def test_series_of_every_kind_arrive(fleet: Fleet, query: Query) -> None:
     for cluster in (fleet.hub, fleet.cluster(RIGHT)):
         for job in (
             *KUBERNETES,
+            "traefik",
+            "cert-manager",
             "prometheus-operator",
             "opentelemetry-collector",
-            "prometheus-k8s" if cluster is fleet.hub else "prometheus-agent",
+            *(("prometheus-k8s",) if cluster is fleet.hub else ("prometheus-agent", "foobar-api")),
         ):
             labels = f'cluster="{cluster.name}",region="{cluster.region_label}",job="{job}"'
             eventually(f"{job} of {cluster.name} is up", partial(query, f"up{{{labels}}} == 1"))
-    for job in ("traefik", "loki", "alertmanager-main"):
+    for job in ("loki", "alertmanager-main", "argocd-application-controller"):
         eventually(f"{job} is up", partial(query, f'up{{cluster="tooling",job="{job}"}} == 1'))
     assert query('container_memory_working_set_bytes{cluster="us-east",container!=""}')
     assert not query('up{cluster=""}'), "a series that belongs to no cluster"
@@ -411,7 +269,7 @@ def test_loki_takes_the_queries_of_dashboards(fleet: Fleet, logs: Logs) -> None:
 
 
 def test_nobody_gets_in_without_a_password(
-    fleet: Fleet, hub: HubOverTls, passwords: Mapping[str, str]
+    fleet: Fleet, hub: HubOverTls, passwords: Mapping[str, str], sign_in: tuple[str, str]
 ) -> None:
     facts = fleet.hub
     path = ingest.METRICS.path(RIGHT)
@@ -424,11 +282,11 @@ def test_nobody_gets_in_without_a_password(
         answer = hub.ask(facts.loki_host, path, method="POST", user=user, body=b"nonsense")
         assert answer.status == expected, user
     # Pages are for people who sign in; a region's password is none.
-    for user, expected in ((None, 401), (ours, 401), (SIGN_IN, 200)):
+    for user, expected in ((None, 401), (ours, 401), (sign_in, 200)):
         asked = "/api/v1/query?query=up"
         assert hub.ask(facts.prometheus_host, asked, user=user).status == expected
     for path in ("/api/v1/write", "/api/v1/otlp/v1/metrics", "/-/reload", "/-/quit"):
-        asked_by = hub.ask(facts.prometheus_host, path, method="POST", user=SIGN_IN, body=b"")
+        asked_by = hub.ask(facts.prometheus_host, path, method="POST", user=sign_in, body=b"")
         assert asked_by.status == 404, path
     for path in ("/loki/api/v1/push", "/loki/api/v1/query?query={}", "/otlp/v1/logs", "/metrics"):
         assert hub.ask(facts.loki_host, path, method="POST", user=ours, body=b"").status == 404
@@ -448,7 +306,7 @@ def test_a_request_too_large_is_refused(
     assert answer.status == 413
 
 
-def test_alertmanager_has_the_configuration(fleet: Fleet, deployed: None, tmp_path: Path) -> None:
+def test_alertmanager_has_the_configuration(fleet: Fleet, up: Bootstrapped, tmp_path: Path) -> None:
     """The operator has taken it, secrets by reference included, and silence holds back parts."""
     with forwarded(fleet.hub.name, MONITORING, "service/alertmanager-main", alertmanager.PORT) as u:
         text = answered(f"{u}/api/v2/status")["config"]["original"]
@@ -491,15 +349,17 @@ def test_alertmanager_has_the_configuration(fleet: Fleet, deployed: None, tmp_pa
 def test_policies_hold(fleet: Fleet, query: Query) -> None:
     """A pod of another namespace reaches neither Prometheus nor Loki nor Alertmanager."""
     hub = fleet.hub.name
-    for name, port in (("prometheus-k8s", 9090), ("loki", 3100), ("alertmanager-main", 9093)):
-        address = said(
-            hub, "-n", MONITORING, "get", f"service/{name}", "-o=jsonpath={.spec.clusterIP}"
-        )
-        assert _reach(hub, "traefik", "traefik", address, port) == (name != "alertmanager-main")
-        assert not _reach(hub, "kube-system", "stranger", address, port), name
+    doors = {
+        name: said(hub, "-n", MONITORING, "get", f"service/{name}", "-o=jsonpath={.spec.clusterIP}")
+        + f":{port}"
+        for name, port in (("prometheus-k8s", 9090), ("loki", 3100), ("alertmanager-main", 9093))
+    }
+    by_traefik = _opened(hub, "traefik", "traefik", list(doors.values()))
+    assert by_traefik == {doors["prometheus-k8s"], doors["loki"]}
+    assert not _opened(hub, "kube-system", "stranger", list(doors.values()))
 
 
-def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query) -> None:
+def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query, report: list[str]) -> None:
     """Prometheus and Loki are away for OUTAGE_SECONDS: the region's series have no gap afterwards.
 
     Nor its lines, though its collectors were restarted meanwhile.
@@ -508,7 +368,10 @@ def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query) -> None:
     expression = f'up{{cluster="{RIGHT}",job="apiserver"}}'
     eventually("samples arrive", partial(query, f"{expression} == 1"))
     start = time.time()
-    _scale(hub, 0)
+    # Argo CD would bring back at once what is taken away.
+    _scale(hub, "argocd", "statefulset/argocd-application-controller", 0)
+    for what in STORES:
+        _scale(hub, MONITORING, what, 0)
     eventually(
         "Prometheus and Loki are gone",
         lambda: (
@@ -520,7 +383,9 @@ def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query) -> None:
     time.sleep(10)
     said(RIGHT, "-n", COLLECTOR, "delete", "pods", "--all", "--now")
     time.sleep(max(0, OUTAGE_SECONDS - (time.time() - start)))
-    _scale(hub, 1)
+    for what in STORES:
+        _scale(hub, MONITORING, what, 1)
+    _scale(hub, "argocd", "statefulset/argocd-application-controller", 1)
     for what in ("prometheus-k8s", "loki"):
         eventually(
             f"{what} is back",
@@ -547,12 +412,19 @@ def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query) -> None:
             lambda: Logs(url).count(spoken, minutes + 5) == LINES,
             seconds=300,
         )
+    report.append(f"hub without Prometheus and Loki for {away:.0f} s: no sample lost, no line lost")
 
 
-def _scale(hub: str, replicas: int) -> None:
+def _scale(cluster: str, namespace: str, what: str, replicas: int) -> None:
     patch = json.dumps({"spec": {"replicas": replicas}})
-    for what in ("prometheus/k8s", "statefulset/loki"):
-        said(hub, "-n", MONITORING, "patch", what, "--type=merge", "-p", patch)
+    said(cluster, "-n", namespace, "patch", what, "--type=merge", "-p", patch)
+
+
+def _runs(cluster: str, namespace: str, what: str) -> bool:
+    result = kubectl(
+        cluster, "-n", namespace, "rollout", "status", what, "--timeout=5s", timeout=30
+    )
+    return result.returncode == 0
 
 
 def test_a_wrong_password_raises_the_alert_of_its_region(query: Query) -> None:
@@ -576,11 +448,14 @@ def test_a_wrong_password_raises_the_alert_of_its_region(query: Query) -> None:
     assert "Watchdog" in {each["alertname"] for each in query.alerts()}
 
 
-def test_a_password_made_right_brings_the_region_in(
-    fleet: Fleet, query: Query, logs: Logs, passwords: Mapping[str, str]
+def test_bootstrap_brings_the_region_in_again(
+    up: Bootstrapped, fleet: Fleet, query: Query, logs: Logs
 ) -> None:
-    """With no restart of anything."""
-    _bring_credentials(WRONG, passwords[WRONG])
+    """It finds what is not as it should be, and nothing has to be restarted."""
+    result = up.bootstrap()
+    assert result.returncode == 0, result.stdout + result.stderr
+    changed = [line for line in result.stdout.splitlines() if line.startswith("+ ")]
+    assert changed == [f"+ {fleet.hub.name}  Secret {MONITORING}/{secrets.ingest_user(WRONG)}"]
     eventually(
         f"metrics of {WRONG}",
         partial(query, f'up{{cluster="{WRONG}",job="prometheus-agent"}} == 1'),
@@ -594,10 +469,11 @@ def test_a_password_made_right_brings_the_region_in(
     eventually(f"lines of {WRONG}", lines, seconds=300)
 
 
-def _reach(cluster: str, namespace: str, app: str, address: str, port: int) -> bool:
-    """Whether a pod of ``namespace`` that calls itself ``app`` gets through to an address."""
-    # Policies know a new pod a moment after it runs.
-    return _run(cluster, namespace, app, ["sh", "-c", KNOCK, "knock", address, str(port)])
+def _opened(cluster: str, namespace: str, app: str, doors: Sequence[str]) -> set[str]:
+    """Which addresses a pod of ``namespace`` that calls itself ``app`` gets through to."""
+    # Several times: policies know a new pod a moment after it runs.
+    assert _run(cluster, namespace, app, ["sh", "-c", KNOCK, "knock", *doors])
+    return set(said(cluster, "-n", namespace, "logs", f"test-{app}").split())
 
 
 def _run(cluster: str, namespace: str, app: str, command: Sequence[str]) -> bool:

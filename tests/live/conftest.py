@@ -1,0 +1,103 @@
+"""What the live tests share: a fork of the project, brought up by its own commands."""
+
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.live.git import served
+from tests.live.load import Way
+from tests.live.setting import GIT_PORT, Fork, Place, fork
+
+SECRETS = {
+    "REGISTRY_USERNAME": "puller",
+    "REGISTRY_PASSWORD": "password-of-the-registry",
+    "ALERTS_PAGES": "https://receiver.invalid/pages",
+    "ALERTS_NOTICES": "https://receiver.invalid/notices",
+    "ALERTS_WATCHDOG": "https://receiver.invalid/watchdog",
+}
+"""What nobody but a person knows, for bootstrap."""
+
+
+_REPORT: list[str] = []
+
+
+@dataclass(frozen=True)
+class Bootstrapped:
+    """A fleet that is up, and how it came up."""
+
+    fork: Fork
+    first: subprocess.CompletedProcess[str]
+    seconds: float
+
+    def command(
+        self, *arguments: str, variables: Mapping[str, str] = SECRETS
+    ) -> subprocess.CompletedProcess[str]:
+        """``python -m fleet`` with ``arguments``, in the fork."""
+        return self.fork.run("-m", "fleet", *arguments, variables=variables)
+
+    def bootstrap(
+        self, *arguments: str, variables: Mapping[str, str] = SECRETS
+    ) -> subprocess.CompletedProcess[str]:
+        return self.command(
+            "bootstrap", *resolver(self.fork.place), *arguments, variables=variables
+        )
+
+    def status(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        place = self.fork.place
+        trusting = ("--ca", str(place.acme_root))
+        return self.command("status", *resolver(place), *trusting, *arguments)
+
+    def way(self, region: str) -> Way:
+        """The region's foobar-api, from outside."""
+        cluster = self.fork.fleet.cluster(region)
+        return Way(cluster.hosts[0], str(cluster.address), self.fork.place.acme_root)
+
+
+def resolver(place: Place) -> tuple[str, ...]:
+    return ("--resolver", place.resolver) if place.resolver else ()
+
+
+@pytest.fixture(scope="session")
+def checkout(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
+    """The fork and its Git server; addresses are those of the clusters' load balancers."""
+    place = Place.here()
+    authority = trustme.CA()
+    folder = tmp_path_factory.mktemp("fork")
+    (folder / "git").mkdir()
+    with served(folder / "git", place.address("tooling"), GIT_PORT, authority) as url:
+        made = fork(folder, place, url, authority, mirror)
+        found = made.run("-m", "fleet", "addresses", "--create", "--write")
+        assert found.returncode == 0, found.stdout + found.stderr
+        made.push("The fleet of the tests")
+        yield made
+
+
+@pytest.fixture(scope="session")
+def up(checkout: Fork) -> Bootstrapped:
+    """The fleet, once every Application is synced and healthy."""
+    start = time.monotonic()
+    first = checkout.run(
+        "-m", "fleet", "bootstrap", *resolver(checkout.place), "--timeout", "8", variables=SECRETS
+    )
+    seconds = time.monotonic() - start
+    assert first.returncode == 0, first.stdout + first.stderr
+    _REPORT.append(f"bare clusters to every Application synced and healthy: {seconds:.0f} s")
+    return Bootstrapped(checkout, first, seconds)
+
+
+@pytest.fixture
+def report() -> list[str]:
+    """Lines with what was counted, printed at the end whatever came of the tests."""
+    return _REPORT
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _REPORT:
+        terminalreporter.section("what was counted")
+        for line in _REPORT:
+            terminalreporter.write_line(line)

@@ -1,0 +1,73 @@
+"""One command brings empty clusters to a running fleet, and may be repeated."""
+
+import json
+
+import pytest
+
+from tests.live.cluster import eventually
+from tests.live.conftest import SECRETS, Bootstrapped
+
+pytestmark = pytest.mark.live
+
+
+def test_every_application_is_synced_and_healthy(up: Bootstrapped) -> None:
+    """Nothing but the one command was run."""
+    taken = [line for line in up.first.stdout.splitlines() if line.startswith("+ ")]
+    assert len(taken) >= 20
+    expected = sum(len(each.components) for each in up.fork.fleet.clusters)
+    assert f"{expected} Applications are synced and healthy" in up.first.stdout
+
+
+def test_a_second_run_finds_nothing_to_do(up: Bootstrapped) -> None:
+    """And needs nothing that only a person knows."""
+    result = up.bootstrap("--dry-run", variables={})
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "nothing to do"
+    assert all(line.startswith("= ") for line in result.stdout.splitlines()[:-1])
+
+
+def test_no_secret_is_printed(up: Bootstrapped) -> None:
+    for text in (up.first.stdout, up.first.stderr):
+        for value in SECRETS.values():
+            assert value not in text or value == "puller"
+
+
+def test_status_is_green_and_says_so_to_programs(up: Bootstrapped) -> None:
+    def green() -> bool:
+        result = up.status("--json")
+        bad = {
+            row["cluster"]: {
+                key: value
+                for key, value in row.items()
+                if isinstance(value, dict) and not value["good"] and key != "alerts"
+            }
+            for row in json.loads(result.stdout)
+        }
+        assert not any(bad.values()), bad
+        return True
+
+    assert eventually("status is green", green)
+    rows = {row["cluster"]: row for row in json.loads(up.status("--json").stdout)}
+    assert rows["us-east"]["app"]["told"] == "passthrough"
+    assert rows["tooling"]["app"]["told"] == "-"
+    assert "Pebble" in rows["eu-west"]["certificate"]["told"]
+
+
+def test_addresses_are_those_of_the_registry(up: Bootstrapped) -> None:
+    result = up.command("addresses")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_cluster_that_does_not_answer_is_told_with_all_the_rest(up: Bootstrapped) -> None:
+    """Every problem at once, exit code 2, and nothing touched."""
+    result = up.bootstrap("--context", "us-east=nowhere", "--context", "eu-west=tooling")
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(
+        "us-east: kubectl has no context nowhere; name one with --context us-east="
+    )
+    result = up.bootstrap("--context", "eu-west=tooling")
+    assert result.returncode == 2
+    lines = result.stderr.splitlines()
+    assert any("eu-west: its load balancer is at" in line for line in lines), lines
+    assert any("leads to the cluster of tooling" in line for line in lines), lines

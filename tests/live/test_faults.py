@@ -1,0 +1,138 @@
+"""Parts killed under load: what is lost is counted, and everything comes back by itself.
+
+They take minutes, so LIVE_QUICK leaves them out.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from charts.foobar_api import FOOBAR_API
+from charts.traefik import TRAEFIK
+from tests.live.cluster import eventually, kubectl, said
+from tests.live.conftest import Bootstrapped
+from tests.live.load import under_load
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(bool(os.environ.get("LIVE_QUICK")), reason="LIVE_QUICK leaves faults out"),
+]
+
+REGION = "us-east"
+AFTER_SECONDS = 20
+"""How long is asked on after a fault."""
+
+
+def _delete(namespace: str, app: str, cluster: str = REGION) -> None:
+    """Kills one pod, without the grace that a rollout gives it."""
+    selector = f"app.kubernetes.io/name={app}"
+    pods = said(cluster, "-n", namespace, "get", "pods", "-oname", "-l", selector).split()
+    said(cluster, "-n", namespace, "delete", pods[0], "--grace-period=0", "--force")
+
+
+def _kubelet() -> None:
+    command = os.environ.get("LIVE_NODE")
+    if not command:
+        pytest.skip("needs LIVE_NODE, a command that runs another in a node, with {cluster}")
+    kill = [*command.format(cluster=REGION).split(), "pkill", "-KILL", "-f", "kubelet"]
+    subprocess.run(kill, check=False, capture_output=True, timeout=60)
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "a pod of the app": lambda: _delete(FOOBAR_API, FOOBAR_API),
+    "a pod of Traefik": lambda: _delete(TRAEFIK, TRAEFIK),
+    "Argo CD's controller": lambda: _delete(
+        "argocd", "argocd-application-controller", cluster="tooling"
+    ),
+    "the kubelet": _kubelet,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_killed_comes_back(up: Bootstrapped, fault: str, report: list[str]) -> None:
+    """Requests lost are counted; none is once it is back."""
+    with under_load(up.way(REGION)) as load:
+        eventually("requests", lambda: load.answered > 50)
+        start = time.monotonic()
+        FAULTS[fault]()
+        time.sleep(AFTER_SECONDS)
+        eventually("everything runs again", _everything_runs, seconds=300)
+        took = time.monotonic() - start
+        lost, answered = len(load.lost), load.answered
+        eventually("requests after it", lambda: load.answered > answered + 100)
+        assert len(load.lost) == lost, load.lost
+    report.append(f"{fault} killed: {load}, all back within {took:.0f} s {load.lost[:2]}")
+
+
+def _everything_runs() -> bool:
+    node = ("wait", "--for=condition=Ready", "node", "--all", "--timeout=5s")
+    return all(
+        kubectl(cluster, *command).returncode == 0
+        for cluster, command in (
+            (REGION, node),
+            (REGION, ("-n", FOOBAR_API, "rollout", "status", "deployment", "--timeout=5s")),
+            (REGION, ("-n", TRAEFIK, "rollout", "status", "deployment", "--timeout=5s")),
+            (
+                "tooling",
+                (
+                    "-n",
+                    "argocd",
+                    "rollout",
+                    "status",
+                    "statefulset/argocd-application-controller",
+                    "--timeout=5s",
+                ),
+            ),
+        )
+    )
+
+
+def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
+    up: Bootstrapped, report: list[str]
+) -> None:
+    """`bootstrap --rotate` while both regions send: no gap, and nothing is refused."""
+    from tests.live import test_monitoring as monitoring  # noqa: PLC0415 - its tests stay there
+
+    fleet = up.fork.fleet
+    hub = monitoring.HubOverTls(str(fleet.hub.address), up.fork.place.acme_root)
+    old = {
+        region.name: monitoring.secret_of(region.name, "ingest-credentials")["password"]
+        for region in fleet.regions
+    }
+    start = time.time()
+    result = up.bootstrap("--rotate")
+    assert result.returncode == 0, result.stdout + result.stderr
+    took = time.time() - start
+    for region in fleet.regions:
+        path = f"/{region.name}/api/v1/write"
+        asked = hub.ask(
+            fleet.hub.prometheus_host,
+            path,
+            method="POST",
+            user=(region.name, old[region.name]),
+            body=b"nonsense",
+        )
+        assert asked.status == 401
+    # With the sign-in that is good now.
+    found = monitoring.secret_of(fleet.hub.name, "prometheus-sign-in")
+    query = monitoring.Query(fleet.hub, hub, (found["username"], found["password"]))
+    minutes = int(took // 60)
+    for region in fleet.regions:
+        selector = f'up{{cluster="{region.name}",job="apiserver"}}'
+        eventually(
+            f"every sample of {region.name}",
+            partial(query, f"count_over_time({selector}[{minutes}m]) >= {2 * minutes - 1}"),
+        )
+        lost = query(
+            "sum(increase(prometheus_remote_storage_samples_failed_total"
+            f'{{cluster="{region.name}"}}[{minutes}m]))'
+        )
+        assert float(lost[0]["value"][1]) == 0
+    report.append(f"rotation of every credential: {took:.0f} s, no sample lost")
+    again = up.bootstrap()
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert not [line for line in again.stdout.splitlines() if line.startswith("+")]

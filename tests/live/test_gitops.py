@@ -1,0 +1,134 @@
+"""Git decides: what is merged arrives where it belongs, and what hands change is put back."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import yaml
+
+from charts.foobar_api import FOOBAR_API
+from tests.live.cluster import eventually, kubectl, said
+from tests.live.conftest import Bootstrapped
+from tests.live.load import under_load
+from tests.live.setting import Fork, replicas
+from tests.objects import read
+
+pytestmark = pytest.mark.live
+
+
+def deployment(cluster: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(
+        said(cluster, "-n", FOOBAR_API, "get", "deployment", FOOBAR_API, "-ojson")
+    )
+    return found
+
+
+def refresh(*applications: str) -> None:
+    """Has Argo CD look at Git now, and not within its three minutes."""
+    for each in applications:
+        said(
+            "tooling",
+            "-n",
+            "argocd",
+            "annotate",
+            "--overwrite",
+            "application",
+            each,
+            "argocd.argoproj.io/refresh=normal",
+        )
+
+
+@contextmanager
+def committed(fork: Fork, message: str, *applications: str) -> Iterator[None]:
+    """A commit that is taken back at the end."""
+    fork.push(message)
+    refresh(*applications)
+    try:
+        yield
+    finally:
+        fork.git("revert", "--no-edit", "HEAD")
+        fork.push(f"Back from: {message}")
+        refresh(*applications)
+
+
+def test_a_commit_for_one_region_arrives_there_and_nowhere_else(up: Bootstrapped) -> None:
+    fork = up.fork
+    other = deployment("eu-west")["metadata"]
+    replicas(fork.folder, "us-east", 3)
+    with committed(fork, "Three pods in us-east", "us-east-foobar-api", "eu-west-foobar-api"):
+        eventually("three pods", lambda: _ready("us-east") == 3)
+        assert deployment("eu-west")["metadata"] == other
+    eventually("two pods", lambda: _ready("us-east") == 2)
+
+
+def _ready(cluster: str) -> int:
+    arguments = ("-n", FOOBAR_API, "get", "deployment", FOOBAR_API)
+    return int(said(cluster, *arguments, "-o=jsonpath={.status.readyReplicas}") or 0)
+
+
+def test_a_bad_commit_leaves_the_app_up(up: Bootstrapped, report: list[str]) -> None:
+    """An image that does not exist: the pods that run go on, and status tells why."""
+    fork = up.fork
+    registry = fork.folder / "clusters.yaml"
+    content = read(registry)
+    for cluster in content["clusters"]:
+        if cluster["name"] == "us-east":
+            cluster["image"] = cluster["image"].rpartition(":")[0] + ":0.0.0-none"
+    registry.write_text(yaml.safe_dump(content, sort_keys=False))
+    with under_load(up.way("us-east")) as load:
+        with committed(fork, "An image that is not there", "us-east-foobar-api"):
+            eventually(
+                "a pod that cannot start",
+                lambda: "ImagePullBackOff" in said("us-east", "-n", FOOBAR_API, "get", "pods"),
+            )
+            told = eventually("status tells", lambda: _told(up, "0.0.0-none"))
+            assert "us-east-foobar-api" in told
+        eventually(
+            "the old image is back",
+            lambda: "ImagePullBackOff" not in said("us-east", "-n", FOOBAR_API, "get", "pods"),
+        )
+    report.append(f"bad commit: {load}")
+    assert load.lost == []
+
+
+def _told(up: Bootstrapped, what: str) -> str | None:
+    result = up.status()
+    assert result.returncode == 1, result.stderr
+    lines = [line for line in result.stdout.splitlines() if what in line]
+    return lines[0] if lines else None
+
+
+def test_drift_is_put_back(up: Bootstrapped) -> None:
+    """What hands delete comes back, and what hands change is changed back."""
+    policy = ("-n", FOOBAR_API, "get", "networkpolicy", "default-deny", "-o=jsonpath={.spec}")
+    before = said("us-east", *policy)
+    said("us-east", "-n", FOOBAR_API, "delete", "networkpolicy", "default-deny")
+    eventually("the policy is back", lambda: kubectl("us-east", *policy).stdout == before)
+    service = ("-n", FOOBAR_API, "get", "service", FOOBAR_API, "-o=jsonpath={.spec.selector}")
+    before = said("us-east", *service)
+    patch = json.dumps({"spec": {"selector": {"app.kubernetes.io/name": "somebody-else"}}})
+    said("us-east", "-n", FOOBAR_API, "patch", "service", FOOBAR_API, "-p", patch)
+    eventually("the selector is back", lambda: said("us-east", *service) == before)
+
+
+def test_a_region_that_is_removed_keeps_its_workloads(up: Bootstrapped) -> None:
+    fork = up.fork
+    registry = fork.folder / "clusters.yaml"
+    content = read(registry)
+    content["clusters"] = [each for each in content["clusters"] if each["name"] != "eu-west"]
+    registry.write_text(yaml.safe_dump(content, sort_keys=False))
+    moved = fork.folder / "overlays" / "eu-west"
+    kept = fork.folder.parent / "overlays-of-eu-west"
+    moved.rename(kept)
+    gone = ("tooling-applications", "tooling-ingest", "tooling-rules")
+    before = said("eu-west", "-n", FOOBAR_API, "get", "pods", "-oname")
+    with committed(fork, "Without eu-west", *gone):
+        route = ("-n", "monitoring", "get", "ingressroute", "metrics-eu-west", "-oname")
+        eventually("its way in is gone", lambda: kubectl("tooling", *route).returncode != 0)
+        assert said("eu-west", "-n", FOOBAR_API, "get", "pods", "-oname") == before
+        assert up.way("eu-west").get("/version")[0] == 200
+        # They wait for somebody to remove them, as docs/operations.md says.
+        applications = said("tooling", "-n", "argocd", "get", "applications", "-oname")
+        assert "eu-west-foobar-api" in applications
+    eventually("its way in is back", lambda: kubectl("tooling", *route).returncode == 0)
