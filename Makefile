@@ -177,7 +177,7 @@ test: ## run every test that needs no cluster
 	"$(PYTHON)" -m pytest
 
 .PHONY: live
-live: ## run the tests against real clusters: the contexts in KUBECONFIG
+live: ## bring a fork up on three throw-away clusters, the contexts in KUBECONFIG, and test it there
 	"$(PYTHON)" -m pytest -m live tests/live
 
 .PHONY: bench

@@ -127,11 +127,11 @@ def test_every_parameter_is_one_that_argo_cd_reads(built: Sequence[Object]) -> N
 
 
 def test_an_overlay_makes_its_application_new(objects: Sequence[Object], fleet: Fleet) -> None:
-    """Argo CD renders an Application anew for its own folder and its overlay, nothing else."""
+    """Argo CD renders an Application anew for its folder, its overlay and the bundles' copies."""
     for name in fleet.names:
         annotations = spec(objects, "ApplicationSet", name)["template"]["metadata"]["annotations"]
         paths = annotations["argocd.argoproj.io/manifest-generate-paths"]
-        assert paths == f".;/overlays/{name}/{{{{.path.basename}}}}"
+        assert paths == f".;/overlays/{name}/{{{{.path.basename}}}};/vendor"
 
 
 def test_the_load_balancer_outlives_everything(built: Sequence[Object], fleet: Fleet) -> None:

@@ -12,12 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.objects import Object
-
 T = TypeVar("T")
-
-DRY_ONLY = ("APIService", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
-"""The API server would ask what they name from then on, and no pod answers yet."""
 
 
 def kubectl(
@@ -60,21 +55,6 @@ def apply(cluster: str, objects: Sequence[Mapping[str, Any]], *more: str) -> str
     return result.stdout
 
 
-def prepare(cluster: str, objects: Sequence[Object]) -> None:
-    """Brings the namespaces and the custom resource definitions of all its folders."""
-    mine = [each for each in objects if each.cluster == cluster]
-    apply(cluster, [each.body for each in mine if each.kind == "Namespace"])
-    definitions = [each for each in mine if each.kind == "CustomResourceDefinition"]
-    apply(cluster, [each.body for each in definitions])
-    said(
-        cluster,
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        *(f"crd/{each.name}" for each in definitions),
-    )
-
-
 def secret(
     namespace: str, name: str, data: Mapping[str, str], kind: str = "Opaque"
 ) -> dict[str, Any]:
@@ -105,17 +85,46 @@ def eventually(what: str, look: Callable[[], T | None], *, seconds: float = 180)
     pytest.fail(f"not within {seconds:.0f} s: {what}; last: {last}")
 
 
-def cannot_start(cluster: str, namespace: str, workload: str) -> str | None:
-    """Why the pods of a workload cannot start, if it is that their image is not to be had."""
-    pods = json.loads(said(cluster, "-n", namespace, "get", "pods", "-ojson"))["items"]
-    for pod in pods:
-        if not pod["metadata"]["name"].startswith(f"{workload}-"):
-            continue
-        for status in pod["status"].get("containerStatuses", ()):
-            waiting = status["state"].get("waiting", {})
-            if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff"):
-                return f"{cluster} cannot pull {status['image']}"
-    return None
+def ends_well(cluster: str, namespace: str, app: str, command: Sequence[str]) -> bool:
+    """Whether a command does, in a pod that calls itself ``app``, and its container too."""
+    name = f"test-{app}"
+    kubectl(cluster, "-n", namespace, "delete", "pod", name, "--ignore-not-found", "--now")
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/name": app},
+        },
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": app,
+                    "image": "docker.io/library/busybox:1.36",
+                    "command": list(command),
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                }
+            ],
+        },
+    }
+    apply(cluster, [pod])
+
+    def phase() -> str | None:
+        found = said(cluster, "-n", namespace, "get", "pod", name, "-o=jsonpath={.status.phase}")
+        return found if found in ("Succeeded", "Failed") else None
+
+    return eventually(f"{name} ends", phase, seconds=60) == "Succeeded"
 
 
 @contextmanager

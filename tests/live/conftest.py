@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 import trustme
 
+from charts.monitoring import loki, secrets
+from charts.scrape import MONITORING
+from operations import credentials
+from tests.live.cluster import apply, forwarded, secret
 from tests.live.git import served
+from tests.live.hub import REFUSED, HubOverTls, Logs, Query
 from tests.live.load import Way
 from tests.live.setting import GIT_PORT, Fork, Place, fork
 
@@ -31,6 +36,8 @@ class Bootstrapped:
     """A fleet that is up, and how it came up."""
 
     fork: Fork
+    taken: list[str]
+    """What bootstrap had said when it was killed."""
     first: subprocess.CompletedProcess[str]
     seconds: float
 
@@ -79,15 +86,45 @@ def checkout(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def up(checkout: Fork) -> Bootstrapped:
-    """The fleet, once every Application is synced and healthy."""
+    """The fleet, once every Application is synced and healthy; bootstrap was killed once."""
     start = time.monotonic()
-    first = checkout.run(
-        "-m", "fleet", "bootstrap", *resolver(checkout.place), "--timeout", "8", variables=SECRETS
-    )
+    arguments = ("-m", "fleet", "bootstrap", *resolver(checkout.place), "--timeout", "8")
+    taken = checkout.killed_after(12, *arguments, variables=SECRETS)
+    first = checkout.run(*arguments, variables=SECRETS)
     seconds = time.monotonic() - start
     assert first.returncode == 0, first.stdout + first.stderr
     _REPORT.append(f"bare clusters to every Application synced and healthy: {seconds:.0f} s")
-    return Bootstrapped(checkout, first, seconds)
+    return Bootstrapped(checkout, taken, first, seconds)
+
+
+@pytest.fixture(scope="session")
+def refused(up: Bootstrapped) -> None:
+    """The hub takes another password from the region that is called REFUSED, until bootstrap."""
+    fleet = up.fork.fleet
+    (region,) = (each for each in fleet.regions if each.name == REFUSED)
+    other = credentials.users(region, "of yesterday")
+    apply(
+        fleet.hub.name,
+        [secret(MONITORING, secrets.ingest_user(REFUSED), other)],
+        "--force-conflicts",
+    )
+
+
+@pytest.fixture(scope="session")
+def hub(up: Bootstrapped) -> HubOverTls:
+    return HubOverTls(str(up.fork.fleet.hub.address), up.fork.place.acme_root)
+
+
+@pytest.fixture(scope="session")
+def query(up: Bootstrapped, hub: HubOverTls) -> Query:
+    return Query(up.fork.fleet.hub, hub)
+
+
+@pytest.fixture
+def logs(up: Bootstrapped) -> Iterator[Logs]:
+    """By way of kubectl: no hostname of the hub answers them."""
+    with forwarded(up.fork.fleet.hub.name, MONITORING, "service/loki", loki.PORT) as url:
+        yield Logs(url)
 
 
 @pytest.fixture

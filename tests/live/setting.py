@@ -108,6 +108,21 @@ class Fork:
             stdin=subprocess.DEVNULL,
         )
 
+    def killed_after(self, lines: int, *arguments: str, variables: Mapping[str, str]) -> list[str]:
+        """The first ``lines`` of what a command prints; it is killed when it has printed them."""
+        with subprocess.Popen(
+            [sys.executable, "-u", *arguments],
+            cwd=self.folder,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            stream = process.stdout or ()
+            told = [line.rstrip() for line, _ in zip(stream, range(lines), strict=False)]
+            process.kill()
+        return told
+
     def git(self, *arguments: str) -> str:
         command = ["git", "-c", "user.name=test", "-c", "user.email=test@test.invalid"]
         return subprocess.run(

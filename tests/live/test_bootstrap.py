@@ -11,9 +11,13 @@ pytestmark = pytest.mark.live
 
 
 def test_every_application_is_synced_and_healthy(up: Bootstrapped) -> None:
-    """Nothing but the one command was run."""
-    taken = [line for line in up.first.stdout.splitlines() if line.startswith("+ ")]
-    assert len(taken) >= 20
+    """Nothing but the one command was run, and it was killed in the middle and run again."""
+    before = [line.removeprefix("+ ") for line in up.taken]
+    after = up.first.stdout.splitlines()
+    # The last one may have been under way when it was killed.
+    assert all(f"= {line}" in after for line in before[:-1])
+    taken = [line for line in after if line.startswith("+ ")]
+    assert len(taken) >= 10
     expected = sum(len(each.components) for each in up.fork.fleet.clusters)
     assert f"{expected} Applications are synced and healthy" in up.first.stdout
 

@@ -12,9 +12,11 @@ from functools import partial
 import pytest
 
 from charts.foobar_api import FOOBAR_API
+from charts.monitoring import ingest, secrets
 from charts.traefik import TRAEFIK
 from tests.live.cluster import eventually, kubectl, said
 from tests.live.conftest import Bootstrapped
+from tests.live.hub import HubOverTls, Query, secret_of
 from tests.live.load import under_load
 
 pytestmark = [
@@ -92,15 +94,12 @@ def _everything_runs() -> bool:
 
 
 def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
-    up: Bootstrapped, report: list[str]
+    up: Bootstrapped, hub: HubOverTls, report: list[str]
 ) -> None:
     """`bootstrap --rotate` while both regions send: no gap, and nothing is refused."""
-    from tests.live import test_monitoring as monitoring  # noqa: PLC0415 - its tests stay there
-
     fleet = up.fork.fleet
-    hub = monitoring.HubOverTls(str(fleet.hub.address), up.fork.place.acme_root)
     old = {
-        region.name: monitoring.secret_of(region.name, "ingest-credentials")["password"]
+        region.name: secret_of(region.name, secrets.INGEST_CREDENTIALS)["password"]
         for region in fleet.regions
     }
     start = time.time()
@@ -108,7 +107,7 @@ def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
     assert result.returncode == 0, result.stdout + result.stderr
     took = time.time() - start
     for region in fleet.regions:
-        path = f"/{region.name}/api/v1/write"
+        path = ingest.METRICS.path(region.name)
         asked = hub.ask(
             fleet.hub.prometheus_host,
             path,
@@ -118,9 +117,8 @@ def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
         )
         assert asked.status == 401
     # With the sign-in that is good now.
-    found = monitoring.secret_of(fleet.hub.name, "prometheus-sign-in")
-    query = monitoring.Query(fleet.hub, hub, (found["username"], found["password"]))
-    minutes = int(took // 60)
+    query = Query(fleet.hub, hub)
+    minutes = int(took // 60) + 1
     for region in fleet.regions:
         selector = f'up{{cluster="{region.name}",job="apiserver"}}'
         eventually(

@@ -114,6 +114,7 @@ def test_drift_is_put_back(up: Bootstrapped) -> None:
 
 def test_a_region_that_is_removed_keeps_its_workloads(up: Bootstrapped) -> None:
     fork = up.fork
+    way = up.way("eu-west")
     registry = fork.folder / "clusters.yaml"
     content = read(registry)
     content["clusters"] = [each for each in content["clusters"] if each["name"] != "eu-west"]
@@ -127,7 +128,7 @@ def test_a_region_that_is_removed_keeps_its_workloads(up: Bootstrapped) -> None:
         route = ("-n", "monitoring", "get", "ingressroute", "metrics-eu-west", "-oname")
         eventually("its way in is gone", lambda: kubectl("tooling", *route).returncode != 0)
         assert said("eu-west", "-n", FOOBAR_API, "get", "pods", "-oname") == before
-        assert up.way("eu-west").get("/version")[0] == 200
+        assert way.get("/version")[0] == 200
         # They wait for somebody to remove them, as docs/operations.md says.
         applications = said("tooling", "-n", "argocd", "get", "applications", "-oname")
         assert "eu-west-foobar-api" in applications

@@ -1,20 +1,14 @@
 """Monitoring as it was deployed: what a region sends arrives, and nothing else gets in."""
 
-import http.client
 import json
 import os
 import shutil
-import socket
-import ssl
 import subprocess
 import time
-from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import pytest
 import yaml
@@ -23,26 +17,16 @@ from charts.monitoring import alertmanager, ingest, loki, secrets
 from charts.monitoring.collector import COLLECTOR
 from charts.monitoring.dashboards import DASHBOARDS
 from charts.scrape import MONITORING
-from fleet.registry import Fleet, Hub
-from operations import credentials
-from tests.live.cluster import (
-    answered,
-    apply,
-    eventually,
-    forwarded,
-    kubectl,
-    said,
-    secret,
-)
+from fleet.registry import Fleet
+from tests.live.cluster import answered, ends_well, eventually, forwarded, kubectl, said
 from tests.live.conftest import Bootstrapped
+from tests.live.hub import REFUSED, HubOverTls, Logs, Query, secret_of, sign_in
 from tests.queries import filled, targets
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("refused")]
 
 RIGHT: Final = "us-east"
 """A region that sends."""
-WRONG: Final = "eu-west"
-"""A region whose password the hub does not take, while these tests run."""
 
 OUTAGE_SECONDS: Final = float(os.environ.get("LIVE_OUTAGE_SECONDS", "60"))
 """How long the hub's Prometheus is away in these tests."""
@@ -50,7 +34,7 @@ KNOCK: Final = """
 for door in "$@"; do
   (
     for _ in 1 2 3 4 5; do
-      echo | nc -w 2 ${door%:*} ${door#*:} >/dev/null && echo "$door" && break
+      echo | nc -w 2 ${door%:*} ${door#*:} >/dev/null 2>&1 && echo "$door" && break
       sleep 1
     done
   ) &
@@ -61,46 +45,6 @@ LINES: Final = 2000
 STORES: Final = ("prometheus/k8s", "statefulset/loki")
 KUBERNETES: Final = ("apiserver", "kubelet", "coredns", "node-exporter")
 SPEECH: Final = 'i=0; while [ $i -lt $1 ]; do i=$((i+1)); echo "line $i of the outage"; done'
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: bytes
-
-
-class HubOverTls:
-    """The hub as the internet sees it: by hostname at its load balancer's address."""
-
-    def __init__(self, address: str, authority: Path) -> None:
-        self._address = address
-        self._context = ssl.create_default_context(cafile=str(authority))
-
-    def ask(
-        self,
-        host: str,
-        path: str,
-        *,
-        method: str = "GET",
-        user: tuple[str, str] | None = None,
-        body: bytes | None = None,
-        length: int | None = None,
-    ) -> Answer:
-        """``length`` is what is said of the body, where that is not so."""
-        headers = {"Host": host}
-        if length is not None:
-            headers["Content-Length"] = str(length)
-        if user:
-            headers["Authorization"] = "Basic " + b64encode(":".join(user).encode()).decode()
-        raw = socket.create_connection((self._address, 443), timeout=10)
-        connection = http.client.HTTPConnection(host, timeout=30)
-        connection.sock = self._context.wrap_socket(raw, server_hostname=host)
-        try:
-            connection.request(method, path, body=body, headers=headers)
-            response = connection.getresponse()
-            return Answer(response.status, response.read())
-        finally:
-            connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -116,96 +60,6 @@ def passwords(fleet: Fleet) -> Mapping[str, str]:
         region.name: secret_of(region.name, secrets.INGEST_CREDENTIALS)["password"]
         for region in fleet.regions
     }
-
-
-@pytest.fixture(scope="module")
-def sign_in(fleet: Fleet) -> tuple[str, str]:
-    """To Prometheus's pages."""
-    found = secret_of(fleet.hub.name, secrets.PROMETHEUS_SIGN_IN)
-    return found["username"], found["password"]
-
-
-def secret_of(cluster: str, name: str) -> dict[str, str]:
-    data = json.loads(said(cluster, "-n", MONITORING, "get", "secret", name, "-ojson"))["data"]
-    return {key: b64decode(value).decode() for key, value in data.items()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def refused(fleet: Fleet, up: Bootstrapped) -> None:
-    """The hub takes another password from the region that is called WRONG."""
-    other = credentials.users(fleet.regions[1], "of yesterday")
-    assert fleet.regions[1].name == WRONG
-    apply(
-        fleet.hub.name,
-        [secret(MONITORING, secrets.ingest_user(WRONG), other)],
-        "--force-conflicts",
-    )
-
-
-@pytest.fixture(scope="module")
-def hub(fleet: Fleet, up: Bootstrapped) -> HubOverTls:
-    return HubOverTls(str(fleet.hub.address), up.fork.place.acme_root)
-
-
-@pytest.fixture(scope="module")
-def query(fleet: Fleet, hub: HubOverTls, sign_in: tuple[str, str]) -> "Query":
-    return Query(fleet.hub, hub, sign_in)
-
-
-class Query:
-    """PromQL by way of the hub's own page, behind its sign-in."""
-
-    def __init__(self, facts: Hub, hub: HubOverTls, sign_in: tuple[str, str]) -> None:
-        self._host = facts.prometheus_host
-        self._hub = hub
-        self._sign_in = sign_in
-
-    def __call__(self, expression: str) -> list[dict[str, Any]]:
-        path = "/api/v1/query?" + urlencode({"query": expression})
-        answer = self._hub.ask(self._host, path, user=self._sign_in)
-        assert answer.status == 200, answer
-        found: list[dict[str, Any]] = json.loads(answer.body)["data"]["result"]
-        return found
-
-    def alerts(self) -> list[dict[str, str]]:
-        answer = self._hub.ask(self._host, "/api/v1/alerts", user=self._sign_in)
-        assert answer.status == 200, answer
-        return [
-            each["labels"]
-            for each in json.loads(answer.body)["data"]["alerts"]
-            if each["state"] == "firing"
-        ]
-
-
-@pytest.fixture
-def logs(fleet: Fleet, up: Bootstrapped) -> Iterator["Logs"]:
-    with forwarded(fleet.hub.name, MONITORING, "service/loki", loki.PORT) as url:
-        yield Logs(url)
-
-
-class Logs:
-    """LogQL by way of kubectl: no hostname of the hub answers it."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __call__(self, expression: str) -> list[dict[str, Any]]:
-        asked = urlencode({"query": expression, "limit": 100, "since": "1h"})
-        answer = answered(f"{self._url}/loki/api/v1/query_range?{asked}")
-        found: list[dict[str, Any]] = answer["data"]["result"]
-        return found
-
-    def count(self, expression: str, minutes: int) -> int:
-        """How many lines an expression finds, each counted once though it came twice."""
-        asked = urlencode(
-            {"query": expression, "limit": 5000, "since": f"{minutes}m", "direction": "forward"}
-        )
-        streams = answered(f"{self._url}/loki/api/v1/query_range?{asked}")["data"]["result"]
-        return len({line for stream in streams for _, line in stream["values"]})
-
-    def formatted(self, expression: str) -> str:
-        asked = urlencode({"query": expression})
-        return str(answered(f"{self._url}/loki/api/v1/format_query?{asked}")["data"])
 
 
 def test_series_of_every_kind_arrive(fleet: Fleet, query: Query) -> None:
@@ -230,7 +84,9 @@ def test_series_of_every_kind_arrive(fleet: Fleet, query: Query) -> None:
     eventually("every target of these is up", lambda: not query(down))
 
 
-def test_lines_arrive_with_the_labels_of_metrics(fleet: Fleet, logs: Logs) -> None:
+def test_lines_arrive_with_the_labels_of_metrics(
+    fleet: Fleet, up: Bootstrapped, logs: Logs
+) -> None:
     for cluster in (fleet.hub.name, RIGHT):
         selector = f'{{cluster="{cluster}",namespace="monitoring",container="prometheus"}}'
         found = eventually(f"lines of {cluster}", partial(logs, selector))
@@ -238,17 +94,19 @@ def test_lines_arrive_with_the_labels_of_metrics(fleet: Fleet, logs: Logs) -> No
         assert labels.keys() >= {"cluster", "namespace", "pod", "container", "app"}
         assert labels["app"] in ("prometheus", "prometheus-agent")
     # What has many values is beside the line, not in the index.
-    line = {"level": "INFO", "method": "GET", "path": "/api", "status": 200, "seconds": 0.25}
-    assert _run(RIGHT, "kube-system", "foobar-api", ["echo", json.dumps(line)])
+    path = "/asked-by-the-tests"
+    status, _, _ = up.way(RIGHT).get(path)
     found = eventually(
         "a request to foobar-api",
-        partial(logs, f'{{cluster="{RIGHT}",app="foobar-api"}} | status = "200"'),
+        partial(logs, f'{{cluster="{RIGHT}",app="foobar-api"}} | path = "{path}"'),
     )
     taken = found[0]["stream"]
-    assert (taken["method"], taken["path"], float(taken["seconds"])) == ("GET", "/api", 0.25)
+    line = json.loads(found[0]["values"][0][1])
+    assert (line["method"], line["path"], line["status"]) == ("GET", path, status)
+    assert (taken["method"], int(taken["status"])) == ("GET", status)
+    assert float(taken["seconds"]) == line["seconds"]
     assert taken["region"] == fleet.cluster(RIGHT).region_label
     assert taken["detected_level"] == "info"
-    assert json.loads(found[0]["values"][0][1]) == line
     requests = eventually(
         "Traefik's requests",
         partial(logs, f'{{cluster="{fleet.hub.name}",app="traefik"}} | status = "204"'),
@@ -269,11 +127,12 @@ def test_loki_takes_the_queries_of_dashboards(fleet: Fleet, logs: Logs) -> None:
 
 
 def test_nobody_gets_in_without_a_password(
-    fleet: Fleet, hub: HubOverTls, passwords: Mapping[str, str], sign_in: tuple[str, str]
+    fleet: Fleet, hub: HubOverTls, passwords: Mapping[str, str]
 ) -> None:
     facts = fleet.hub
     path = ingest.METRICS.path(RIGHT)
-    ours, theirs = (RIGHT, passwords[RIGHT]), (WRONG, passwords[WRONG])
+    person = sign_in(facts)
+    ours, theirs = (RIGHT, passwords[RIGHT]), (REFUSED, passwords[REFUSED])
     for user, expected in ((None, 401), ((RIGHT, "wrong"), 401), (theirs, 401), (ours, 400)):
         answer = hub.ask(facts.prometheus_host, path, method="POST", user=user, body=b"nonsense")
         assert answer.status == expected, user
@@ -282,11 +141,11 @@ def test_nobody_gets_in_without_a_password(
         answer = hub.ask(facts.loki_host, path, method="POST", user=user, body=b"nonsense")
         assert answer.status == expected, user
     # Pages are for people who sign in; a region's password is none.
-    for user, expected in ((None, 401), (ours, 401), (sign_in, 200)):
+    for user, expected in ((None, 401), (ours, 401), (person, 200)):
         asked = "/api/v1/query?query=up"
         assert hub.ask(facts.prometheus_host, asked, user=user).status == expected
     for path in ("/api/v1/write", "/api/v1/otlp/v1/metrics", "/-/reload", "/-/quit"):
-        asked_by = hub.ask(facts.prometheus_host, path, method="POST", user=sign_in, body=b"")
+        asked_by = hub.ask(facts.prometheus_host, path, method="POST", user=person, body=b"")
         assert asked_by.status == 404, path
     for path in ("/loki/api/v1/push", "/loki/api/v1/query?query={}", "/otlp/v1/logs", "/metrics"):
         assert hub.ask(facts.loki_host, path, method="POST", user=ours, body=b"").status == 404
@@ -379,7 +238,7 @@ def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query, report: 
             & set(said(hub, "-n", MONITORING, "get", "pods", "-oname").split())
         ),
     )
-    assert _run(RIGHT, "kube-system", "speaker", ["sh", "-c", SPEECH, "speak", str(LINES)])
+    assert ends_well(RIGHT, "kube-system", "speaker", ["sh", "-c", SPEECH, "speak", str(LINES)])
     time.sleep(10)
     said(RIGHT, "-n", COLLECTOR, "delete", "pods", "--all", "--now")
     time.sleep(max(0, OUTAGE_SECONDS - (time.time() - start)))
@@ -427,92 +286,8 @@ def _runs(cluster: str, namespace: str, what: str) -> bool:
     return result.returncode == 0
 
 
-def test_a_wrong_password_raises_the_alert_of_its_region(query: Query) -> None:
-    """And of no other; the region itself can say nothing."""
-    fired = eventually(
-        "IngestRefused fires",
-        lambda: [each for each in query.alerts() if each["alertname"] == "IngestRefused"],
-        seconds=400,
-    )
-    # The test before this one has knocked at the other region's door.
-    assert WRONG in {each["cluster"] for each in fired}
-    eventually(
-        "ClusterMetricsSilent fires",
-        lambda: [
-            each
-            for each in query.alerts()
-            if each["alertname"] == "ClusterMetricsSilent" and each["cluster"] == WRONG
-        ],
-        seconds=400,
-    )
-    assert "Watchdog" in {each["alertname"] for each in query.alerts()}
-
-
-def test_bootstrap_brings_the_region_in_again(
-    up: Bootstrapped, fleet: Fleet, query: Query, logs: Logs
-) -> None:
-    """It finds what is not as it should be, and nothing has to be restarted."""
-    result = up.bootstrap()
-    assert result.returncode == 0, result.stdout + result.stderr
-    changed = [line for line in result.stdout.splitlines() if line.startswith("+ ")]
-    assert changed == [f"+ {fleet.hub.name}  Secret {MONITORING}/{secrets.ingest_user(WRONG)}"]
-    eventually(
-        f"metrics of {WRONG}",
-        partial(query, f'up{{cluster="{WRONG}",job="prometheus-agent"}} == 1'),
-        seconds=300,
-    )
-
-    def lines() -> list[dict[str, Any]]:
-        assert _run(WRONG, "kube-system", "speaker", ["echo", "what is said from now on"])
-        return logs(f'{{cluster="{WRONG}",app="speaker"}}')
-
-    eventually(f"lines of {WRONG}", lines, seconds=300)
-
-
 def _opened(cluster: str, namespace: str, app: str, doors: Sequence[str]) -> set[str]:
     """Which addresses a pod of ``namespace`` that calls itself ``app`` gets through to."""
     # Several times: policies know a new pod a moment after it runs.
-    assert _run(cluster, namespace, app, ["sh", "-c", KNOCK, "knock", *doors])
+    assert ends_well(cluster, namespace, app, ["sh", "-c", KNOCK, "knock", *doors])
     return set(said(cluster, "-n", namespace, "logs", f"test-{app}").split())
-
-
-def _run(cluster: str, namespace: str, app: str, command: Sequence[str]) -> bool:
-    """Whether a command ends well in a pod that calls itself ``app``, and its container too."""
-    name = f"test-{app}"
-    kubectl(cluster, "-n", namespace, "delete", "pod", name, "--ignore-not-found", "--now")
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {"app.kubernetes.io/name": app},
-        },
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 65532,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": app,
-                    "image": "docker.io/library/busybox:1.36",
-                    "command": list(command),
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                }
-            ],
-        },
-    }
-    apply(cluster, [pod])
-
-    def phase() -> str | None:
-        found = said(cluster, "-n", namespace, "get", "pod", name, "-o=jsonpath={.status.phase}")
-        return found if found in ("Succeeded", "Failed") else None
-
-    return eventually(f"{name} ends", phase, seconds=60) == "Succeeded"

@@ -39,6 +39,7 @@ UNSEEN = {
     "name_twice": "compares two clusters",
     "address_twice": "compares two clusters",
     "address_twice_in_two_forms": "compares two clusters",
+    "context_twice": "compares two clusters",
     "hostname_twice": "compares two clusters",
     "hostname_twice_under_a_domain": "compares two clusters",
     "hostname_of_the_hub": "compares two clusters",

@@ -1,0 +1,120 @@
+"""The hub as the live tests ask it: over TLS by hostname, in PromQL and in LogQL."""
+
+import http.client
+import json
+import socket
+import ssl
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from charts.monitoring import secrets
+from charts.scrape import MONITORING
+from fleet.registry import Hub
+from tests.live.cluster import answered, said
+
+REFUSED = "eu-west"
+"""The region whose password the hub does not take once the fixture ``refused`` was used."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+class HubOverTls:
+    """The hub as the internet sees it: by hostname at its load balancer's address."""
+
+    def __init__(self, address: str, authority: Path) -> None:
+        self._address = address
+        self._context = ssl.create_default_context(cafile=str(authority))
+
+    def ask(
+        self,
+        host: str,
+        path: str,
+        *,
+        method: str = "GET",
+        user: tuple[str, str] | None = None,
+        body: bytes | None = None,
+        length: int | None = None,
+    ) -> Answer:
+        """``length`` is what is said of the body, where that is not so."""
+        headers = {"Host": host}
+        if length is not None:
+            headers["Content-Length"] = str(length)
+        if user:
+            headers["Authorization"] = "Basic " + b64encode(":".join(user).encode()).decode()
+        raw = socket.create_connection((self._address, 443), timeout=10)
+        connection = http.client.HTTPConnection(host, timeout=30)
+        connection.sock = self._context.wrap_socket(raw, server_hostname=host)
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.read())
+        finally:
+            connection.close()
+
+
+class Query:
+    """PromQL by way of the hub's own page, behind its sign-in."""
+
+    def __init__(self, facts: Hub, hub: HubOverTls) -> None:
+        self._host = facts.prometheus_host
+        self._hub = hub
+        self._sign_in = sign_in(facts)
+
+    def __call__(self, expression: str) -> list[dict[str, Any]]:
+        path = "/api/v1/query?" + urlencode({"query": expression})
+        answer = self._hub.ask(self._host, path, user=self._sign_in)
+        assert answer.status == 200, answer
+        found: list[dict[str, Any]] = json.loads(answer.body)["data"]["result"]
+        return found
+
+    def alerts(self) -> list[dict[str, str]]:
+        answer = self._hub.ask(self._host, "/api/v1/alerts", user=self._sign_in)
+        assert answer.status == 200, answer
+        return [
+            each["labels"]
+            for each in json.loads(answer.body)["data"]["alerts"]
+            if each["state"] == "firing"
+        ]
+
+
+class Logs:
+    """LogQL by way of kubectl: no hostname of the hub answers it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __call__(self, expression: str) -> list[dict[str, Any]]:
+        asked = urlencode({"query": expression, "limit": 100, "since": "1h"})
+        answer = answered(f"{self._url}/loki/api/v1/query_range?{asked}")
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
+    def count(self, expression: str, minutes: int) -> int:
+        """How many lines an expression finds, each counted once though it came twice."""
+        asked = urlencode(
+            {"query": expression, "limit": 5000, "since": f"{minutes}m", "direction": "forward"}
+        )
+        streams = answered(f"{self._url}/loki/api/v1/query_range?{asked}")["data"]["result"]
+        return len({line for stream in streams for _, line in stream["values"]})
+
+    def formatted(self, expression: str) -> str:
+        asked = urlencode({"query": expression})
+        return str(answered(f"{self._url}/loki/api/v1/format_query?{asked}")["data"])
+
+
+def secret_of(cluster: str, name: str) -> dict[str, str]:
+    data = json.loads(said(cluster, "-n", MONITORING, "get", "secret", name, "-ojson"))["data"]
+    return {key: b64decode(value).decode() for key, value in data.items()}
+
+
+def sign_in(facts: Hub) -> tuple[str, str]:
+    """To Prometheus's pages."""
+    found = secret_of(facts.name, secrets.PROMETHEUS_SIGN_IN)
+    return found["username"], found["password"]
