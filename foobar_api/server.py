@@ -47,6 +47,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "errorlog": "-",
         "loglevel": "debug" if settings.verbose else "info",
         "proc_name": "foobar-api",
+        "on_starting": on_starting,
         "post_fork": post_fork,
         "child_exit": child_exit,
         "on_exit": on_exit,
@@ -59,9 +60,23 @@ def _bind(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def on_starting(server: "Arbiter") -> None:
+    # A new worker has the arbiter's handlers at first, and Python forgets what a process was told
+    # while it forked: until a worker has handlers of its own, what ends it has to wait.
+    os.register_at_fork(before=_hold, after_in_parent=_release)
+
+
 def post_fork(server: "Arbiter", worker: "Worker") -> None:
-    # Until the worker has handlers of its own it has the arbiter's, which would lose a signal.
     signal.signal(signal.SIGTERM, worker.handle_exit)
+    _release()
+
+
+def _hold() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+
+def _release() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
 
 def child_exit(server: "Arbiter", worker: "Worker") -> None:

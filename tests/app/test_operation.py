@@ -7,6 +7,8 @@ import os
 import resource
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from foobar_api.tls import CertificateError, Certificates
 from tests.app.conftest import Serve
 from tests.app.server import HOST, Pair, Server, client_context, mount, pem, read_response, request
 from tests.app.test_server import eventually
+from tests.objects import ROOT
 
 
 def served(server: Server) -> int:
@@ -246,6 +249,31 @@ def test_a_server_that_is_told_to_stop_while_it_starts_stops(
     started = time.monotonic()
     server.stop()
     assert time.monotonic() - started < 5
+
+
+FORKING = """
+import os, signal, time, types
+from foobar_api import server
+
+signal.signal(signal.SIGTERM, lambda *_: None)  # as the arbiter has one, which does not end
+server.on_starting(None)
+worker = os.fork()
+if not worker:
+    time.sleep(0.3)
+    server.post_fork(None, types.SimpleNamespace(handle_exit=lambda *_: os._exit(42)))
+    time.sleep(5)
+    os._exit(1)
+os.kill(worker, signal.SIGTERM)
+_, status = os.waitpid(worker, 0)
+print(os.waitstatus_to_exitcode(status), signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+
+
+def test_a_worker_that_is_told_to_stop_before_it_can_hear_stops() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", FORKING], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "42 set()\n"
 
 
 def test_the_files_of_the_metrics_are_removed(serve: Serve, tmp_path: Path) -> None:
