@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,11 +68,13 @@ def mount(folder: Path, ca: trustme.CA) -> Pair:
     return pair
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Different from each other, since all are taken at a time."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 class Server:
@@ -88,8 +90,7 @@ class Server:
     ) -> None:
         """With ``gunicorn``, options are variables of the environment only."""
         self.pair = pair
-        self.port = free_port()
-        self.metrics_port = free_port()
+        self.port, self.metrics_port = free_ports(2)
         self.context = client_context(pair.ca) if pair else None
         self._logs = (folder / f"out.{self.port}", folder / f"err.{self.port}")
         settings = {
