@@ -29,6 +29,11 @@ from tests.queries import (
 )
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
+METRIC = re.compile(
+    r"(?<![/\w])(argocd|certmanager|foobar_api|http_request|kube|kubelet|loki|node|otelcol"
+    r"|prometheus|traefik)s?_\w+"
+)
+"""As a metric that a runbook names begins; a path is none."""
 
 Series = Mapping[str, str]
 """Series and their values, a value a minute, in promtool's notation."""
@@ -519,6 +524,18 @@ def test_a_runbook_says_what_to_do(name: str) -> None:
     assert text.startswith(f"# {name}\n")
     for heading in ("What it means", "What to look at", "What to do"):
         assert f"\n## {heading}\n" in text
+
+
+def test_runbooks_ask_for_metrics_that_exist(objects: Sequence[Object]) -> None:
+    """What they tell to type is PromQL, and has an answer."""
+    known = exported() | SYNTHETIC | recorded(rules(objects))
+    seen = 0
+    for path in RUNBOOKS.glob("*.md"):
+        for typed in re.findall(r"`([^`\n]+)`", path.read_text("utf-8")):
+            if METRIC.search(typed):
+                assert names(typed) <= known, f"{path.name}: {typed}"
+                seen += 1
+    assert seen >= 12
 
 
 def test_every_expression_asks_for_metrics_that_exist(objects: Sequence[Object]) -> None:
