@@ -140,6 +140,8 @@ def test_an_interrupted_run_changes_nothing(dist: Path, number: signal.Signals) 
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # What a shell starts in the background is deaf to ^C, and so is all that it starts.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
     while alone(dist):
         time.sleep(0.005)
