@@ -360,6 +360,15 @@ CASES = [
         {"cluster": "tooling", "job": "prometheus-k8s"},
     ),
     Case(
+        "LokiNotStoring",
+        "40m",
+        {'loki_ingester_chunks_flush_failures_total{cluster="tooling"}': "0+1x60"},
+        # Once is not for long: it tries again.
+        {'loki_ingester_chunks_flush_failures_total{cluster="tooling"}': "0x10 1x50"},
+        {"cluster": "tooling"},
+        severity="critical",
+    ),
+    Case(
         "LokiErrors",
         "30m",
         {

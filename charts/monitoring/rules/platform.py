@@ -85,6 +85,15 @@ def platform(hub: str) -> Group:
                 "comes after one Prometheus.",
             ),
             Alert(
+                "LokiNotStoring",
+                "critical",
+                "sum by (cluster) (increase(loki_ingester_chunks_flush_failures_total[15m])) > 0",
+                "15m",
+                "Loki of {{ $labels.cluster }} cannot store what it takes.",
+                "{{ $value | humanize }} attempts in 15 minutes failed. Lines wait in its memory "
+                "and on its volume, until these are full.",
+            ),
+            Alert(
                 "LokiErrors",
                 "warning",
                 'sum by (route) (rate(loki_request_duration_seconds_count{status_code=~"5.."}[5m]))'
