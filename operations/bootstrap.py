@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from fleet.errors import InputError
-from operations import applications, checks, credentials, rotation, steps
+from operations import applications, checks, credentials, rotation, steps, terminal
 from operations.applications import Application
 from operations.contexts import add_fleet, fleet_of, pairs
 from operations.credentials import Answers
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """0 once everything is synced and healthy, 1 if that has not come about in time."""
     fleet, clusters = fleet_of(args)
     site = Site(fleet, clusters, args.dist, Answers(), pairs("--server", args.server, fleet))
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal.console()
     check(site, args)
     if args.rotate:
         rotation.rotate(site, console)

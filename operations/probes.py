@@ -35,13 +35,12 @@ class Served:
 
     @property
     def issuer(self) -> str:
-        """The name of who issued it, its organization first."""
+        """Who issued it: the organization, or the name of one that does not say its own."""
         names = self.certificate.issuer
-        parts = (
-            *names.get_attributes_for_oid(NameOID.ORGANIZATION_NAME),
-            *names.get_attributes_for_oid(NameOID.COMMON_NAME),
-        )
-        return " ".join(dict.fromkeys(str(each.value) for each in parts))
+        for kind in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
+            if found := names.get_attributes_for_oid(kind):
+                return str(found[0].value)
+        return names.rfc4514_string() or "nobody"
 
     @property
     def serial(self) -> str:

@@ -28,7 +28,7 @@ from charts.monitoring import loki, prometheus
 from charts.scrape import MONITORING
 from fleet.errors import InputError
 from fleet.registry import Fleet, Region
-from operations import applications, credentials
+from operations import applications, credentials, terminal
 from operations.applications import Application
 from operations.contexts import add_fleet, fleet_of
 from operations.credentials import Name
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     if args.ca and not args.ca.is_file():
         raise InputError(f"{args.ca}: no such file; --ca takes one of certificates")
     outside = Outside(resolver(args.resolver), args.ca)
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal.console()
     if args.watch:
         _watch(console, args.watch, lambda: look(fleet, clusters, outside))
     rows = look(fleet, clusters, outside)

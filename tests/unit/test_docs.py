@@ -11,13 +11,15 @@ import pytest
 
 from charts import diagrams
 from fleet.__main__ import COMMANDS
-from fleet.registry import Fleet
+from fleet.registry import ROLE_COMPONENTS, Fleet
+from operations import status, terminal
+from operations.status import NONE, Cell, Row
 from tests.objects import ROOT
 
 DOCUMENTS = sorted(
     [
         *ROOT.glob("*.md"),
-        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("bench/*.md"),
         ROOT / "foobar_api" / "README.md",
     ]
@@ -129,3 +131,30 @@ def test_the_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
         check=False,
     )
     assert (result.stdout, result.returncode) == (shown, 1)
+
+
+def test_the_readme_shows_status_as_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a good day: what such rows come to, word for word."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"\$ python -m fleet status\n(.*?)```", readme, re.DOTALL)
+    yes, certificate, app = Cell("yes"), Cell("Let's Encrypt, 61 d"), Cell("passthrough")
+    rows = [
+        Row(
+            name,
+            yes,
+            Cell(f"{parts}/{parts}"),
+            certificate,
+            app if role == "region" else NONE,
+            Cell(f"{sample} s ago"),
+            Cell(f"{line} s ago"),
+            Cell("0"),
+        )
+        for name, role, parts, sample, line in (
+            ("tooling", "hub", len(ROLE_COMPONENTS["hub"]), 12, 3),
+            ("us-east", "region", len(ROLE_COMPONENTS["region"]), 8, 5),
+            ("eu-west", "region", len(ROLE_COMPONENTS["region"]), 20, 2),
+        )
+    ]
+    terminal.console().print(status.table(rows))
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert printed == shown.splitlines()
