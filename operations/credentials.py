@@ -116,14 +116,26 @@ def at_hub(fleet: Fleet, region: Region) -> Name:
     return Name(fleet.hub.name, MONITORING, ingest_user(region.name))
 
 
-def users(region: Region, *passwords: str) -> Content:
-    """Lines of an htpasswd file, which Traefik reads; as many passwords as are good at a time.
+def to_write(region: Region) -> Content:
+    """A new sign-in by which ``region`` writes to the hub.
+
+    Its user has a name that none had before: of two lines with one name Traefik knows the last, so
+    that an old and a new password could not be good at a time.
+    """
+    return sign_in(f"{region.name}-{secrets.token_hex(4)}", password())
+
+
+def users(*sign_ins: Content) -> Content:
+    """Lines of an htpasswd file, which Traefik reads; as many sign-ins as are good at a time.
 
     SHA-1 is quick to check, which a request a second and more wants, and enough for what is random.
     """
-    sums = (hashlib.sha1(each.encode(), usedforsecurity=False).digest() for each in passwords)
-    lines = (f"{region.name}:{{SHA}}{base64.b64encode(each).decode()}\n" for each in sums)
-    return {"users": "".join(lines)}
+    return {"users": "".join(map(_line, sign_ins))}
+
+
+def _line(known: Content) -> str:
+    found = hashlib.sha1(known["password"].encode(), usedforsecurity=False).digest()
+    return f"{known['username']}:{{SHA}}{base64.b64encode(found).decode()}\n"
 
 
 def given(fleet: Fleet) -> list[Given]:

@@ -16,7 +16,7 @@ from charts.monitoring.secrets import GRAFANA_SIGN_IN
 from charts.scrape import MONITORING
 from fleet.registry import Region
 from operations import credentials, steps
-from operations.credentials import Name
+from operations.credentials import Content, Name
 from operations.kubectl import kustomize
 from operations.steps import Site
 
@@ -41,25 +41,24 @@ def rotate(site: Site, console: Console) -> None:
     _forget(site, changed, console)
 
 
-def _ingest(site: Site, console: Console) -> dict[str, str]:
-    """Gives every region a new password; returns them. The old ones are good still."""
-    new = {}
+def _ingest(site: Site, console: Console) -> dict[str, Content]:
+    """Gives every region a new sign-in; returns them. The old ones are good still."""
+    new: dict[str, Content] = {}
     for region in site.fleet.regions:
         names = credentials.of_region(region)
         old = credentials.read(site.clusters[region.name], names[0]) if names else None
         if old is None:
             continue
-        new[region.name] = credentials.password()
-        both = credentials.users(region, new[region.name], old["password"])
+        new[region.name] = credentials.to_write(region)
+        both = credentials.users(new[region.name], old)
         steps.store(site.hub, credentials.at_hub(site.fleet, region), both)
     if new:
         console.print(f"+ {site.fleet.hub.name}  takes the old and the new password of each region")
         time.sleep(SETTLING_SECONDS)
     for region in site.fleet.regions:
         if region.name in new:
-            content = credentials.sign_in(region.name, new[region.name])
             names = credentials.of_region(region)
-            steps.store_all(site.clusters[region.name], names, content)
+            steps.store_all(site.clusters[region.name], names, new[region.name])
             console.print(f"+ {region.name}  {' and '.join(map(str, names))}")
     return new
 
@@ -80,7 +79,7 @@ def _token(site: Site, region: Region) -> None:
         act()
 
 
-def _forget(site: Site, new: dict[str, str], console: Console) -> None:
+def _forget(site: Site, new: dict[str, Content], console: Console) -> None:
     """Takes the old passwords back, once nobody uses them."""
     if not new:
         return
@@ -91,5 +90,5 @@ def _forget(site: Site, new: dict[str, str], console: Console) -> None:
     for region in site.fleet.regions:
         if region.name in new:
             name = credentials.at_hub(site.fleet, region)
-            steps.store(site.hub, name, credentials.users(region, new[region.name]))
+            steps.store(site.hub, name, credentials.users(new[region.name]))
     console.print(f"+ {site.fleet.hub.name}  takes the new passwords alone")

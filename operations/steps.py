@@ -180,9 +180,7 @@ def _password(site: Site, region: Region, names: Sequence[Name]) -> Step:
         if found[0] and all(each == found[0] for each in found):
             return None
         # What one of its programs has is good at the hub, and the others get the same.
-        content = next(filter(None, found), None) or credentials.sign_in(
-            region.name, credentials.password()
-        )
+        content = next(filter(None, found), None) or credentials.to_write(region)
         return lambda: store_all(kubectl, names, content)
 
     return Step(region.name, " and ".join(map(str, names)), look)
@@ -195,7 +193,7 @@ def _sum(site: Site, region: Region, name: Name) -> Step:
     def look() -> Act | None:
         known = credentials.read(site.hub, at_hub)
         theirs = credentials.read(kubectl, name)
-        wanted = credentials.users(region, theirs["password"]) if theirs else None
+        wanted = credentials.users(theirs) if theirs else None
         if wanted and known == wanted:
             return None
         # A rotation was interrupted: some program may use what it had before.
@@ -211,7 +209,7 @@ def _store_sum(site: Site, region: Region, name: Name, *, after: float) -> None:
     if content is None:
         raise ClusterError(f"{region.name}: {name} is gone; run this again")
     at_hub = credentials.at_hub(site.fleet, region)
-    store(site.hub, at_hub, credentials.users(region, content["password"]))
+    store(site.hub, at_hub, credentials.users(content))
 
 
 def store(kubectl: Kubectl, name: Name, content: Content, kind: str = credentials.OPAQUE) -> None:

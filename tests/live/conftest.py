@@ -102,7 +102,7 @@ def refused(up: Bootstrapped) -> None:
     """The hub takes another password from the region that is called REFUSED, until bootstrap."""
     fleet = up.fork.fleet
     (region,) = (each for each in fleet.regions if each.name == REFUSED)
-    other = credentials.users(region, "of yesterday")
+    other = credentials.users(credentials.to_write(region))
     apply(
         fleet.hub.name,
         [secret(MONITORING, secrets.ingest_user(REFUSED), other)],

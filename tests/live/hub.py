@@ -65,7 +65,7 @@ class Query:
     def __init__(self, facts: Hub, hub: HubOverTls) -> None:
         self._host = facts.prometheus_host
         self._hub = hub
-        self._sign_in = sign_in(facts)
+        self._sign_in = sign_in(facts.name, secrets.PROMETHEUS_SIGN_IN)
 
     def __call__(self, expression: str) -> list[dict[str, Any]]:
         path = "/api/v1/query?" + urlencode({"query": expression})
@@ -114,7 +114,7 @@ def secret_of(cluster: str, name: str) -> dict[str, str]:
     return {key: b64decode(value).decode() for key, value in data.items()}
 
 
-def sign_in(facts: Hub) -> tuple[str, str]:
-    """To Prometheus's pages."""
-    found = secret_of(facts.name, secrets.PROMETHEUS_SIGN_IN)
+def sign_in(cluster: str, name: str) -> tuple[str, str]:
+    """The user and the password that a Secret holds."""
+    found = secret_of(cluster, name)
     return found["username"], found["password"]

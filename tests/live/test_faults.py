@@ -16,7 +16,7 @@ from charts.monitoring import ingest, secrets
 from charts.traefik import TRAEFIK
 from tests.live.cluster import eventually, kubectl, said
 from tests.live.conftest import Bootstrapped
-from tests.live.hub import HubOverTls, Query, secret_of
+from tests.live.hub import HubOverTls, Query, sign_in
 from tests.live.load import under_load
 
 pytestmark = [
@@ -99,8 +99,7 @@ def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
     """`bootstrap --rotate` while both regions send: no gap, and nothing is refused."""
     fleet = up.fork.fleet
     old = {
-        region.name: secret_of(region.name, secrets.INGEST_CREDENTIALS)["password"]
-        for region in fleet.regions
+        region.name: sign_in(region.name, secrets.INGEST_CREDENTIALS) for region in fleet.regions
     }
     start = time.time()
     result = up.bootstrap("--rotate")
@@ -112,7 +111,7 @@ def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
             fleet.hub.prometheus_host,
             path,
             method="POST",
-            user=(region.name, old[region.name]),
+            user=old[region.name],
             body=b"nonsense",
         )
         assert asked.status == 401

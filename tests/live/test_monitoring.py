@@ -20,7 +20,7 @@ from charts.scrape import MONITORING
 from fleet.registry import Fleet
 from tests.live.cluster import answered, ends_well, eventually, forwarded, kubectl, said
 from tests.live.conftest import Bootstrapped
-from tests.live.hub import REFUSED, HubOverTls, Logs, Query, secret_of, sign_in
+from tests.live.hub import REFUSED, HubOverTls, Logs, Query, sign_in
 from tests.queries import filled, targets
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("refused")]
@@ -54,11 +54,10 @@ def fleet(up: Bootstrapped) -> Fleet:
 
 
 @pytest.fixture(scope="module")
-def passwords(fleet: Fleet) -> Mapping[str, str]:
+def sign_ins(fleet: Fleet) -> Mapping[str, tuple[str, str]]:
     """By which each region writes."""
     return {
-        region.name: secret_of(region.name, secrets.INGEST_CREDENTIALS)["password"]
-        for region in fleet.regions
+        region.name: sign_in(region.name, secrets.INGEST_CREDENTIALS) for region in fleet.regions
     }
 
 
@@ -127,17 +126,17 @@ def test_loki_takes_the_queries_of_dashboards(fleet: Fleet, logs: Logs) -> None:
 
 
 def test_nobody_gets_in_without_a_password(
-    fleet: Fleet, hub: HubOverTls, passwords: Mapping[str, str]
+    fleet: Fleet, hub: HubOverTls, sign_ins: Mapping[str, tuple[str, str]]
 ) -> None:
     facts = fleet.hub
     path = ingest.METRICS.path(RIGHT)
-    person = sign_in(facts)
-    ours, theirs = (RIGHT, passwords[RIGHT]), (REFUSED, passwords[REFUSED])
-    for user, expected in ((None, 401), ((RIGHT, "wrong"), 401), (theirs, 401), (ours, 400)):
+    person = sign_in(facts.name, secrets.PROMETHEUS_SIGN_IN)
+    ours, theirs = sign_ins[RIGHT], sign_ins[REFUSED]
+    for user, expected in ((None, 401), ((ours[0], "wrong"), 401), (theirs, 401), (ours, 400)):
         answer = hub.ask(facts.prometheus_host, path, method="POST", user=user, body=b"nonsense")
         assert answer.status == expected, user
     path = ingest.LOGS.path(RIGHT)
-    for user, expected in ((None, 401), ((RIGHT, "wrong"), 401), (theirs, 401), (ours, 400)):
+    for user, expected in ((None, 401), ((ours[0], "wrong"), 401), (theirs, 401), (ours, 400)):
         answer = hub.ask(facts.loki_host, path, method="POST", user=user, body=b"nonsense")
         assert answer.status == expected, user
     # Pages are for people who sign in; a region's password is none.
@@ -152,13 +151,13 @@ def test_nobody_gets_in_without_a_password(
 
 
 def test_a_request_too_large_is_refused(
-    fleet: Fleet, hub: HubOverTls, passwords: Mapping[str, str]
+    fleet: Fleet, hub: HubOverTls, sign_ins: Mapping[str, tuple[str, str]]
 ) -> None:
     answer = hub.ask(
         fleet.hub.prometheus_host,
         ingest.METRICS.path(RIGHT),
         method="POST",
-        user=(RIGHT, passwords[RIGHT]),
+        user=sign_ins[RIGHT],
         body=b"the first bytes of it",
         length=ingest.LONGEST_BODY + 1,
     )

@@ -123,14 +123,22 @@ def test_what_is_no_pair_of_cluster_and_value_is_told(given: str, kubeconfig: No
         fleet_main.main(["status", "--context", given])
 
 
-def test_the_hub_knows_a_password_by_its_sum_alone(fleet: Fleet) -> None:
+def test_the_hub_knows_a_password_by_its_sum_alone() -> None:
     """In the form of htpasswd, several at a time while one is rotated."""
-    region = fleet.regions[0]
-    lines = credentials.users(region, "new", "old")["users"].splitlines()
+    known = (credentials.sign_in("us-east-1", "new"), credentials.sign_in("us-east-2", "old"))
+    lines = credentials.users(*known)["users"].splitlines()
     # printf new | openssl sha1 -binary | base64
-    assert lines == ["us-east:{SHA}wqawPxkN+ytKqR+K+NR3qbw0Adw=", lines[1]]
+    assert lines == ["us-east-1:{SHA}wqawPxkN+ytKqR+K+NR3qbw0Adw=", lines[1]]
     assert len(lines) == 2
     assert "new" not in lines[0]
+
+
+def test_an_old_and_a_new_sign_in_are_good_at_a_time(fleet: Fleet) -> None:
+    """Traefik puts the lines in a table by the name of the user."""
+    region = fleet.regions[0]
+    made = [credentials.to_write(region) for _ in range(20)]
+    assert len({each["username"] for each in made}) == len(made)
+    assert all(each["username"].startswith(f"{region.name}-") for each in made)
 
 
 def test_passwords_are_long_and_never_the_same() -> None:
