@@ -30,7 +30,7 @@ URL: Final = f"http://{PROMETHEUS}.{MONITORING}.svc:{PORT}"
 
 TLS_SECRET: Final = "prometheus-tls"
 
-LATE_HOURS: Final = 6
+LATE_HOURS: Final = 9
 """How late a sample may come: as late as an agent can have kept it."""
 
 LABELS: Final = {NAME: "prometheus", "app.kubernetes.io/instance": "k8s"}

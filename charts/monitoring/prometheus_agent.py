@@ -20,12 +20,12 @@ from imports.monitoring import PrometheusAgent
 
 PROMETHEUS_AGENT: Final = "prometheus-agent"
 
-BUFFER_HOURS: Final = 6
+BUFFER_HOURS: Final = 9
 """Hours between two cuts of the write-ahead log.
 
 A cut takes up to two thirds of the log, whether sent or not (tsdb/agent/db.go of Prometheus
-v3.13), so what is left is never less than half of this: the three hours of which the hub may miss
-two. Prometheus's own two hours would leave one.
+v3.13), so what is left is never less than a third of this: three hours, of which the hub may miss
+two. Prometheus's own two hours would leave 40 minutes.
 """
 
 
