@@ -38,9 +38,10 @@ DEFINING_COMPONENTS: Final = (Traefik.NAME, CertManager.NAME, PrometheusOperator
 START_SECONDS: Final = 300
 """How long Argo CD may take to start, its image pulled."""
 
-SPREADING_SECONDS: Final = 150
+SPREADING_SECONDS: Final = 300
 """Until programs have a changed Secret of their pod: a kubelet looks every 60 to 90 seconds
-(syncFrequency, kubelet's configuration), and the programs' own reloads come after."""
+(syncFrequency, kubelet's configuration), and the reloader of Prometheus, should it miss that the
+file has changed, every three minutes (--watch-interval of prometheus-config-reloader)."""
 
 Act: TypeAlias = Callable[[], None]
 

@@ -74,6 +74,12 @@ class Query:
         found: list[dict[str, Any]] = json.loads(answer.body)["data"]["result"]
         return found
 
+    def whole(self, selector: str, start: float, end: float) -> bool:
+        """Whether series have a sample for each half minute between two times."""
+        seconds = int(end - start)
+        found = self(f"count_over_time({selector}[{seconds}s] @ {end:.0f})")
+        return bool(found) and all(float(each["value"][1]) >= seconds // 30 for each in found)
+
     def alerts(self) -> list[dict[str, str]]:
         answer = self._hub.ask(self._host, "/api/v1/alerts", user=self._sign_in)
         assert answer.status == 200, answer

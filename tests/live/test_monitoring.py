@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import yaml
@@ -250,24 +250,19 @@ def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query, report: 
             partial(_runs, hub, MONITORING, f"statefulset/{what}"),
             seconds=300,
         )
-    away = time.time() - start
-    # A scrape each half minute, whoever was listening.
-    minutes = int(away // 60) + 1
-
-    def counted() -> list[dict[str, Any]]:
-        return query(f"count_over_time({expression}[{minutes}m]) >= {2 * minutes - 1}")
-
-    eventually("every sample is there", counted, seconds=300)
+    end = time.time()
+    away = end - start
+    eventually("every sample is there", partial(query.whole, expression, start, end), seconds=300)
     failed = query(
         "sum(increase(prometheus_remote_storage_samples_failed_total"
-        f'{{cluster="{RIGHT}"}}[{minutes}m]))'
+        f'{{cluster="{RIGHT}"}}[{away:.0f}s] @ {end:.0f}))'
     )
     assert float(failed[0]["value"][1]) == 0
     with forwarded(hub, MONITORING, "service/loki", loki.PORT) as url:
         spoken = f'{{cluster="{RIGHT}",app="speaker"}} |= "of the outage"'
         eventually(
             "every line is there",
-            lambda: Logs(url).count(spoken, minutes + 5) == LINES,
+            lambda: Logs(url).count(spoken, int(away // 60) + 6) == LINES,
             seconds=300,
         )
     report.append(f"hub without Prometheus and Loki for {away:.0f} s: no sample lost, no line lost")
