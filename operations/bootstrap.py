@@ -1,13 +1,16 @@
 """``python -m fleet bootstrap``: from empty clusters to a fleet that Argo CD keeps as Git has it.
 
-Checks first, and touches nothing while anything is wrong. Then step by step, each of which does
-nothing where nothing is to do; then waits for Argo CD, and says what keeps it.
+Checks first, and touches nothing while anything is wrong. Then steps, of which each does nothing
+where nothing is to do; then waits for Argo CD, and says what keeps it.
 """
 
 import argparse
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.live import Live
@@ -20,7 +23,10 @@ from operations.contexts import add_fleet, fleet_of, pairs
 from operations.credentials import Answers
 from operations.kubectl import ClusterError
 from operations.names import resolver
-from operations.steps import Site
+from operations.steps import Site, Step
+
+AT_A_TIME: Final = 8
+"""Steps, each of which is a program of its own now and then."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -98,16 +104,27 @@ def check(site: Site, args: argparse.Namespace) -> None:
 def take(site: Site, console: Console, *, dry: bool) -> int:
     """Takes each step that is needed, or with ``dry`` tells it only; returns how many those are."""
     width = max(map(len, site.fleet.names))
-    needed = 0
-    for step in steps.steps(site):
-        act = step.look()
-        sign, style = ("+", "green") if act else ("=", "dim")
-        if act and not dry:
-            with console.status(f"{step.cluster}: {step.text}"):
-                act()
-        needed += act is not None
-        console.print(f"{sign} {step.cluster:{width}}  {step.text}", style=style, markup=False)
-    return needed
+    total = 0
+    for stage in steps.stages(site):
+        with (
+            console.status("; ".join(dict.fromkeys(step.text for step in stage))),
+            ThreadPoolExecutor(AT_A_TIME) as pool,
+        ):
+            for step, needed in zip(stage, pool.map(partial(_take, dry=dry), stage), strict=True):
+                sign, style = ("+", "green") if needed else ("=", "dim")
+                console.print(
+                    f"{sign} {step.cluster:{width}}  {step.text}", style=style, markup=False
+                )
+                total += needed
+    return total
+
+
+def _take(step: Step, *, dry: bool) -> bool:
+    """Whether the step is needed; without ``dry`` it is then taken."""
+    act = step.look()
+    if act and not dry:
+        act()
+    return act is not None
 
 
 def wait(site: Site, console: Console, *, minutes: float) -> int:

@@ -18,8 +18,10 @@ from fleet.errors import InputError
 
 Manifest: TypeAlias = Mapping[str, Any]
 
-MANAGER: Final = "fleet-bootstrap"
-"""Whose fields those are that bootstrap applies, by the name that the API server keeps."""
+MANAGER: Final = "argocd-controller"
+"""Whose fields those are that are applied, by the name that the API server keeps: Argo CD's own
+(ArgoCDSSAManager in its common package), which goes on with the same objects. Under another name
+a field that Git has no more would stay, since two had set it."""
 
 APPLY: Final = (
     "apply",

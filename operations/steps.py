@@ -33,7 +33,9 @@ TRACKED: Final = "argocd.argoproj.io/tracking-id"
 """The annotation of what Argo CD has deployed, and so looks after itself."""
 
 DEFINING_COMPONENTS: Final = (Traefik.NAME, CertManager.NAME, PrometheusOperator.NAME)
-"""Components whose bundles define kinds that others have objects of."""
+"""Components whose bundles define kinds that others have objects of.
+
+They are also what takes longest to be there: a load balancer, a webhook, an operator."""
 
 START_SECONDS: Final = 300
 """How long Argo CD may take to start, its image pulled."""
@@ -72,36 +74,40 @@ class Site:
         return self.clusters[self.fleet.hub.name]
 
 
-def steps(site: Site) -> Iterator[Step]:
-    """All of them, in the order in which they can be taken."""
-    for name in site.fleet.names:
-        yield from _namespaces(site, name)
-    yield from secrets(site)
-    hub = site.fleet.hub.name
-    # Its pods name a priority class.
-    yield _folder(site, hub, Baseline.NAME, "priority classes")
-    yield _folder(site, hub, Argocd.NAME, "Argo CD")
-    # While Argo CD starts. Without them it tries most folders in vain, and waits in between.
-    for name in site.fleet.names:
-        yield _definitions(site, name)
-    for region in site.fleet.regions:
-        yield _folder(site, region.name, ArgocdAccess.NAME, "account for Argo CD")
-        yield registration(site, region)
+Stage: TypeAlias = Sequence[Step]
+"""Steps that can be taken at a time."""
+
+
+def stages(site: Site) -> Iterator[Stage]:
+    """All steps, in the order in which they can be taken."""
+    fleet, hub = site.fleet, site.fleet.hub.name
+    yield [step for name in fleet.names for step in _namespaces(site, name)]
+    yield [
+        *(_made_up(site, name) for name in credentials.made_up(fleet)),
+        *(_given(site, each) for each in credentials.given(fleet)),
+        *(_password(site, region) for region in _writing(fleet)),
+    ]
+    yield [_sum(site, region) for region in _writing(fleet)]
+    # Pods name a priority class.
+    yield [_folder(site, name, Baseline.NAME, "priority classes") for name in fleet.names]
+    yield [
+        _folder(site, hub, Argocd.NAME, "Argo CD"),
+        # While Argo CD starts. Without them it tries most folders in vain, and waits in between.
+        *(_foundations(site, name) for name in fleet.names),
+        *(
+            _folder(site, region.name, ArgocdAccess.NAME, "account for Argo CD")
+            for region in fleet.regions
+        ),
+    ]
+    yield [registration(site, region) for region in fleet.regions]
     # An ApplicationSet that cannot ask for folders yet asks again after three minutes.
-    yield _repository_server(site)
-    yield _folder(site, hub, Applications.NAME, "projects and ApplicationSets")
+    yield [_repository_server(site)]
+    yield [_folder(site, hub, Applications.NAME, "projects and ApplicationSets")]
 
 
-def secrets(site: Site) -> Iterator[Step]:
-    """Those in no file."""
-    for name in credentials.made_up(site.fleet):
-        yield _made_up(site, name)
-    for each in credentials.given(site.fleet):
-        yield _given(site, each)
-    for region in site.fleet.regions:
-        if names := credentials.of_region(region):
-            yield _password(site, region, names)
-            yield _sum(site, region, names[0])
+def _writing(fleet: Fleet) -> Iterator[Region]:
+    """Regions that write to the hub, metrics or logs."""
+    return (region for region in fleet.regions if credentials.of_region(region))
 
 
 def secret_namespaces(site: Site, cluster: str) -> set[str]:
@@ -173,8 +179,9 @@ def lacks(given: Given) -> str:
     )
 
 
-def _password(site: Site, region: Region, names: Sequence[Name]) -> Step:
+def _password(site: Site, region: Region) -> Step:
     kubectl = site.clusters[region.name]
+    names = credentials.of_region(region)
 
     def look() -> Act | None:
         found = [credentials.read(kubectl, name) for name in names]
@@ -187,8 +194,9 @@ def _password(site: Site, region: Region, names: Sequence[Name]) -> Step:
     return Step(region.name, " and ".join(map(str, names)), look)
 
 
-def _sum(site: Site, region: Region, name: Name) -> Step:
+def _sum(site: Site, region: Region) -> Step:
     kubectl = site.clusters[region.name]
+    name = credentials.of_region(region)[0]
     at_hub = credentials.at_hub(site.fleet, region)
 
     def look() -> Act | None:
@@ -222,38 +230,39 @@ def store_all(kubectl: Kubectl, names: Sequence[Name], content: Content) -> None
 
 
 def _folder(site: Site, cluster: str, component: str, text: str) -> Step:
-    """The objects of a folder of dist whose kinds there are, unless Argo CD has them already."""
     folder = site.dist / cluster / component
-    return _objects(site, cluster, f"{text} ({folder})", lambda: kustomize(folder))
+    return _objects(site, cluster, f"{text} ({folder})", [folder])
 
 
-def _definitions(site: Site, cluster: str) -> Step:
-    """The custom resource definitions that components bring for each other's objects."""
+def _foundations(site: Site, cluster: str) -> Step:
+    """What defines kinds that others have objects of."""
     components = [
         name for name in site.fleet.cluster(cluster).components if name in DEFINING_COMPONENTS
     ]
-
-    def definitions() -> list[Manifest]:
-        return [
-            each
-            for name in components
-            for each in kustomize(site.dist / cluster / name)
-            if each["kind"] == "CustomResourceDefinition"
-        ]
-
-    return _objects(site, cluster, f"definitions of {', '.join(components)}", definitions)
+    folders = [site.dist / cluster / name for name in components]
+    return _objects(site, cluster, ", ".join(components), folders)
 
 
-def _objects(site: Site, cluster: str, text: str, read: Callable[[], Sequence[Manifest]]) -> Step:
+def _objects(site: Site, cluster: str, text: str, folders: Sequence[Path]) -> Step:
+    """The objects of folders of dist, unless Argo CD has them already."""
     kubectl = site.clusters[cluster]
 
     def look() -> Act | None:
-        objects = read()
-        defined, others = _parted(_of_known_kinds(kubectl, objects))
+        objects = [each for folder in folders for each in kustomize(folder) if _applicable(each)]
+        defined, others = _parted(objects)
         wanted = [*_missing(kubectl, defined), *_missing_or_stale(kubectl, others)]
         return (lambda: _apply(kubectl, wanted)) if wanted else None
 
     return Step(cluster, text, look)
+
+
+def _applicable(manifest: Manifest) -> bool:
+    """Whether Kubernetes or Argo CD defines the kind.
+
+    All others have a webhook or an operator behind them that is yet to start: Argo CD's affair.
+    """
+    group, _ = _kind(manifest)
+    return "." not in group or group.endswith((".k8s.io", "argoproj.io"))
 
 
 def _repository_server(site: Site) -> Step:
@@ -288,9 +297,9 @@ def _missing(kubectl: Kubectl, definitions: Sequence[Manifest]) -> list[Manifest
 
 def _missing_or_stale(kubectl: Kubectl, wanted: Sequence[Manifest]) -> list[Manifest]:
     """Those that are not there, and those that are not as wanted and not Argo CD's yet."""
-    if not wanted:
-        return []
-    present = {_identity(each): each for each in kubectl.present(wanted)}
+    served = {line.strip() for line in kubectl.run("api-versions").splitlines()}
+    known = [each for each in wanted if each["apiVersion"] in served]
+    present = {_identity(each): each for each in kubectl.present(known)} if known else {}
     ours = [
         each
         for each in wanted
@@ -337,30 +346,19 @@ def _until_served(kubectl: Kubectl, definitions: Sequence[Manifest]) -> None:
     raise ClusterError(f"{kubectl.name}: does not serve the definitions it was given within 60 s")
 
 
-def _of_known_kinds(kubectl: Kubectl, objects: Sequence[Manifest]) -> list[Manifest]:
-    """Without what a later component defines; Argo CD applies that once it is defined."""
-    defined = {
-        (each["spec"]["group"], each["spec"]["names"]["kind"])
-        for each in objects
-        if each["kind"] == "CustomResourceDefinition"
-    }
-    groups = {line.strip() for line in kubectl.run("api-versions").splitlines()}
-    return [
-        each
-        for each in objects
-        if each["apiVersion"] in groups
-        or (str(each["apiVersion"]).rpartition("/")[0], each["kind"]) in defined
-    ]
+def _kind(manifest: Manifest) -> tuple[str, str]:
+    return str(manifest["apiVersion"]).rpartition("/")[0], str(manifest["kind"])
 
 
-def _identity(manifest: Manifest) -> tuple[str, str, str]:
+def _identity(manifest: Manifest) -> tuple[tuple[str, str], str, str]:
     metadata = manifest["metadata"]
-    group = str(manifest["apiVersion"]).rpartition("/")[0]
-    return f"{group}/{manifest['kind']}", str(metadata.get("namespace", "")), str(metadata["name"])
+    return _kind(manifest), str(metadata.get("namespace", "")), str(metadata["name"])
 
 
 def _stale(
-    kubectl: Kubectl, wanted: Sequence[Manifest], present: Mapping[tuple[str, str, str], Manifest]
+    kubectl: Kubectl,
+    wanted: Sequence[Manifest],
+    present: Mapping[tuple[tuple[str, str], str, str], Manifest],
 ) -> list[Manifest]:
     """Those that applying would change."""
     if not wanted:

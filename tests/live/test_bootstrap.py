@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.live.cluster import eventually
+from tests.live.cluster import eventually, said
 from tests.live.conftest import SECRETS, Bootstrapped
 
 pytestmark = pytest.mark.live
@@ -28,6 +28,26 @@ def test_a_second_run_finds_nothing_to_do(up: Bootstrapped) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "nothing to do"
     assert all(line.startswith("= ") for line in result.stdout.splitlines()[:-1])
+
+
+@pytest.mark.parametrize(
+    ("namespace", "what"),
+    [("traefik", "service/traefik"), ("cert-manager", "deployment/cert-manager")],
+)
+def test_argo_cd_goes_on_with_what_bootstrap_applied(
+    up: Bootstrapped, namespace: str, what: str
+) -> None:
+    """Under one name, so that a field that Git drops goes; a second one would keep it."""
+    for cluster in up.fork.fleet.names:
+        found = json.loads(
+            said(cluster, "-n", namespace, "get", what, "-ojson", "--show-managed-fields")
+        )
+        applied = {
+            each["manager"]
+            for each in found["metadata"]["managedFields"]
+            if each["operation"] == "Apply"
+        }
+        assert applied == {"argocd-controller"}
 
 
 def test_no_secret_is_printed(up: Bootstrapped) -> None:
