@@ -30,6 +30,10 @@ URL: Final = f"http://{PROMETHEUS}.{MONITORING}.svc:{PORT}"
 
 TLS_SECRET: Final = "prometheus-tls"
 
+MEMORY: Final = "4Gi"
+SERIES: Final = 500_000
+"""What fits into MEMORY with room for queries: some 4 kB a series (docs/scale.md)."""
+
 LATE_HOURS: Final = 9
 """How late a sample may come: as late as an agent can have kept it."""
 
@@ -99,7 +103,7 @@ class PrometheusHub(Component):
                 },
                 "resources": {
                     "requests": {"cpu": "500m", "memory": "2Gi"},
-                    "limits": {"memory": "4Gi"},
+                    "limits": {"memory": MEMORY},
                 },
             },
         )

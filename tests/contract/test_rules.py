@@ -355,8 +355,8 @@ CASES = [
     Case(
         "HubSeriesNearLimit",
         "80m",
-        {'prometheus_tsdb_head_series{cluster="tooling",job="prometheus-k8s"}': "1100000x90"},
-        {'prometheus_tsdb_head_series{cluster="tooling",job="prometheus-k8s"}': "900000x90"},
+        {'prometheus_tsdb_head_series{cluster="tooling",job="prometheus-k8s"}': "410000x90"},
+        {'prometheus_tsdb_head_series{cluster="tooling",job="prometheus-k8s"}': "390000x90"},
         {"cluster": "tooling", "job": "prometheus-k8s"},
     ),
     Case(

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from charts.monitoring.prometheus import SERIES
 from charts.monitoring.rules.rule import Alert, Group, Severity
 from charts.scrape import MONITORING
 
@@ -78,9 +79,10 @@ def platform(hub: str) -> Group:
             Alert(
                 "HubSeriesNearLimit",
                 "warning",
-                f'prometheus_tsdb_head_series{{cluster="{hub}",job="prometheus-k8s"}} > 1000000',
+                f'prometheus_tsdb_head_series{{cluster="{hub}",job="prometheus-k8s"}}'
+                f" > {0.8 * SERIES:.0f}",
                 "1h",
-                "The hub's Prometheus holds more series than it is sized for.",
+                "The hub's Prometheus holds nearly as many series as it is sized for.",
                 "{{ $value | humanize }} series; docs/scale.md says what each costs, and what "
                 "comes after one Prometheus.",
             ),
