@@ -154,7 +154,7 @@ schema-check: ## fail when clusters.schema.json is not what `make schema` genera
 # Checking
 
 .PHONY: check
-check: lint types test ## everything to pass before a commit, in about three minutes
+check: lint types test ## everything to pass before a commit, in about four minutes
 
 .PHONY: format
 format: ## format the code and fix what the linter can fix
