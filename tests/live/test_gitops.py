@@ -14,7 +14,8 @@ from tests.live.load import under_load
 from tests.live.setting import Fork, replicas
 from tests.objects import read
 
-pytestmark = pytest.mark.live
+# What comes last waits for alerts on the region that is refused from here on.
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("refused")]
 
 
 def deployment(cluster: str) -> dict[str, object]:
