@@ -10,7 +10,7 @@ from cdk8s import App
 from constructs import Construct
 
 from charts import kinds
-from charts.component import KEEP, Component, Patch
+from charts.component import KEEP, LATER, Component, Patch
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
@@ -93,7 +93,7 @@ class CertManager(Component):
                 metadata={
                     "name": issuer_name(issuer),
                     # After the webhook that checks it.
-                    "annotations": {"argocd.argoproj.io/sync-wave": "1"},
+                    "annotations": dict(LATER),
                 },
                 spec={
                     "acme": {

@@ -19,6 +19,9 @@ from imports.k8s import Namespace
 KEEP: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
 """Argo CD neither prunes nor deletes an object so annotated (sync-options of its user guide)."""
 
+LATER: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-wave": "1"}
+"""Argo CD applies an object so annotated when all others of its folder are there and healthy."""
+
 
 Patch = Mapping[str, Any]
 """A strategic merge patch: the identity of an object of a bundle, and the fields to change."""

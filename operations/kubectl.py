@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -30,6 +31,8 @@ APPLY: Final = (
     f"--field-manager={MANAGER}",
     "--filename=-",
 )
+
+NO_SUCH_KIND: Final = "the server doesn't have a resource type"
 
 TIMEOUT_SECONDS: Final = 120
 """Of one call, the largest bundle included."""
@@ -68,18 +71,22 @@ class Kubectl:
                 "get", kind, name, *_in(namespace), "--ignore-not-found", "--output=json"
             )
         except ClusterError as error:
-            if "the server doesn't have a resource type" in str(error):
+            if NO_SUCH_KIND in str(error):
                 return None
             raise
         found: Manifest | None = json.loads(text) if text.strip() else None
         return found
 
     def every(self, kind: str, *arguments: str, namespace: str | None = None) -> list[Manifest]:
-        """All objects of a kind, in ``namespace`` or everywhere."""
+        """All objects of a kind, in ``namespace`` or everywhere; none of a kind that is missing."""
         where = _in(namespace) or ("--all-namespaces",)
-        found: list[Manifest] = json.loads(
-            self.run("get", kind, *where, *arguments, "--output=json")
-        )["items"]
+        try:
+            text = self.run("get", kind, *where, *arguments, "--output=json")
+        except ClusterError as error:
+            if NO_SUCH_KIND in str(error):
+                return []
+            raise
+        found: list[Manifest] = json.loads(text)["items"]
         return found
 
     def apply(self, objects: Sequence[Manifest]) -> None:
@@ -146,10 +153,14 @@ def call(name: str, arguments: Sequence[str], *, text: str | None = None, timeou
     return result.stdout
 
 
-def kustomize(folder: Path) -> list[Manifest]:
-    """The objects that a folder of dist comes to; fetches bundles unless they are vendored."""
+@cache
+def kustomize(folder: Path) -> Sequence[Manifest]:
+    """The objects that a folder of dist comes to; fetches bundles unless they are vendored.
+
+    Kept, for dist stays as it is while a command runs.
+    """
     text = call(str(folder), ["kustomize", str(folder)], timeout=TIMEOUT_SECONDS)
-    return [document for document in documents.load_all(text) if document]
+    return tuple(document for document in documents.load_all(text) if document)
 
 
 def _items(text: str) -> list[Manifest]:

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -21,7 +22,7 @@ from charts.argocd_access import TOKEN_SECRET, ArgocdAccess
 from charts.baseline import Baseline
 from charts.cert_manager import CertManager
 from charts.monitoring.operator import PrometheusOperator
-from charts.traefik import Traefik
+from charts.traefik import TRAEFIK, Traefik
 from fleet import documents
 from fleet.errors import InputError
 from fleet.registry import Fleet, Region
@@ -30,15 +31,17 @@ from operations.credentials import Answers, Content, Given, Name
 from operations.kubectl import ClusterError, Kubectl, Manifest, kustomize
 
 TRACKED: Final = "argocd.argoproj.io/tracking-id"
-"""The annotation of what Argo CD has deployed, and so looks after itself."""
+"""The annotation by which Argo CD knows what it has deployed."""
 
 DEFINING_COMPONENTS: Final = (Traefik.NAME, CertManager.NAME, PrometheusOperator.NAME)
 """Components whose bundles define kinds that others have objects of.
 
 They are also what takes longest to be there: a load balancer, a webhook, an operator."""
 
+DEFINITION: Final = "CustomResourceDefinition"
+
 START_SECONDS: Final = 300
-"""How long Argo CD may take to start, its image pulled."""
+"""How long Argo CD and the webhook of cert-manager may take to start, their images pulled."""
 
 SPREADING_SECONDS: Final = 300
 """Until programs have a changed Secret of their pod: a kubelet looks every 60 to 90 seconds
@@ -73,6 +76,12 @@ class Site:
     def hub(self) -> Kubectl:
         return self.clusters[self.fleet.hub.name]
 
+    @cached_property
+    def applications(self) -> frozenset[str]:
+        """Those that there were when this was first asked: Argo CD looks after their objects."""
+        found = self.hub.every("applications.argoproj.io", namespace=ARGOCD)
+        return frozenset(each["metadata"]["name"] for each in found)
+
 
 Stage: TypeAlias = Sequence[Step]
 """Steps that can be taken at a time."""
@@ -86,6 +95,9 @@ def stages(site: Site) -> Iterator[Stage]:
         *(_made_up(site, name) for name in credentials.made_up(fleet)),
         *(_given(site, each) for each in credentials.given(fleet)),
         *(_password(site, region) for region in _writing(fleet)),
+        # A watch that is forbidden is tried again at ever longer intervals, up to a minute; as long
+        # no challenge for a certificate is answered.
+        *(_grants(site, name) for name in fleet.names),
     ]
     yield [_sum(site, region) for region in _writing(fleet)]
     # Pods name a priority class.
@@ -100,8 +112,13 @@ def stages(site: Site) -> Iterator[Stage]:
         ),
     ]
     yield [registration(site, region) for region in fleet.regions]
-    # An ApplicationSet that cannot ask for folders yet asks again after three minutes.
-    yield [_repository_server(site)]
+    yield [
+        # An ApplicationSet that cannot ask for folders yet asks again after three minutes.
+        _repository_server(site),
+        # A pod without its certificate is tried again at ever longer intervals, so what issues it
+        # is there before Argo CD brings one.
+        *(_their_own(site, name) for name in fleet.names),
+    ]
     yield [_folder(site, hub, Applications.NAME, "projects and ApplicationSets")]
 
 
@@ -123,24 +140,26 @@ def secret_namespaces(site: Site, cluster: str) -> set[str]:
 
 def _namespaces(site: Site, cluster: str) -> Iterator[Step]:
     files = {
-        each["metadata"]["name"]: each
-        for path in sorted((site.dist / cluster).glob("*/Namespace.*.yaml"))
-        for each in documents.read_all(path)
+        each["metadata"]["name"]: each for each in _of_files(site, cluster, "Namespace.*.yaml")
     }
-    for namespace in sorted(secret_namespaces(site, cluster)):
-        wanted = [files[namespace]]
-        kubectl = site.clusters[cluster]
+    granting = {each["metadata"]["namespace"] for each in _granted_to_traefik(site, cluster)}
+    for namespace in sorted(secret_namespaces(site, cluster) | granting):
+        yield _as_wanted(site, cluster, f"Namespace {namespace}", partial(list, [files[namespace]]))
 
-        def look(
-            kubectl: Kubectl = kubectl,
-            namespace: str = namespace,
-            wanted: Sequence[Manifest] = wanted,
-        ) -> Act | None:
-            if kubectl.get("namespace", namespace):
-                return None
-            return lambda: kubectl.apply(wanted)
 
-        yield Step(cluster, f"Namespace {namespace}", look)
+def _grants(site: Site, cluster: str) -> Step:
+    """What Traefik may read outside its own namespace."""
+    return _as_wanted(
+        site,
+        cluster,
+        "rights of Traefik in other namespaces",
+        lambda: _granted_to_traefik(site, cluster),
+    )
+
+
+def _granted_to_traefik(site: Site, cluster: str) -> list[Manifest]:
+    found = _of_files(site, cluster, f"Role*.{TRAEFIK}.yaml")
+    return [each for each in found if each["metadata"]["namespace"] != TRAEFIK]
 
 
 def _made_up(site: Site, name: Name) -> Step:
@@ -231,38 +250,97 @@ def store_all(kubectl: Kubectl, names: Sequence[Name], content: Content) -> None
 
 def _folder(site: Site, cluster: str, component: str, text: str) -> Step:
     folder = site.dist / cluster / component
-    return _objects(site, cluster, f"{text} ({folder})", [folder])
+    return _as_wanted(
+        site, cluster, f"{text} ({folder})", lambda: _parted(site, cluster, [component])[0]
+    )
 
 
 def _foundations(site: Site, cluster: str) -> Step:
     """What defines kinds that others have objects of."""
-    components = [
-        name for name in site.fleet.cluster(cluster).components if name in DEFINING_COMPONENTS
+    components = _defining(site, cluster)
+    return _as_wanted(
+        site, cluster, ", ".join(components), lambda: _parted(site, cluster, components)[0]
+    )
+
+
+def _their_own(site: Site, cluster: str) -> Step:
+    """What is left of these and of Argo CD: objects of the kinds that have just been defined."""
+    components = _defining(site, cluster)
+    if cluster == site.fleet.hub.name:
+        components.append(Argocd.NAME)
+    return _as_wanted(
+        site,
+        cluster,
+        "issuers, monitors and routes of these",
+        lambda: _parted(site, cluster, components)[1],
+    )
+
+
+def _defining(site: Site, cluster: str) -> list[str]:
+    return [name for name in site.fleet.cluster(cluster).components if name in DEFINING_COMPONENTS]
+
+
+def _parted(
+    site: Site, cluster: str, components: Sequence[str]
+) -> tuple[list[Manifest], list[Manifest]]:
+    """The objects of folders of dist whose kinds Kubernetes or Argo CD defines, and the others.
+
+    Those have a webhook or an operator behind them that is yet to start.
+    """
+    plain: list[Manifest] = []
+    others: list[Manifest] = []
+    for component in components:
+        for each in kustomize(site.dist / cluster / component):
+            group, _ = _kind(each)
+            known = "." not in group or group.endswith((".k8s.io", "argoproj.io"))
+            (plain if known else others).append(_marked(cluster, component, each))
+    return plain, others
+
+
+def _of_files(site: Site, cluster: str, pattern: str) -> list[Manifest]:
+    """The objects of files of dist, whichever component they are of."""
+    return [
+        _marked(cluster, path.parent.name, each)
+        for path in sorted((site.dist / cluster).glob(f"*/{pattern}"))
+        for each in documents.read_all(path)
     ]
-    folders = [site.dist / cluster / name for name in components]
-    return _objects(site, cluster, ", ".join(components), folders)
 
 
-def _objects(site: Site, cluster: str, text: str, folders: Sequence[Path]) -> Step:
-    """The objects of folders of dist, unless Argo CD has them already."""
+def _marked(cluster: str, component: str, manifest: Manifest) -> Manifest:
+    """The object as Argo CD applies it: marked as one of the Application's.
+
+    So the Application is synced from the start, and what Git drops one day is pruned. Argo CD
+    marks no definitions (its ResourceTracking, which also has the form), and has objects without a
+    namespace in that of the Application's destination.
+    """
+    if manifest["kind"] == DEFINITION:
+        return manifest
+    (group, kind), namespace, name = _identity(manifest)
+    mark = f"{cluster}-{component}:{group}/{kind}:{namespace or ARGOCD}/{name}"
+    metadata = manifest["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), TRACKED: mark}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _application(marked: Manifest) -> str:
+    """The name of the Application that an object is of."""
+    return str(marked["metadata"]["annotations"][TRACKED]).partition(":")[0]
+
+
+def _as_wanted(
+    site: Site, cluster: str, text: str, objects: Callable[[], Sequence[Manifest]]
+) -> Step:
+    """Objects of dist, unless Argo CD has them already."""
     kubectl = site.clusters[cluster]
 
     def look() -> Act | None:
-        objects = [each for folder in folders for each in kustomize(folder) if _applicable(each)]
-        defined, others = _parted(objects)
-        wanted = [*_missing(kubectl, defined), *_missing_or_stale(kubectl, others)]
-        return (lambda: _apply(kubectl, wanted)) if wanted else None
+        wanted = objects()
+        definitions = [each for each in wanted if each["kind"] == DEFINITION]
+        others = [each for each in wanted if each["kind"] != DEFINITION]
+        lacking = [*_missing(kubectl, definitions), *_missing_or_stale(site, kubectl, others)]
+        return (lambda: _apply(kubectl, lacking)) if lacking else None
 
     return Step(cluster, text, look)
-
-
-def _applicable(manifest: Manifest) -> bool:
-    """Whether Kubernetes or Argo CD defines the kind.
-
-    All others have a webhook or an operator behind them that is yet to start: Argo CD's affair.
-    """
-    group, _ = _kind(manifest)
-    return "." not in group or group.endswith((".k8s.io", "argoproj.io"))
 
 
 def _repository_server(site: Site) -> Step:
@@ -295,7 +373,7 @@ def _missing(kubectl: Kubectl, definitions: Sequence[Manifest]) -> list[Manifest
     return [each for each in definitions if each["metadata"]["name"] not in known]
 
 
-def _missing_or_stale(kubectl: Kubectl, wanted: Sequence[Manifest]) -> list[Manifest]:
+def _missing_or_stale(site: Site, kubectl: Kubectl, wanted: Sequence[Manifest]) -> list[Manifest]:
     """Those that are not there, and those that are not as wanted and not Argo CD's yet."""
     served = {line.strip() for line in kubectl.run("api-versions").splitlines()}
     known = [each for each in wanted if each["apiVersion"] in served]
@@ -303,8 +381,7 @@ def _missing_or_stale(kubectl: Kubectl, wanted: Sequence[Manifest]) -> list[Mani
     ours = [
         each
         for each in wanted
-        if (found := present.get(_identity(each)))
-        and TRACKED not in found["metadata"].get("annotations", {})
+        if _identity(each) in present and _application(each) not in site.applications
     ]
     return [
         *(each for each in wanted if _identity(each) not in present),
@@ -314,20 +391,28 @@ def _missing_or_stale(kubectl: Kubectl, wanted: Sequence[Manifest]) -> list[Mani
 
 def _apply(kubectl: Kubectl, wanted: Sequence[Manifest]) -> None:
     """Definitions first, and once these are served what they define; namespaces before the rest."""
-    defined, others = _parted(wanted)
-    namespaces = [each for each in others if each["kind"] == "Namespace"]
-    rest = [each for each in others if each not in namespaces]
-    if defined:
-        kubectl.apply(defined)
-        _until_served(kubectl, defined)
-    for each in filter(None, (namespaces, rest)):
-        kubectl.apply(each)
+    definitions = [each for each in wanted if each["kind"] == DEFINITION]
+    namespaces = [each for each in wanted if each["kind"] == "Namespace"]
+    rest = [each for each in wanted if each["kind"] not in (DEFINITION, "Namespace")]
+    if definitions:
+        kubectl.apply(definitions)
+        _until_served(kubectl, definitions)
+    if namespaces:
+        kubectl.apply(namespaces)
+    if rest:
+        _apply_once_agreed(kubectl, rest)
 
 
-def _parted(objects: Sequence[Manifest]) -> tuple[list[Manifest], list[Manifest]]:
-    """Custom resource definitions, and all else."""
-    defined = [each for each in objects if each["kind"] == "CustomResourceDefinition"]
-    return defined, [each for each in objects if each not in defined]
+def _apply_once_agreed(kubectl: Kubectl, wanted: Sequence[Manifest]) -> None:
+    """Tries until the webhooks answer that have a say in it."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return kubectl.apply(wanted)
+        except ClusterError as error:
+            if "failed calling webhook" not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(2)
 
 
 def _until_served(kubectl: Kubectl, definitions: Sequence[Manifest]) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from cdk8s import App
 
 from charts import kinds
-from charts.component import Component
+from charts.component import LATER, Component
 from charts.labels import NAME
 from charts.monitoring.scraper import EGRESS, common, grant_scraping, monitor_kubernetes
 from charts.monitoring.secrets import INGEST_CREDENTIALS
@@ -51,7 +51,9 @@ class PrometheusAgentComponent(Component):
         PrometheusAgent(
             self,
             "agent",
-            metadata={"name": "agent", "namespace": MONITORING},
+            # The first configuration has what watches the agent itself. Whatever changes it comes
+            # minutes later, and as long the region would count as silent.
+            metadata={"name": "agent", "namespace": MONITORING, "annotations": dict(LATER)},
             spec={
                 **common(PROMETHEUS_AGENT, where),  # type: ignore[typeddict-item] # no TypedDict is closed
                 "externalLabels": where,

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from charts.applications import ARGOCD
+from charts.argocd import Argocd
+from operations.steps import DEFINING_COMPONENTS, TRACKED
 from tests.live.cluster import eventually, said
 from tests.live.conftest import SECRETS, Bootstrapped
 
@@ -28,6 +31,21 @@ def test_a_second_run_finds_nothing_to_do(up: Bootstrapped) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "nothing to do"
     assert all(line.startswith("= ") for line in result.stdout.splitlines()[:-1])
+
+
+def test_what_bootstrap_applied_is_as_argo_cd_would(up: Bootstrapped) -> None:
+    """Argo CD found it synced, with its own mark on it, and has had to apply nothing."""
+    fleet = up.fork.fleet
+    for name in (
+        *(f"{cluster.name}-{each}" for cluster in fleet.clusters for each in DEFINING_COMPONENTS),
+        f"{fleet.hub.name}-{Argocd.NAME}",
+    ):
+        found = json.loads(said(fleet.hub.name, "-n", ARGOCD, "get", "application", name, "-ojson"))
+        assert "operationState" not in found["status"], (name, found["status"]["operationState"])
+    path = "-o=jsonpath={.metadata.annotations}"
+    for kind in ("clusterrole", "deployment", "service"):
+        marks = json.loads(said("us-east", "-n", "traefik", "get", kind, "traefik", path))
+        assert marks[TRACKED].startswith("us-east-traefik:")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from fleet.errors import InputError
 from fleet.registry import Fleet
 from operations import applications, credentials, diagnosis, names, probes, status, steps
 from operations.credentials import Answers, Name
-from operations.kubectl import Kubectl
+from operations.kubectl import ClusterError, Kubectl
 from operations.probes import Outside, ProbeError, Served
 from operations.status import Cell, Row
 from tests.objects import ROOT
@@ -205,6 +205,61 @@ def test_the_pull_secret_is_what_a_kubelet_reads(fleet: Fleet) -> None:
 def test_definitions_come_from_the_components_that_bring_them(built: Any, fleet: Fleet) -> None:
     found = {each.component for each in built if each.kind == "CustomResourceDefinition"}
     assert found == {*steps.DEFINING_COMPONENTS, "argocd"}
+
+
+def test_traefik_may_watch_from_the_start(fleet: Fleet) -> None:
+    """Every namespace that it is told to: a watch that is refused comes back late."""
+    site = steps.Site(fleet, {}, ROOT / "dist", Answers({}), {})
+    for cluster in fleet.names:
+        (deployment,) = steps._of_files(site, cluster, "Deployment.traefik.yaml")
+        (told,) = {
+            each.partition("=")[2]
+            for each in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+            if "namespaces=" in each
+        }
+        granted = {
+            each["metadata"]["namespace"] for each in steps._granted_to_traefik(site, cluster)
+        }
+        assert granted == set(told.split(",")) - {"traefik"}
+
+
+def test_objects_are_marked_as_argo_cd_marks_them() -> None:
+    """An object without a namespace is in that of the Application's destination."""
+
+    def mark(kind: str, group: str, **metadata: str) -> object:
+        manifest = {"apiVersion": f"{group}/v1".lstrip("/"), "kind": kind, "metadata": metadata}
+        marked = steps._marked("us-east", "traefik", manifest)
+        return marked["metadata"].get("annotations", {}).get(steps.TRACKED)
+
+    rbac = "rbac.authorization.k8s.io"
+    assert mark("ClusterRole", rbac, name="a") == f"us-east-traefik:{rbac}/ClusterRole:argocd/a"
+    assert mark("Service", "", name="a", namespace="b") == "us-east-traefik:/Service:b/a"
+    assert mark("CustomResourceDefinition", "apiextensions.k8s.io", name="a") is None
+
+
+@pytest.mark.parametrize(
+    ("told", "tries"),
+    [("failed calling webhook: connection refused", 3), ("unknown field", 1)],
+)
+def test_objects_are_tried_until_a_webhook_answers(
+    told: str, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a mistake is told at once."""
+    taken: list[object] = []
+
+    def apply(self: Kubectl, objects: object) -> None:
+        taken.append(objects)
+        if len(taken) < 3:
+            raise ClusterError(f"us-east: {told}")
+
+    monkeypatch.setattr(Kubectl, "apply", apply)
+    monkeypatch.setattr("operations.steps.time.sleep", lambda seconds: None)
+    if tries == 1:
+        with pytest.raises(ClusterError, match=told):
+            steps._apply_once_agreed(Kubectl("us-east", "us-east"), [{}])
+    else:
+        steps._apply_once_agreed(Kubectl("us-east", "us-east"), [{}])
+    assert len(taken) == tries
 
 
 # What Argo CD and Kubernetes say
