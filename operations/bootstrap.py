@@ -15,6 +15,7 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from fleet.errors import InputError
 from operations import applications, checks, credentials, rotation, steps, terminal
@@ -106,8 +107,10 @@ def take(site: Site, console: Console, *, dry: bool) -> int:
     width = max(map(len, site.fleet.names))
     total = 0
     for stage in steps.stages(site):
+        under_way = Text("; ".join(dict.fromkeys(step.text for step in stage)))
+        under_way.truncate(console.width - 2, overflow="ellipsis")
         with (
-            console.status("; ".join(dict.fromkeys(step.text for step in stage))),
+            console.status(under_way),
             ThreadPoolExecutor(AT_A_TIME) as pool,
         ):
             for step, needed in zip(stage, pool.map(partial(_take, dry=dry), stage), strict=True):
