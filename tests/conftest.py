@@ -3,6 +3,8 @@
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,13 @@ from charts.render import render
 from fleet.registry import Fleet, load
 from tests import kustomize
 from tests.objects import OVERLAYS, ROOT, Object, read_objects
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """foobar-api's tests count seconds: pytest-xdist takes them one after the other."""
+    for each in items:
+        if each.path.is_relative_to(Path(__file__).parent / "app"):
+            each.add_marker(pytest.mark.xdist_group("app"))
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +64,11 @@ def built(
     root = tmp_path_factory.mktemp("built")
     shutil.copytree(rendered, root / "dist")
     shutil.copytree(OVERLAYS, root / "overlays")
-    return [
-        Object(folder.parent.name, folder.name, folder, body)
-        for folder in sorted((root / "dist").glob("*/*"))
-        for body in kustomize.build(command, folder, mirror)
-    ]
+    folders = sorted((root / "dist").glob("*/*"))
+    with ThreadPoolExecutor() as pool:
+        bodies = pool.map(partial(kustomize.build, command, mirror=mirror), folders)
+        return [
+            Object(folder.parent.name, folder.name, folder, body)
+            for folder, found in zip(folders, bodies, strict=True)
+            for body in found
+        ]
