@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -23,25 +23,17 @@ from charts.baseline import Baseline
 from charts.cert_manager import CertManager
 from charts.monitoring.operator import PrometheusOperator
 from charts.traefik import TRAEFIK, Traefik
-from fleet import documents
 from fleet.errors import InputError
 from fleet.registry import Fleet, Region
-from operations import credentials, diagnosis
+from operations import credentials, diagnosis, manifests
 from operations.credentials import Answers, Content, Given, Name
-from operations.kubectl import ClusterError, Kubectl, Manifest, kustomize
-
-TRACKED: Final = "argocd.argoproj.io/tracking-id"
-"""The annotation by which Argo CD knows what it has deployed."""
+from operations.kubectl import ClusterError, Kubectl, Manifest
+from operations.manifests import START_SECONDS
 
 DEFINING_COMPONENTS: Final = (Traefik.NAME, CertManager.NAME, PrometheusOperator.NAME)
 """Components whose bundles define kinds that others have objects of.
 
 They are also what takes longest to be there: a load balancer, a webhook, an operator."""
-
-DEFINITION: Final = "CustomResourceDefinition"
-
-START_SECONDS: Final = 300
-"""How long Argo CD and the webhook of cert-manager may take to start, their images pulled."""
 
 SPREADING_SECONDS: Final = 300
 """Until programs have a changed Secret of their pod: a kubelet looks every 60 to 90 seconds
@@ -140,11 +132,22 @@ def secret_namespaces(site: Site, cluster: str) -> set[str]:
 
 def _namespaces(site: Site, cluster: str) -> Iterator[Step]:
     files = {
-        each["metadata"]["name"]: each for each in _of_files(site, cluster, "Namespace.*.yaml")
+        each["metadata"]["name"]: each
+        for each in manifests.of_files(site.dist, cluster, "Namespace.*.yaml")
     }
     granting = {each["metadata"]["namespace"] for each in _granted_to_traefik(site, cluster)}
     for namespace in sorted(secret_namespaces(site, cluster) | granting):
-        yield _as_wanted(site, cluster, f"Namespace {namespace}", partial(list, [files[namespace]]))
+        yield _namespace(site.clusters[cluster], files[namespace])
+
+
+def _namespace(kubectl: Kubectl, wanted: Manifest) -> Step:
+    """Is there; its folder has what overlays change, and comes later."""
+    name = wanted["metadata"]["name"]
+
+    def look() -> Act | None:
+        return None if kubectl.get("namespace", name) else lambda: kubectl.apply([wanted])
+
+    return Step(kubectl.name, f"Namespace {name}", look)
 
 
 def _grants(site: Site, cluster: str) -> Step:
@@ -158,7 +161,7 @@ def _grants(site: Site, cluster: str) -> Step:
 
 
 def _granted_to_traefik(site: Site, cluster: str) -> list[Manifest]:
-    found = _of_files(site, cluster, f"Role*.{TRAEFIK}.yaml")
+    found = manifests.of_files(site.dist, cluster, f"Role*.{TRAEFIK}.yaml")
     return [each for each in found if each["metadata"]["namespace"] != TRAEFIK]
 
 
@@ -251,7 +254,10 @@ def store_all(kubectl: Kubectl, names: Sequence[Name], content: Content) -> None
 def _folder(site: Site, cluster: str, component: str, text: str) -> Step:
     folder = site.dist / cluster / component
     return _as_wanted(
-        site, cluster, f"{text} ({folder})", lambda: _parted(site, cluster, [component])[0]
+        site,
+        cluster,
+        f"{text} ({folder})",
+        lambda: manifests.of_folders(site.dist, cluster, [component])[0],
     )
 
 
@@ -259,7 +265,10 @@ def _foundations(site: Site, cluster: str) -> Step:
     """What defines kinds that others have objects of."""
     components = _defining(site, cluster)
     return _as_wanted(
-        site, cluster, ", ".join(components), lambda: _parted(site, cluster, components)[0]
+        site,
+        cluster,
+        ", ".join(components),
+        lambda: manifests.of_folders(site.dist, cluster, components)[0],
     )
 
 
@@ -272,59 +281,12 @@ def _their_own(site: Site, cluster: str) -> Step:
         site,
         cluster,
         "issuers, monitors and routes of these",
-        lambda: _parted(site, cluster, components)[1],
+        lambda: manifests.of_folders(site.dist, cluster, components)[1],
     )
 
 
 def _defining(site: Site, cluster: str) -> list[str]:
     return [name for name in site.fleet.cluster(cluster).components if name in DEFINING_COMPONENTS]
-
-
-def _parted(
-    site: Site, cluster: str, components: Sequence[str]
-) -> tuple[list[Manifest], list[Manifest]]:
-    """The objects of folders of dist whose kinds Kubernetes or Argo CD defines, and the others.
-
-    Those have a webhook or an operator behind them that is yet to start.
-    """
-    plain: list[Manifest] = []
-    others: list[Manifest] = []
-    for component in components:
-        for each in kustomize(site.dist / cluster / component):
-            group, _ = _kind(each)
-            known = "." not in group or group.endswith((".k8s.io", "argoproj.io"))
-            (plain if known else others).append(_marked(cluster, component, each))
-    return plain, others
-
-
-def _of_files(site: Site, cluster: str, pattern: str) -> list[Manifest]:
-    """The objects of files of dist, whichever component they are of."""
-    return [
-        _marked(cluster, path.parent.name, each)
-        for path in sorted((site.dist / cluster).glob(f"*/{pattern}"))
-        for each in documents.read_all(path)
-    ]
-
-
-def _marked(cluster: str, component: str, manifest: Manifest) -> Manifest:
-    """The object as Argo CD applies it: marked as one of the Application's.
-
-    So the Application is synced from the start, and what Git drops one day is pruned. Argo CD
-    marks no definitions (its ResourceTracking, which also has the form), and has objects without a
-    namespace in that of the Application's destination.
-    """
-    if manifest["kind"] == DEFINITION:
-        return manifest
-    (group, kind), namespace, name = _identity(manifest)
-    mark = f"{cluster}-{component}:{group}/{kind}:{namespace or ARGOCD}/{name}"
-    metadata = manifest["metadata"]
-    annotations = {**(metadata.get("annotations") or {}), TRACKED: mark}
-    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
-
-
-def _application(marked: Manifest) -> str:
-    """The name of the Application that an object is of."""
-    return str(marked["metadata"]["annotations"][TRACKED]).partition(":")[0]
 
 
 def _as_wanted(
@@ -334,11 +296,8 @@ def _as_wanted(
     kubectl = site.clusters[cluster]
 
     def look() -> Act | None:
-        wanted = objects()
-        definitions = [each for each in wanted if each["kind"] == DEFINITION]
-        others = [each for each in wanted if each["kind"] != DEFINITION]
-        lacking = [*_missing(kubectl, definitions), *_missing_or_stale(site, kubectl, others)]
-        return (lambda: _apply(kubectl, lacking)) if lacking else None
+        lacking = manifests.lacking(kubectl, objects(), site.applications)
+        return (lambda: manifests.apply(kubectl, lacking)) if lacking else None
 
     return Step(cluster, text, look)
 
@@ -362,105 +321,6 @@ def _repository_server(site: Site) -> Step:
             time.sleep(1)
 
     return Step(site.hub.name, f"{name} runs", lambda: None if ready() else wait)
-
-
-def _missing(kubectl: Kubectl, definitions: Sequence[Manifest]) -> list[Manifest]:
-    """Those that are not there; Argo CD brings the others up to date, and marks none as its own."""
-    if not definitions:
-        return []
-    names = kubectl.run("get", "customresourcedefinitions", "--output=name").split()
-    known = {name.rpartition("/")[2] for name in names}
-    return [each for each in definitions if each["metadata"]["name"] not in known]
-
-
-def _missing_or_stale(site: Site, kubectl: Kubectl, wanted: Sequence[Manifest]) -> list[Manifest]:
-    """Those that are not there, and those that are not as wanted and not Argo CD's yet."""
-    served = {line.strip() for line in kubectl.run("api-versions").splitlines()}
-    known = [each for each in wanted if each["apiVersion"] in served]
-    present = {_identity(each): each for each in kubectl.present(known)} if known else {}
-    ours = [
-        each
-        for each in wanted
-        if _identity(each) in present and _application(each) not in site.applications
-    ]
-    return [
-        *(each for each in wanted if _identity(each) not in present),
-        *_stale(kubectl, ours, present),
-    ]
-
-
-def _apply(kubectl: Kubectl, wanted: Sequence[Manifest]) -> None:
-    """Definitions first, and once these are served what they define; namespaces before the rest."""
-    definitions = [each for each in wanted if each["kind"] == DEFINITION]
-    namespaces = [each for each in wanted if each["kind"] == "Namespace"]
-    rest = [each for each in wanted if each["kind"] not in (DEFINITION, "Namespace")]
-    if definitions:
-        kubectl.apply(definitions)
-        _until_served(kubectl, definitions)
-    if namespaces:
-        kubectl.apply(namespaces)
-    if rest:
-        _apply_once_agreed(kubectl, rest)
-
-
-def _apply_once_agreed(kubectl: Kubectl, wanted: Sequence[Manifest]) -> None:
-    """Tries until the webhooks answer that have a say in it."""
-    end = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            return kubectl.apply(wanted)
-        except ClusterError as error:
-            if "failed calling webhook" not in str(error) or time.monotonic() > end:
-                raise
-        time.sleep(2)
-
-
-def _until_served(kubectl: Kubectl, definitions: Sequence[Manifest]) -> None:
-    """Until the API server serves what they define; kubectl wait fails on one that is too new."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        served = [
-            each
-            for each in kubectl.present(definitions)
-            for condition in each.get("status", {}).get("conditions") or ()
-            if (condition["type"], condition["status"]) == ("Established", "True")
-        ]
-        if len(served) == len(definitions):
-            return
-        time.sleep(0.5)
-    raise ClusterError(f"{kubectl.name}: does not serve the definitions it was given within 60 s")
-
-
-def _kind(manifest: Manifest) -> tuple[str, str]:
-    return str(manifest["apiVersion"]).rpartition("/")[0], str(manifest["kind"])
-
-
-def _identity(manifest: Manifest) -> tuple[tuple[str, str], str, str]:
-    metadata = manifest["metadata"]
-    return _kind(manifest), str(metadata.get("namespace", "")), str(metadata["name"])
-
-
-def _stale(
-    kubectl: Kubectl,
-    wanted: Sequence[Manifest],
-    present: Mapping[tuple[tuple[str, str], str, str], Manifest],
-) -> list[Manifest]:
-    """Those that applying would change."""
-    if not wanted:
-        return []
-    applied = kubectl.applied(wanted)
-    return [
-        each
-        for each, new in zip(wanted, applied, strict=True)
-        if _plain(new) != _plain(present[_identity(each)])
-    ]
-
-
-def _plain(manifest: Manifest) -> Manifest:
-    """Without what the API server counts and keeps for itself."""
-    counted = ("managedFields", "resourceVersion", "generation")
-    metadata = {key: value for key, value in manifest["metadata"].items() if key not in counted}
-    return {**manifest, "metadata": metadata, "status": None}
 
 
 def registration(site: Site, region: Region) -> Step:

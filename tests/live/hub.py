@@ -5,6 +5,8 @@ import json
 import socket
 import ssl
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,20 +45,43 @@ class HubOverTls:
         length: int | None = None,
     ) -> Answer:
         """``length`` is what is said of the body, where that is not so."""
-        headers = {"Host": host}
+        headers = _headers(host, user)
         if length is not None:
             headers["Content-Length"] = str(length)
-        if user:
-            headers["Authorization"] = "Basic " + b64encode(":".join(user).encode()).decode()
+        with self._connected(host) as connection:
+            connection.request(method, path, body=body, headers=headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.read())
+
+    def posted(
+        self, host: str, path: str, user: tuple[str, str], body: bytes, times: int
+    ) -> list[int]:
+        """How the same request is answered again and again on one connection."""
+        found = []
+        with self._connected(host) as connection:
+            for _ in range(times):
+                connection.request("POST", path, body=body, headers=_headers(host, user))
+                response = connection.getresponse()
+                response.read()
+                found.append(response.status)
+        return found
+
+    @contextmanager
+    def _connected(self, host: str) -> Iterator[http.client.HTTPConnection]:
         raw = socket.create_connection((self._address, 443), timeout=10)
         connection = http.client.HTTPConnection(host, timeout=30)
         connection.sock = self._context.wrap_socket(raw, server_hostname=host)
         try:
-            connection.request(method, path, body=body, headers=headers)
-            response = connection.getresponse()
-            return Answer(response.status, response.read())
+            yield connection
         finally:
             connection.close()
+
+
+def _headers(host: str, user: tuple[str, str] | None) -> dict[str, str]:
+    headers = {"Host": host}
+    if user:
+        headers["Authorization"] = "Basic " + b64encode(":".join(user).encode()).decode()
+    return headers
 
 
 class Query:

@@ -6,7 +6,8 @@ import pytest
 
 from charts.applications import ARGOCD
 from charts.argocd import Argocd
-from operations.steps import DEFINING_COMPONENTS, TRACKED
+from operations.manifests import TRACKED
+from operations.steps import DEFINING_COMPONENTS
 from tests.live.cluster import eventually, said
 from tests.live.conftest import SECRETS, Bootstrapped
 

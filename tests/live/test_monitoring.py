@@ -165,6 +165,20 @@ def test_a_request_too_large_is_refused(
     assert answer.status == 413
 
 
+def test_too_many_requests_are_refused(
+    fleet: Fleet, hub: HubOverTls, sign_ins: Mapping[str, tuple[str, str]]
+) -> None:
+    """Of one region and kind; what it sends of the other kind is taken as before."""
+    times = 5 * ingest.REQUESTS_A_SECOND
+    path = ingest.METRICS.path(RIGHT)
+    found = hub.posted(fleet.hub.prometheus_host, path, sign_ins[RIGHT], b"nonsense", times)
+    assert set(found) == {400, 429}
+    assert found.index(429) > ingest.REQUESTS_A_SECOND
+    path = ingest.LOGS.path(RIGHT)
+    (status,) = hub.posted(fleet.hub.loki_host, path, sign_ins[RIGHT], b"nonsense", 1)
+    assert status == 400
+
+
 def test_alertmanager_has_the_configuration(fleet: Fleet, up: Bootstrapped, tmp_path: Path) -> None:
     """The operator has taken it, secrets by reference included, and silence holds back parts."""
     with forwarded(fleet.hub.name, MONITORING, "service/alertmanager-main", alertmanager.PORT) as u:

@@ -19,7 +19,16 @@ from fleet import __main__ as fleet_main
 from fleet.edit import change
 from fleet.errors import InputError
 from fleet.registry import Fleet
-from operations import applications, credentials, diagnosis, names, probes, status, steps
+from operations import (
+    applications,
+    credentials,
+    diagnosis,
+    manifests,
+    names,
+    probes,
+    status,
+    steps,
+)
 from operations.credentials import Answers, Name
 from operations.kubectl import ClusterError, Kubectl
 from operations.probes import Outside, ProbeError, Served
@@ -211,7 +220,7 @@ def test_traefik_may_watch_from_the_start(fleet: Fleet) -> None:
     """Every namespace that it is told to: a watch that is refused comes back late."""
     site = steps.Site(fleet, {}, ROOT / "dist", Answers({}), {})
     for cluster in fleet.names:
-        (deployment,) = steps._of_files(site, cluster, "Deployment.traefik.yaml")
+        (deployment,) = manifests.of_files(site.dist, cluster, "Deployment.traefik.yaml")
         (told,) = {
             each.partition("=")[2]
             for each in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
@@ -228,8 +237,8 @@ def test_objects_are_marked_as_argo_cd_marks_them() -> None:
 
     def mark(kind: str, group: str, **metadata: str) -> object:
         manifest = {"apiVersion": f"{group}/v1".lstrip("/"), "kind": kind, "metadata": metadata}
-        marked = steps._marked("us-east", "traefik", manifest)
-        return marked["metadata"].get("annotations", {}).get(steps.TRACKED)
+        marked = manifests.marked("us-east", "traefik", manifest)
+        return marked["metadata"].get("annotations", {}).get(manifests.TRACKED)
 
     rbac = "rbac.authorization.k8s.io"
     assert mark("ClusterRole", rbac, name="a") == f"us-east-traefik:{rbac}/ClusterRole:argocd/a"
@@ -253,12 +262,12 @@ def test_objects_are_tried_until_a_webhook_answers(
             raise ClusterError(f"us-east: {told}")
 
     monkeypatch.setattr(Kubectl, "apply", apply)
-    monkeypatch.setattr("operations.steps.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("operations.manifests.time.sleep", lambda seconds: None)
     if tries == 1:
         with pytest.raises(ClusterError, match=told):
-            steps._apply_once_agreed(Kubectl("us-east", "us-east"), [{}])
+            manifests._apply_once_agreed(Kubectl("us-east", "us-east"), [{}])
     else:
-        steps._apply_once_agreed(Kubectl("us-east", "us-east"), [{}])
+        manifests._apply_once_agreed(Kubectl("us-east", "us-east"), [{}])
     assert len(taken) == tries
 
 
