@@ -26,8 +26,8 @@ TELLING: Final = (
 
 WORKLOADS: Final = ("DaemonSet", "Deployment", "StatefulSet")
 
-GOOD: Final = ("Available", "Progressing", "Ready", "Reconciled")
-"""Conditions that are to be true."""
+GOOD: Final = ("Available", "Issuing", "Progressing", "Ready", "Reconciled")
+"""Conditions that are to be true where there are any. Issuing is false once an attempt failed."""
 
 
 def diagnose(kubectl: Kubectl, application: Manifest) -> list[str]:
@@ -61,7 +61,20 @@ def _of_objects(kubectl: Kubectl, resources: Sequence[Mapping[str, str]]) -> Ite
         elif told := list(_of_conditions(found)):
             if each["kind"] in WORKLOADS:
                 told = of_workload(kubectl, found)
+            elif each["kind"] == "Certificate":
+                told += _of_issuance(kubectl, found)
             yield from (f"{where}: {line}" for line in told)
+
+
+def _of_issuance(kubectl: Kubectl, certificate: Manifest) -> Iterator[str]:
+    """How far the attempt to issue a certificate has come, by its orders and their challenges."""
+    name, namespace = certificate["metadata"]["name"], certificate["metadata"]["namespace"]
+    for kind in ("orders", "challenges"):
+        for each in kubectl.every(f"{kind}.acme.cert-manager.io", namespace=namespace):
+            state = each.get("status", {}).get("state", "pending")
+            if each["metadata"]["name"].startswith(f"{name}-") and state != "valid":
+                why = each["status"].get("reason") if "status" in each else None
+                yield f"{each['kind']} is {state}" + (f": {why}" if why else "")
 
 
 def _of_conditions(found: Manifest) -> Iterator[str]:

@@ -12,7 +12,7 @@ import trustme
 from charts.monitoring import loki, secrets
 from charts.scrape import MONITORING
 from operations import credentials
-from tests.live.cluster import apply, forwarded, secret
+from tests.live.cluster import apply, forwarded, orders_asked_for_anew, secret
 from tests.live.git import served
 from tests.live.hub import REFUSED, HubOverTls, Logs, Query
 from tests.live.load import Way
@@ -85,16 +85,19 @@ def checkout(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def up(checkout: Fork) -> Bootstrapped:
+def up(checkout: Fork) -> Iterator[Bootstrapped]:
     """The fleet, once every Application is synced and healthy; bootstrap was killed once."""
     start = time.monotonic()
     arguments = ("-m", "fleet", "bootstrap", *resolver(checkout.place), "--timeout", "8")
-    taken = checkout.killed_after(12, *arguments, variables=SECRETS)
-    first = checkout.run(*arguments, variables=SECRETS)
-    seconds = time.monotonic() - start
-    assert first.returncode == 0, first.stdout + first.stderr
-    _REPORT.append(f"bare clusters to every Application synced and healthy: {seconds:.0f} s")
-    return Bootstrapped(checkout, taken, first, seconds)
+    with orders_asked_for_anew(checkout.fleet.names) as anew:
+        taken = checkout.killed_after(12, *arguments, variables=SECRETS)
+        first = checkout.run(*arguments, variables=SECRETS)
+        seconds = time.monotonic() - start
+        assert first.returncode == 0, first.stdout + first.stderr
+        _REPORT.append(f"bare clusters to every Application synced and healthy: {seconds:.0f} s")
+        yield Bootstrapped(checkout, taken, first, seconds)
+    if anew:
+        _REPORT.append(f"orders that stayed at 'processing', and were made anew: {len(anew)}")
 
 
 @pytest.fixture(scope="session")

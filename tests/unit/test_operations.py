@@ -316,18 +316,38 @@ def test_a_pod_that_cannot_start_says_why() -> None:
 
 
 def test_conditions_that_are_false_are_reasons() -> None:
-    found = {
-        "kind": "Certificate",
-        "status": {
-            "conditions": [
-                {"type": "Ready", "status": "False", "message": "rate limited"},
-                {"type": "Issuing", "status": "True", "message": "issuing"},
-            ]
-        },
-    }
+    issuing = {"type": "Issuing", "status": "True", "message": "issuing"}
+    ready = {"type": "Ready", "status": "False", "message": "rate limited"}
+    found = {"kind": "Certificate", "status": {"conditions": [ready, issuing]}}
     assert list(diagnosis._of_conditions(found)) == ["rate limited"]
+    issuing |= {"status": "False", "message": "will be retried"}
+    assert list(diagnosis._of_conditions(found)) == ["rate limited", "will be retried"]
     claim = {"kind": "PersistentVolumeClaim", "status": {"phase": "Pending"}}
     assert list(diagnosis._of_conditions(claim)) == ["is Pending"]
+
+
+def test_a_certificate_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing of another whose name is longer, nor of what is done."""
+
+    def every(self: Kubectl, kind: str, *, namespace: str) -> list[dict[str, Any]]:
+        one = kind.partition(".")[0].removesuffix("s").capitalize()
+        reason = "404 in place of 200"
+        found = {
+            "Order": [("app-1-2", {"state": "processing"}), ("other-1-2", {"state": "invalid"})],
+            "Challenge": [("app-1-2-3", {"state": "pending", "reason": reason}), ("app-1-4-5", {})],
+        }
+        return [
+            {"kind": one, "metadata": {"name": name}, "status": status}
+            for name, status in found[one]
+        ]
+
+    monkeypatch.setattr(Kubectl, "every", every)
+    certificate = {"metadata": {"name": "app", "namespace": "a"}}
+    assert list(diagnosis._of_issuance(Kubectl("c", "c"), certificate)) == [
+        "Order is processing",
+        "Challenge is pending: 404 in place of 200",
+        "Challenge is pending",
+    ]
 
 
 # What is seen from outside
