@@ -69,6 +69,8 @@ class HubOverTls:
     @contextmanager
     def _connected(self, host: str) -> Iterator[http.client.HTTPConnection]:
         raw = socket.create_connection((self._address, 443), timeout=10)
+        # Head and body are sent one after the other, and the second would wait for the first.
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = http.client.HTTPConnection(host, timeout=30)
         connection.sock = self._context.wrap_socket(raw, server_hostname=host)
         try:
