@@ -15,13 +15,6 @@ from tests import kustomize
 from tests.objects import OVERLAYS, ROOT, Object, read_objects
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """foobar-api's tests count seconds: pytest-xdist takes them one after the other."""
-    for each in items:
-        if each.path.is_relative_to(Path(__file__).parent / "app"):
-            each.add_marker(pytest.mark.xdist_group("app"))
-
-
 @pytest.fixture(scope="session")
 def fleet() -> Fleet:
     """The real fleet."""
