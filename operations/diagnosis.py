@@ -71,9 +71,9 @@ def _of_issuance(kubectl: Kubectl, certificate: Manifest) -> Iterator[str]:
     name, namespace = certificate["metadata"]["name"], certificate["metadata"]["namespace"]
     for kind in ("orders", "challenges"):
         for each in kubectl.every(f"{kind}.acme.cert-manager.io", namespace=namespace):
-            state = each.get("status", {}).get("state", "pending")
+            status = each.get("status", {})
+            state, why = status.get("state", "pending"), status.get("reason")
             if each["metadata"]["name"].startswith(f"{name}-") and state != "valid":
-                why = each["status"].get("reason") if "status" in each else None
                 yield f"{each['kind']} is {state}" + (f": {why}" if why else "")
 
 

@@ -32,8 +32,6 @@ APPLY: Final = (
     "--filename=-",
 )
 
-NO_SUCH_KIND: Final = "the server doesn't have a resource type"
-
 TIMEOUT_SECONDS: Final = 120
 """Of one call, the largest bundle included."""
 
@@ -66,28 +64,25 @@ class Kubectl:
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Manifest | None:
         """The object, or None where there is none, be it that its kind or namespace is missing."""
-        try:
-            text = self.run(
-                "get", kind, name, *_in(namespace), "--ignore-not-found", "--output=json"
-            )
-        except ClusterError as error:
-            if NO_SUCH_KIND in str(error):
-                return None
-            raise
-        found: Manifest | None = json.loads(text) if text.strip() else None
+        found: Manifest | None = self._found(kind, name, *_in(namespace), "--ignore-not-found")
         return found
 
     def every(self, kind: str, *arguments: str, namespace: str | None = None) -> list[Manifest]:
         """All objects of a kind, in ``namespace`` or everywhere; none of a kind that is missing."""
         where = _in(namespace) or ("--all-namespaces",)
+        found = self._found(kind, *where, *arguments)
+        items: list[Manifest] = found["items"] if found else []
+        return items
+
+    def _found(self, kind: str, *arguments: str) -> Any:
+        """What kubectl gets, as it is in JSON, or None."""
         try:
-            text = self.run("get", kind, *where, *arguments, "--output=json")
+            text = self.run("get", kind, *arguments, "--output=json")
         except ClusterError as error:
-            if NO_SUCH_KIND in str(error):
-                return []
+            if "the server doesn't have a resource type" in str(error):
+                return None
             raise
-        found: list[Manifest] = json.loads(text)["items"]
-        return found
+        return json.loads(text) if text.strip() else None
 
     def apply(self, objects: Sequence[Manifest]) -> None:
         """Server-side, and taking over fields that somebody else has set."""
