@@ -10,14 +10,12 @@ from typing import Final
 
 from rich.console import Console
 
-from charts.applications import ARGOCD
-from charts.argocd_access import TOKEN_SECRET, ArgocdAccess
+from charts.argocd_access import ArgocdAccess
 from charts.monitoring.secrets import GRAFANA_SIGN_IN
 from charts.scrape import MONITORING
 from fleet.registry import Region
-from operations import credentials, steps
-from operations.credentials import Content, Name
-from operations.kubectl import kustomize
+from operations import credentials, manifests, steps
+from operations.credentials import Content
 from operations.steps import Site
 
 SETTLING_SECONDS: Final = 20
@@ -64,17 +62,20 @@ def _ingest(site: Site, console: Console) -> dict[str, Content]:
 
 
 def _token(site: Site, region: Region) -> None:
-    """The Secret made anew has another token, and the old one is good no longer."""
+    """The account made anew has another token, and the old one is good no longer.
+
+    A Secret made anew for the same account has the same: all that such a token says is who the
+    account is, its uid included, and the name of the Secret.
+    """
     kubectl = site.clusters[region.name]
-    name = Name(region.name, ARGOCD, TOKEN_SECRET)
-    folder = kustomize(site.dist / region.name / ArgocdAccess.NAME)
-    (wanted,) = (
-        each
-        for each in folder
-        if (each["kind"], each["metadata"]["name"]) == ("Secret", TOKEN_SECRET)
+    folder, _ = manifests.of_folders(site.dist, region.name, [ArgocdAccess.NAME])
+    account, secret = (
+        [each for each in folder if each["kind"] == kind] for kind in ("ServiceAccount", "Secret")
     )
-    kubectl.run("-n", name.namespace, "delete", "secret", name.name, "--ignore-not-found")
-    kubectl.apply([wanted])
+    kubectl.run("delete", "--filename=-", "--ignore-not-found", objects=[*account, *secret])
+    # Kubernetes takes away the Secret of an account that is not there.
+    kubectl.apply(account)
+    kubectl.apply(secret)
     if act := steps.registration(site, region).look():
         act()
 

@@ -11,6 +11,8 @@ from functools import partial
 
 import pytest
 
+from charts.applications import ARGOCD
+from charts.argocd_access import TOKEN_SECRET
 from charts.foobar_api import FOOBAR_API
 from charts.monitoring import ingest, secrets
 from charts.traefik import TRAEFIK
@@ -101,10 +103,13 @@ def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
     old = {
         region.name: sign_in(region.name, secrets.INGEST_CREDENTIALS) for region in fleet.regions
     }
+    tokens = {region.name: token_of(region.name) for region in fleet.regions}
     start = time.time()
     result = up.bootstrap("--rotate")
     assert result.returncode == 0, result.stdout + result.stderr
     took = time.time() - start
+    for name, token in tokens.items():
+        assert token_of(name) != token
 
     def refused(region: str) -> bool:
         host, path = fleet.hub.prometheus_host, ingest.METRICS.path(region)
@@ -129,3 +134,9 @@ def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
     again = up.bootstrap()
     assert again.returncode == 0, again.stdout + again.stderr
     assert not [line for line in again.stdout.splitlines() if line.startswith("+")]
+
+
+def token_of(region: str) -> str:
+    """By which Argo CD signs in to a region."""
+    path = "-o=jsonpath={.data.token}"
+    return said(region, "-n", ARGOCD, "get", "secret", TOKEN_SECRET, path)
