@@ -9,9 +9,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cdk8s
-
-from charts.compose import compose
+from charts.compose import COMPONENTS
 from fleet import vendored
 from fleet.errors import InputError
 from fleet.fetch import add_mirror, fetcher
@@ -73,8 +71,11 @@ def check(folder: Path, urls: list[str]) -> None:
 
 def bundles(fleet: Fleet) -> list[str]:
     """The URLs of all bundles of the fleet's components, each once."""
-    app = cdk8s.App()
-    plans = {
-        plan.func: plan for cluster in fleet.clusters for plan in compose(fleet, cluster).values()
-    }
-    return sorted({url for plan in plans.values() for url in plan(app).bundles})
+    return sorted(
+        {
+            url
+            for cluster in fleet.clusters
+            for name in cluster.components
+            for url in COMPONENTS[name].BUNDLES
+        }
+    )

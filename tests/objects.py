@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from charts.render import PATCHES
+from charts.render import BUNDLE, KUSTOMIZATION
 
 ROOT: Final = Path(__file__).parent.parent
 OVERLAYS: Final = ROOT / "overlays"
@@ -47,14 +47,16 @@ class Object:
 def read_objects(dist: Path) -> Iterator[Object]:
     """The objects in a rendered folder, in the order of their files."""
     for file in sorted(dist.glob("*/*/*.yaml")):
-        if file.name != "kustomization.yaml":
+        if file.name != KUSTOMIZATION:
             cluster, component, _ = file.relative_to(dist).parts
             yield Object(cluster, component, file.relative_to(dist), read(file))
 
 
 def read_patches(dist: Path) -> Iterator[Object]:
     """The strategic merge patches in a rendered folder."""
-    for file in sorted(dist.glob(f"*/*/{PATCHES}/*.yaml")):
+    for file in sorted(dist.glob(f"*/*/{BUNDLE}/*.yaml")):
+        if file.name == KUSTOMIZATION:
+            continue
         cluster, component, *_ = file.relative_to(dist).parts
         body = read(file)
         # The other form, a list of operations, is no object.

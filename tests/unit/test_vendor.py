@@ -106,7 +106,7 @@ def test_dist_names_copies_in_place_of_urls(fleet: Fleet, tmp_path: Path) -> Non
     texts = [path.read_text() for path in tmp_path.rglob("kustomization.yaml")]
     named = [each for text in texts for each in yaml.safe_load(text)["resources"]]
     assert not [each for each in named if "://" in each]
-    assert sum(each.startswith("../../../vendor/") for each in named) >= 10
+    assert sum(each.startswith("../../../../vendor/") for each in named) >= 10
 
 
 def test_a_copy_that_is_missing_is_told(fleet: Fleet, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ class Rules(Component):
 
     NAME: ClassVar[ComponentName] = "rules"
     NAMESPACE = MONITORING
+    BUNDLES = tuple(map(kube_prometheus, UPSTREAM))
 
     def __init__(
         self,
@@ -68,7 +69,6 @@ class Rules(Component):
         """
         super().__init__(
             app,
-            bundles=tuple(map(kube_prometheus, UPSTREAM)),
             patches=(_without(NOT_TO_BE_SEEN),),
         )
         runbooks = f"{web(repository)}/blob/{revision}/docs/runbooks"
