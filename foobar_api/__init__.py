@@ -5,7 +5,18 @@ It knows nothing of the platform around it. Reads in this order: ``settings`` sa
 to ``application``.
 """
 
-from typing import Final
+import sys
 
-VERSION: Final = "1.0.0"
+VERSION = "1.0.0"
 """The version that ``/version`` says and the image is tagged with."""
+
+OLDEST_PYTHON = (3, 11)
+"""As pyproject.toml has it, which the image does not have. This module runs on any Python 3."""
+
+if sys.version_info < OLDEST_PYTHON:
+    print(
+        f"foobar_api: needs Python {'.'.join(map(str, OLDEST_PYTHON))} or newer, and "
+        f"{sys.executable} is Python {'.'.join(map(str, sys.version_info[:3]))}",
+        file=sys.stderr,
+    )
+    sys.exit(2)
