@@ -5,14 +5,17 @@ import os
 import sys
 from pathlib import Path
 
-from charts.render import Rendered, render
-from fleet import vendored
-from fleet.diff import compare, describe
-from fleet.dist import replace, staged
 from fleet.errors import exit_on_input_error
-from fleet.progress import progress
-from fleet.registry import load
-from fleet.validation import validate
+
+# These need the requirements, a Node that runs, and room for its files.
+with exit_on_input_error():
+    from charts.render import Rendered, render
+    from fleet import vendored
+    from fleet.diff import compare, describe
+    from fleet.dist import replace, staged
+    from fleet.progress import progress
+    from fleet.registry import load
+    from fleet.validation import validate
 
 OVERLAYS = Path("overlays")
 

@@ -1,10 +1,10 @@
 """Changes values of clusters.yaml where they stand, and nothing else that a person wrote there."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.errors import InputError
+from fleet.files import replacement
 from fleet.registry import load
 from fleet.source import Location, read
 
@@ -25,19 +25,13 @@ def change(path: Path, values: Mapping[tuple[str, str], tuple[str, str]]) -> Non
                 "write it so, or edit it by hand"
             )
         lines[place.line - 1] = line.replace(before, after)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write("".join(lines))
-    written = Path(file.name)
-    try:
-        load(written)
-        written.chmod(path.stat().st_mode)
-        written.replace(path)
-    except InputError as error:
-        raise InputError(*(each.replace(file.name, str(path)) for each in error.problems)) from None
-    finally:
-        written.unlink(missing_ok=True)
+    with replacement(path) as new:
+        new.write_text("".join(lines), "utf-8", newline="")
+        try:
+            load(new)
+        except InputError as error:
+            told = (each.replace(str(new), str(path)) for each in error.problems)
+            raise InputError(*told) from None
 
 
 def _location(data: Mapping[str, list[Mapping[str, str]]], cluster: str, key: str) -> Location:

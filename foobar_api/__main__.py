@@ -6,12 +6,22 @@ import ssl
 import sys
 from collections.abc import Sequence
 
-from gunicorn.app.base import BaseApplication
+try:
+    from gunicorn.app.base import BaseApplication
 
-from foobar_api.application import Application
-from foobar_api.server import configuration
-from foobar_api.settings import InvalidSettings, Settings, load
-from foobar_api.tls import CertificateError, Certificates
+    from foobar_api.application import Application
+    from foobar_api.server import configuration
+    from foobar_api.settings import InvalidSettings, Settings, load
+    from foobar_api.tls import CertificateError, Certificates
+except ImportError as missing:
+    if (missing.name or "").startswith("foobar_api"):
+        raise
+    print(
+        f"foobar_api: {missing}; install what is pinned: "
+        f"{sys.executable} -m pip install -r foobar_api/requirements.txt",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 
 class _Server(BaseApplication):

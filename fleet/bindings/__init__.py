@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from fleet import documents
+from fleet import documents, files
 from fleet.bindings import jsii_module, stubs
 from fleet.bindings.structures import OBJECT_META, Kind, Module, Schema, from_crds, from_swagger
 from fleet.errors import InputError
@@ -71,8 +71,7 @@ def update(root: Path, fetch: Fetch, *, write: bool) -> list[Path]:
     if write:
         for path in changed:
             path.parent.mkdir(parents=True, exist_ok=True)
-            text = wanted[path.relative_to(folder).as_posix()]
-            path.write_text(text, "utf-8", newline="\n")
+            files.write(path, wanted[path.relative_to(folder).as_posix()])
         for path in stale:
             path.unlink()
     return sorted([*changed, *stale])
