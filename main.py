@@ -3,21 +3,24 @@
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 
 from fleet.errors import exit_on_input_error
 
+START = time.monotonic()
+OVERLAYS = Path("overlays")
+
 # These need the requirements, a Node that runs, and room for its files.
 with exit_on_input_error():
+    from charts.labels import PART_OF, PROJECT
     from charts.render import Rendered, render
     from fleet import vendored
     from fleet.diff import compare, describe
-    from fleet.dist import replace, staged
+    from fleet.dist import check_deletions, replace, staged
     from fleet.progress import progress
     from fleet.registry import load
     from fleet.validation import validate
-
-OVERLAYS = Path("overlays")
 
 
 def main() -> int:
@@ -36,11 +39,13 @@ def main() -> int:
                 render(fleet, cluster, folder=folder, overlays=OVERLAYS, copies=copies, known=known)
         if args.validate:
             validate(new, OVERLAYS, shown_as=args.output)
+        check_deletions(args.output, new, labels={PART_OF: PROJECT}, overlays=OVERLAYS)
         if args.diff:
             changes = compare(args.output, new, only=only)
             print("\n".join(describe(changes)) or f"{args.output}: up to date")
             return 1 if changes else 0
-        replace(args.output, new)
+        summary = replace(args.output, new)
+    print(f"{args.output}: {summary}, {time.monotonic() - START:.1f} s")
     return 0
 
 

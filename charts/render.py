@@ -11,6 +11,7 @@ from cdk8s import App, YamlOutputType
 
 from charts.component import Component, JsonPatch, Patch
 from charts.compose import Cluster, compose
+from fleet.dist import HEADER, KUSTOMIZATION
 from fleet.errors import InputError
 from fleet.registry import Fleet
 from fleet.vendored import VENDOR
@@ -18,8 +19,6 @@ from imports._resource import bulk
 
 BUNDLE: Final = "bundle"
 """Subfolder of a component that holds its bundles' URLs and our patches, one file per object."""
-
-KUSTOMIZATION: Final = "kustomization.yaml"
 
 Rendered: TypeAlias = dict[Hashable, Path]
 """Where components were rendered before, by their facts."""
@@ -170,4 +169,5 @@ _Dumper.add_representer(str, _text)
 
 def _write(path: Path, manifest: Mapping[str, Any] | Sequence[Any]) -> None:
     with path.open("w", encoding="utf-8") as file:
+        file.write(HEADER)
         yaml.dump(manifest, file, Dumper=_Dumper, sort_keys=False, width=100)

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import yaml
 
-from charts.render import BUNDLE, KUSTOMIZATION
+from charts.render import BUNDLE
+from fleet.dist import KUSTOMIZATION
 
 ROOT: Final = Path(__file__).parent.parent
 OVERLAYS: Final = ROOT / "overlays"
