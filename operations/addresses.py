@@ -7,7 +7,7 @@ Under nip.io a hostname holds an address that nobody knows before there is a loa
 import argparse
 import ipaddress
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -38,16 +38,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if the registry is right or was made so, 1 if it would change."""
+    """0 if the registry is right or was made so, 1 if it would change.
+
+    Raises InputError for the clusters that could not be asked, once the others are reported.
+    """
     fleet, clusters = fleet_of(args)
     look = partial(_made, dist=args.dist) if args.create else address_of
     with ThreadPoolExecutor(len(clusters)) as pool:
-        found = dict(zip(clusters, pool.map(look, clusters.values()), strict=True))
+        found = dict(zip(clusters, pool.map(partial(_tried, look), clusters.values()), strict=True))
     changes = {}
     width = max(map(len, clusters))
     for cluster in fleet.clusters:
         said, is_now = str(cluster.address), found[cluster.name]
-        if is_now is None:
+        if isinstance(is_now, InputError):
+            told = f"{said}   not known, see below"
+        elif is_now is None:
             told = f"{said}   no load balancer yet; --create asks for one"
         elif is_now == said:
             told = said
@@ -55,14 +60,26 @@ def run(args: argparse.Namespace) -> int:
             told = f"{said} → {is_now}"
             changes[cluster.name, "address"] = (said, is_now)
         print(f"{cluster.name:{width}}  {told}")
-    if not changes:
-        return 1 if None in found.values() else 0
-    if not args.write:
+    if changes and args.write:
+        change(args.fleet, changes)
+        print(f"{args.fleet}: written; run `python main.py`, and commit both")
+    elif changes:
         print(f"--write changes {args.fleet}")
-        return 1
-    change(args.fleet, changes)
-    print(f"{args.fleet}: written; run `python main.py`, and commit both")
-    return 0
+    if problems := [
+        line for each in found.values() if isinstance(each, InputError) for line in each.problems
+    ]:
+        raise InputError(*problems)
+    if changes:
+        return 0 if args.write else 1
+    return 1 if None in found.values() else 0
+
+
+def _tried(look: Callable[[Kubectl], str | None], cluster: Kubectl) -> str | InputError | None:
+    """What ``look`` finds, or why it finds nothing: one cluster is not to hide the others."""
+    try:
+        return look(cluster)
+    except InputError as error:
+        return error
 
 
 def address_of(cluster: Kubectl) -> str | None:
@@ -107,4 +124,6 @@ def _made(cluster: Kubectl, *, dist: Path) -> str:
 
 def _service(folder: Path) -> Sequence[Mapping[str, object]]:
     files = [folder / f"{kind}.{TRAEFIK}.yaml" for kind in ("Namespace", "Service")]
+    if missing := [file for file in files if not file.is_file()]:
+        raise InputError(*(f"{file}: is not there; run `python main.py`" for file in missing))
     return [each for file in files for each in documents.read_all(file)]

@@ -1,6 +1,7 @@
 """Which kubectl context leads to which cluster: the registry's, or what an option says."""
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,25 +25,37 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
 
 
 def fleet_of(args: argparse.Namespace) -> tuple[Fleet, Mapping[str, Kubectl]]:
-    """The fleet, and each cluster of it by name; raises InputError where no context leads."""
+    """The fleet, and each cluster of it by name; one that no context leads to has a fault."""
     fleet = load(args.fleet)
-    told = pairs("--context", args.context, fleet)
-    known = call("kubectl", ["config", "get-contexts", "--output=name"], timeout=TIMEOUT_SECONDS)
-    contexts = known.split("\n")
-    clusters = {
-        each.name: Kubectl(each.name, told.get(each.name, each.kubectl_context))
-        for each in fleet.clusters
-    }
-    if missing := [each for each in clusters.values() if each.context not in contexts]:
-        raise InputError(
-            *(
-                f"{each.name}: kubectl has no context {shown(each.context)}"
-                f"{did_you_mean(each.context, contexts)}; name one with "
-                f"--context {each.name}=CONTEXT, or as `context` in {args.fleet}"
-                for each in missing
-            )
+    given = pairs("--context", args.context, fleet)
+    wanted = {each.name: given.get(each.name, each.kubectl_context) for each in fleet.clusters}
+    servers = _servers()
+    taken = {servers.get(context) for context in wanted.values()}
+    # The context of another cluster would be the wrong one, under whichever name it is known.
+    free = [context for context, server in servers.items() if server not in taken]
+    return fleet, {
+        name: Kubectl(
+            name,
+            context,
+            fault=None
+            if context in servers
+            else f"kubectl has no context {shown(context)}{did_you_mean(context, free)}; name one "
+            f"with --context {name}=CONTEXT, or as `context` in {args.fleet}",
         )
-    return fleet, clusters
+        for name, context in wanted.items()
+    }
+
+
+def _servers() -> dict[str, str]:
+    """The URL of the API server that each kubectl context leads to."""
+    text = call("kubectl", ["config", "view", "--output=json"], timeout=TIMEOUT_SECONDS)
+    config = json.loads(text)
+    # kubectl writes null for an empty list.
+    urls = {each["name"]: each["cluster"].get("server", "") for each in config["clusters"] or ()}
+    return {
+        each["name"]: urls.get(each["context"].get("cluster"), "")
+        for each in config["contexts"] or ()
+    }
 
 
 def pairs(option: str, given: list[str], fleet: Fleet) -> dict[str, str]:

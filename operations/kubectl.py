@@ -46,6 +46,8 @@ class Kubectl:
 
     name: str
     context: str
+    fault: str | None = None
+    """Why it cannot be asked, if that is known already: every call raises it at once."""
 
     def run(
         self,
@@ -54,6 +56,7 @@ class Kubectl:
         timeout: float = TIMEOUT_SECONDS,
     ) -> str:
         """What kubectl prints; ``objects`` are what it reads. Raises ClusterError."""
+        self._check()
         items = {"apiVersion": "v1", "kind": "List", "items": objects}
         return call(
             self.name,
@@ -61,6 +64,10 @@ class Kubectl:
             text=None if objects is None else json.dumps(items),
             timeout=timeout,
         )
+
+    def _check(self) -> None:
+        if self.fault:
+            raise ClusterError(f"{self.name}: {self.fault}")
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Manifest | None:
         """The object, or None where there is none, be it that its kind or namespace is missing."""
@@ -109,6 +116,7 @@ class Kubectl:
     @contextmanager
     def forwarded(self, namespace: str, target: str, port: int) -> Iterator[str]:
         """A URL here that leads to ``port`` of ``target``, whatever NetworkPolicies say."""
+        self._check()
         command = ["kubectl", "--context", self.context, "-n", namespace]
         with subprocess.Popen(
             [*command, "port-forward", target, f":{port}"],

@@ -13,7 +13,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,8 +142,9 @@ def _watch(console: Console, seconds: float, look: Callable[[], Sequence[Row]]) 
 
 
 def look(fleet: Fleet, clusters: Mapping[str, Kubectl], outside: Outside) -> list[Row]:
-    """A row for each cluster, all asked at a time."""
+    """A row for each cluster, all asked concurrently; one that does not answer is asked once."""
     with ThreadPoolExecutor(len(clusters) + 2) as pool:
+        clusters = dict(zip(clusters, pool.map(_reached, clusters.values()), strict=True))
         at_hub = pool.submit(_Hub.ask, fleet, clusters)
         rows = [
             pool.submit(_row, cluster, clusters[cluster.name], outside, at_hub.result)
@@ -173,7 +175,7 @@ class _Hub:
         def asked(what: str, ask: Callable[[], Any], otherwise: Any) -> Any:
             try:
                 return ask()
-            except (InputError, OSError, ValueError) as error:
+            except (InputError, OSError, HTTPException, ValueError) as error:
                 why[what] = str(error)
                 return otherwise
 
@@ -231,7 +233,7 @@ def _asked(url: str) -> Any:
 
 
 def _row(cluster: Cluster, kubectl: Kubectl, outside: Outside, hub: Callable[[], _Hub]) -> Row:
-    reachable = _reachable(kubectl)
+    reachable = Cell("no", kubectl.fault) if kubectl.fault else Cell("yes")
     certificate = _certificate(cluster, outside)
     app = _app(cluster, kubectl, outside) if isinstance(cluster, Region) else NONE
     known = hub()
@@ -249,12 +251,16 @@ def _row(cluster: Cluster, kubectl: Kubectl, outside: Outside, hub: Callable[[],
     )
 
 
-def _reachable(kubectl: Kubectl) -> Cell:
+def _reached(kubectl: Kubectl) -> Kubectl:
+    """The same, with a fault if its API server does not answer, so that nothing waits for it."""
+    if kubectl.fault:
+        return kubectl
     try:
         kubectl.run("get", "--raw", "/readyz", timeout=20)
     except InputError as error:
-        return Cell("no", f"its API server does not answer: {error.problems[0]}")
-    return Cell("yes")
+        why = error.problems[0].removeprefix(f"{kubectl.name}: ")
+        return replace(kubectl, fault=f"its API server does not answer: {why}")
+    return kubectl
 
 
 def _applications(cluster: Cluster, hub: _Hub) -> Cell:

@@ -102,15 +102,6 @@ def needs_kubectl() -> None:
         pytest.skip("needs kubectl on the PATH")
 
 
-def test_a_context_that_is_missing_is_told_with_a_remedy(kubeconfig: None) -> None:
-    needs_kubectl()
-    with pytest.raises(InputError) as caught:
-        fleet_main.main(["status"])
-    (line,) = caught.value.problems
-    assert line.startswith("eu-west: kubectl has no context eu-west")
-    assert "--context eu-west=CONTEXT" in line
-
-
 def test_clusters_that_do_not_answer_are_told_all_at_once(
     kubeconfig: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
