@@ -1,6 +1,5 @@
 """What the tests share: the real fleet, rendered once, and its objects."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from charts.render import render
+from fleet import lock
+from fleet import mirror as upstream
 from fleet.registry import Fleet, load
 from tests import kustomize
 from tests.objects import OVERLAYS, ROOT, Object, read_objects
@@ -38,13 +39,11 @@ def objects(rendered: Path) -> Sequence[Object]:
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
-    """A folder of upstream's published files, laid out by URL."""
-    folder = Path(os.environ.get("UPSTREAM_MIRROR", ROOT.parent / "shared" / "upstream"))
+    """A folder that has every file of upstream.lock at the host and path of its URL."""
+    folder = upstream.folder()
     if not folder.is_dir():
-        pytest.skip(
-            "needs upstream's bundles: set UPSTREAM_MIRROR to a folder that holds each at the "
-            "host and path of its URL"
-        )
+        pytest.skip("needs upstream's files: run `make mirror`")
+    upstream.verify(folder, lock.read())
     return folder
 
 
