@@ -28,11 +28,6 @@ def add_mirror(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def fetcher(mirror: Path | None) -> Fetch:
-    """Reads from ``mirror``, or without one from the network."""
-    return mirrored(mirror) if mirror else download
-
-
 def download(url: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
