@@ -29,7 +29,7 @@ LICENCE: Final = """\
 # limitations under the License.
 
 """
-# Of the Namespace, the last CRD, ServiceAccounts, role bindings, Services and Deployments.
+# Positions of the documents that a blank line follows: the last one of each template.
 ENDS: Final = (0, 6, 7, 8, 9, 31, 32, 36, 39, 40, 41, 42, 43, 44)
 
 

@@ -1,7 +1,8 @@
 """``python -m fleet lock``: brings upstream.lock to hold what the code uses, and nothing else.
 
-That is the bundles of all components, whatever the clusters leave out, and the schemas that
-cdk8s.yaml imports. An entry stays as it is, and is not even read, until its change is accepted.
+The code uses the bundles of all components, even of those that every cluster leaves out, and the
+schemas that cdk8s.yaml imports. Without ``--accept`` no entry changes. It reads only
+files that are not locked yet, and those in the folder of ``--mirror``, which must be as locked.
 """
 
 import argparse
@@ -38,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
         if stale:
             print("\n".join([*stale, f"{lock.PATH.name}: run `make lock`"]))
         return 1 if stale else 0
-    offered = [url for url in wanted if args.mirror and (args.mirror / place(url)).is_file()]
+    in_folder = [url for url in wanted if args.mirror and (args.mirror / place(url)).is_file()]
     new = wanted - before.keys()
-    urls = sorted(wanted if args.accept else new.union(offered))
+    urls = sorted(wanted if args.accept else new.union(in_folder))
     contents = fetch_all(urls, _source(args.mirror, again=args.accept))
     sums = {url: lock.digest(content) for url, content in contents.items()}
     changed = [url for url in urls if before.get(url, sums[url]) != sums[url]]

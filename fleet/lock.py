@@ -1,7 +1,8 @@
 """upstream.lock: the SHA-256 of every file of other projects that we render, import or test with.
 
-Everything that reads such a file compares it with the lock, so that a change behind a URL shows in
-a diff of the lock and nowhere else. ``sha256sum --check`` reads the lock inside a mirror.
+Whatever reads such a file compares it with the lock. If upstream changes the content behind a URL,
+it is refused until the lock is changed, and a reviewer sees that. ``sha256sum --check`` understands
+the lock inside a mirror.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ Lock: TypeAlias = Mapping[str, str]
 
 
 def read() -> dict[str, str]:
-    """The lock; raises InputError with one line for each line that is none of its own."""
+    """The lock; raises InputError with one problem for each line that is malformed."""
     try:
         lines = PATH.read_text("utf-8").splitlines()
     except FileNotFoundError:
