@@ -20,10 +20,6 @@ ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 PROMTOOL := github.com/prometheus/prometheus/cmd/promtool@v0.313.2
 export PATH := $(TOOLS):$(PATH)
 
-# Upstream's published files, laid out by URL; empty: they are fetched.
-MIRROR ?=
-MIRROR_OPTION = $(if $(MIRROR),--mirror $(MIRROR))
-
 # The revision that `make summary` compares with.
 BASE ?= origin/main
 
@@ -132,15 +128,30 @@ propose: ## the same in a pull request (needs gh)
 	PYTHON="$(PYTHON)" .github/propose.sh $(if $(NEW_IMAGE),"$(NEW_IMAGE)")
 
 
+# Upstream's files
+
+.PHONY: mirror
+mirror: ## download the files of upstream.lock into the cache, or into UPSTREAM_MIRROR
+	"$(PYTHON)" -m fleet mirror
+
+.PHONY: lock
+lock: ## add new upstream files to upstream.lock and drop unused ones
+	"$(PYTHON)" -m fleet lock
+
+.PHONY: lock-check
+lock-check: ## fail when upstream.lock does not have exactly the files that the code uses
+	"$(PYTHON)" -m fleet lock --check
+
+
 # Generated files
 
 .PHONY: imports
-imports: ## generate imports/ from the URLs in cdk8s.yaml; MIRROR=DIR reads them from a directory
-	"$(PYTHON)" -m fleet import $(MIRROR_OPTION)
+imports: ## generate imports/ from the URLs in cdk8s.yaml, if they or the generator have changed
+	"$(PYTHON)" -m fleet import
 
 .PHONY: imports-check
 imports-check: ## fail when imports/ is not what `make imports` generates
-	"$(PYTHON)" -m fleet import $(MIRROR_OPTION) --check
+	"$(PYTHON)" -m fleet import --check
 
 .PHONY: schema
 schema: ## generate clusters.schema.json, which editors check clusters.yaml with

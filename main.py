@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from charts.render import Rendered, render
-from fleet import vendored
+from fleet import mirror, vendored
 from fleet.diff import compare, describe
 from fleet.dist import replace, staged
 from fleet.errors import InputError, exit_on_input_error
@@ -32,7 +32,7 @@ def main() -> int:
                 folder = new / cluster.name
                 render(fleet, cluster, folder=folder, overlays=OVERLAYS, copies=copies, known=known)
         if args.validate:
-            report = validate(new, OVERLAYS, shown_as=args.output)
+            report = validate(new, OVERLAYS, shown_as=args.output, mirror=mirror.verified())
             if report.problems:
                 raise InputError(*report.problems)
             for line in report.unchecked:

@@ -1,12 +1,13 @@
 """What the tests share: the real fleet, rendered once, and its objects."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from charts.render import render
+from fleet import lock
+from fleet import mirror as upstream
 from fleet.registry import Fleet, load
 from fleet.validation import build, sources
 from fleet.validation.objects import Object
@@ -37,13 +38,11 @@ def objects(rendered: Path) -> Sequence[Object]:
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
-    """A folder of upstream's published files, laid out by URL."""
-    folder = Path(os.environ.get("UPSTREAM_MIRROR", ROOT.parent / "shared" / "upstream"))
+    """A folder that has every file of upstream.lock at the host and path of its URL."""
+    folder = upstream.folder()
     if not folder.is_dir():
-        pytest.skip(
-            "needs upstream's bundles: set UPSTREAM_MIRROR to a folder that holds each at the "
-            "host and path of its URL"
-        )
+        pytest.skip("needs upstream's files: run `make mirror`")
+    upstream.verify(folder, lock.read())
     return folder
 
 
