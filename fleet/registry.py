@@ -4,6 +4,7 @@ Every fact has one place here; what follows from facts (hostnames, the label of 
 which components a cluster has) is a property.
 """
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
@@ -197,6 +198,16 @@ class Git(_Facts):
     revision: Revision = Field(
         description="Branch, tag or commit that Argo CD follows.", examples=["main"]
     )
+
+    @property
+    def web(self) -> str:
+        """Where people read the repository."""
+        host, path = (
+            re.sub(r"^(https|ssh)://|^[^@/]+@", "", self.repository)
+            .removesuffix(".git")
+            .split(":" if re.match(r"[^/]+@[^/]+:", self.repository) else "/", 1)
+        )
+        return f"https://{host.rpartition('@')[2].partition(':')[0]}/{path}"
 
 
 class Acme(_Facts):
@@ -404,6 +415,11 @@ class Region(Cluster):
         description="Name of the Secret by which a kubelet pulls the image; made outside Git.",
         examples=["mirror-pull"],
     )
+
+    @property
+    def image_repository(self) -> str:
+        """The image without its tag and its digest."""
+        return re.sub(r"(:[^:/@]+)?(@.+)?$", "", self.image)
 
     @property
     def host(self) -> str:
