@@ -147,6 +147,14 @@ imports: ## generate imports/ from the URLs in cdk8s.yaml; MIRROR=DIR reads them
 imports-check: ## fail when imports/ is not what `make imports` generates
 	"$(PYTHON)" -m fleet import $(MIRROR_OPTION) --check
 
+.PHONY: docs
+docs: ## write the generated parts of the documents, and the picture of README.md
+	"$(PYTHON)" -m fleet docs
+
+.PHONY: docs-check
+docs-check: ## fail when a document is not what `make docs` writes
+	"$(PYTHON)" -m fleet docs --check
+
 .PHONY: schema
 schema: ## generate clusters.schema.json, which editors check clusters.yaml with
 	"$(PYTHON)" -m fleet schema

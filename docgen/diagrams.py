@@ -1,96 +1,70 @@
-"""``python -m fleet diagrams``: the drawings in docs/architecture.md, made from what is rendered.
+"""The drawings of docs/architecture.md, made from the registry and from what is rendered.
 
-Each drawing stands between two marks in the document. Nothing in it is typed by hand: clusters come
-from the registry, arrows from what the rendered objects name of each other.
+Nothing in them is typed by hand: clusters come from the registry, arrows from what the rendered
+objects name of each other. A large fleet shows its first regions, and how many more there are.
 """
 
-import argparse
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 
-import cdk8s
-
-from charts.component import JsonPatch
-from charts.compose import Cluster, compose
+from charts.argocd import Argocd
 from charts.foobar_api import FoobarApi
+from charts.monitoring import ingest
+from charts.monitoring.collector import COLLECTOR
+from charts.monitoring.prometheus_agent import PROMETHEUS_AGENT
 from charts.traefik import Traefik
-from fleet.errors import InputError
-from fleet.registry import Fleet, load
+from docgen.fleets import SHOWN, Manifest, complete, synthesize
+from docgen.markdown import Part
+from fleet.registry import ComponentName, Fleet
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-DOCUMENT: Final = ROOT / "docs" / "architecture.md"
-MARK: Final = re.compile(r"(<!-- diagram: (\S+) -->\n).*?(<!-- end of diagram -->\n)", re.DOTALL)
+Drawing: TypeAlias = Callable[[Fleet], Iterator[str]]
 
-Manifest = Mapping[str, Any]
-Components = Mapping[str, Sequence[Manifest]]
-"""The objects of one cluster by component, the patches of its bundles included."""
+TITLES: Final = {Traefik.NAME: "Traefik", Argocd.NAME: "Argo CD", FoobarApi.NAME: "foobar-api"}
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 if a drawing is stale"
-    )
+def _mermaid(draw: Drawing, fleet: Fleet) -> Iterator[str]:
+    yield "```mermaid"
+    yield from draw(fleet)
+    yield "```"
 
 
-def run(args: argparse.Namespace) -> int:
-    text = DOCUMENT.read_text("utf-8")
-    drawn = draw(text, load(ROOT / "clusters.yaml"))
-    if args.check:
-        if text != drawn:
-            print(f"{DOCUMENT.relative_to(ROOT)} is stale: run `python -m fleet diagrams`")
-        return int(text != drawn)
-    DOCUMENT.write_text(drawn, "utf-8")
-    return 0
-
-
-def draw(text: str, fleet: Fleet) -> str:
-    """``text`` with each drawing that it has a mark for drawn anew."""
-
-    def drawing(mark: re.Match[str]) -> str:
-        if mark[2] not in DIAGRAMS:
-            raise InputError(f"{DOCUMENT.name}: no diagram {mark[2]}; one of {', '.join(DIAGRAMS)}")
-        lines = "\n".join(DIAGRAMS[mark[2]](fleet))
-        return f"{mark[1]}```mermaid\n{lines}\n```\n{mark[3]}"
-
-    return MARK.sub(drawing, text)
-
-
-def synthesize(fleet: Fleet, cluster: Cluster) -> Components:
-    components = [plan(cdk8s.Testing.app()) for plan in compose(fleet, cluster).values()]
-    return {
-        each.NAME: [
-            *cdk8s.Testing.synth(each),
-            *(patch for patch in each.patches if not isinstance(patch, JsonPatch)),
-        ]
-        for each in components
-    }
+def _more(fleet: Fleet) -> str:
+    """What stands for the regions that a drawing has no room for."""
+    rest = len(fleet.regions) - SHOWN
+    return f"{rest} more region{'s' if rest > 1 else ''}" if rest > 0 else ""
 
 
 def _fleet(fleet: Fleet) -> Iterator[str]:
     """Who asks whom: users the clusters, Argo CD the repository and the clusters."""
     yield "flowchart LR"
     yield "  users([users])"
-    yield f'  git[("{fleet.git.repository.removeprefix("https://")}<br/>{fleet.git.revision}")]'
-    for cluster in fleet.clusters:
-        yield f'  subgraph {cluster.name}["{cluster.name}, {cluster.role}, {cluster.address}"]'
-        yield f"    {cluster.name}-traefik[Traefik]"
-        behind = "Argo CD" if cluster is fleet.hub else "foobar-api"
-        yield f"    {cluster.name}-app[{behind}]"
-        yield f"    {cluster.name}-traefik --> {cluster.name}-app"
+    yield f'  git[("{fleet.git.web.removeprefix("https://")}<br/>{fleet.git.revision}")]'
+    for at, cluster in enumerate((fleet.hub, *fleet.regions[:SHOWN])):
+        app = Argocd.NAME if cluster is fleet.hub else FoobarApi.NAME
+        yield f'  subgraph c{at}["{cluster.name}, {cluster.role}, {cluster.address}"]'
+        inside = [name for name in (Traefik.NAME, app) if name in cluster.components]
+        for name in inside:
+            yield f"    c{at}-{name}[{TITLES[name]}]"
+        if len(inside) > 1:
+            yield f"    {' --> '.join(f'c{at}-{name}' for name in inside)}"
         yield "  end"
-    for cluster in fleet.clusters:
-        host = fleet.hub.argocd_host if cluster is fleet.hub else cluster.hosts[0]
-        yield f'  users -- "https://{host}" --> {cluster.name}-traefik'
-    yield f"  {fleet.hub.name}-app -. reads dist/ .-> git"
-    for region in fleet.regions:
-        yield f"  {fleet.hub.name}-app -. deploys .-> {region.name}"
+        if inside:
+            yield f'  users -- "https://{cluster.hosts[0]}" --> c{at}-{inside[0]}'
+        yield (
+            f"  c0-{app} -. reads dist/ .-> git"
+            if cluster is fleet.hub
+            else f"  c0-{Argocd.NAME} -. deploys .-> c{at}"
+        )
+    if more := _more(fleet):
+        yield f"  more[{more}]"
+        yield f"  c0-{Argocd.NAME} -. deploys .-> more"
 
 
 def _request(fleet: Fleet) -> Iterator[str]:
     """The way of a request through a region, and of the certificate that answers it."""
-    objects = [each for theirs in synthesize(fleet, fleet.regions[0]).values() for each in theirs]
+    whole = complete(fleet)
+    objects = [each for some in synthesize(whole, whole.regions[0]).values() for each in some]
 
     def one(kind: str, name: str) -> Any:
         return next(
@@ -106,11 +80,13 @@ def _request(fleet: Fleet) -> Iterator[str]:
     issuer = certificate["spec"]["issuerRef"]["name"]
     proxy = transport["spec"]["proxyProtocol"]["version"]
     ports = {port["name"]: port for port in front["spec"]["ports"]}
+    (program,) = one("Deployment", Traefik.NAME)["spec"]["template"]["spec"]["containers"]
+    header = ", PROXY header" if any("proxyProtocol" in each for each in program["args"]) else ""
     (port,) = service["spec"]["ports"]
     yield "flowchart LR"
     yield "  user([user]) --> balancer[load balancer]"
     for name, declared in ports.items():
-        yield f'  balancer -- "{declared["port"]}, PROXY header" --> {name}["Traefik: {name}"]'
+        yield f'  balancer -- "{declared["port"]}{header}" --> {name}["Traefik: {name}"]'
     yield f'  websecure -- "{route["spec"]["routes"][0]["match"].replace("`", "")}" --> service'
     yield f'  service["Service {target["name"]}"] -- "PROXY v{proxy}, then TLS untouched" --> pod'
     yield f'  pod["Pod: ends TLS on {port["targetPort"]}"]'
@@ -124,8 +100,9 @@ def _request(fleet: Fleet) -> Iterator[str]:
 def _dependencies(fleet: Fleet) -> Iterator[str]:
     """Which component names what another brings."""
     yield "flowchart BT"
-    for title, cluster in (("hub", fleet.hub), ("region", fleet.regions[0])):
-        components = synthesize(fleet, cluster)
+    whole = complete(fleet)
+    for title, cluster in (("hub", whole.hub), ("region", whole.regions[0])):
+        components = synthesize(whole, cluster)
         yield f"  subgraph {title}"
         for name in components:
             yield f'    {title}-{name}["{name}"]'
@@ -168,11 +145,25 @@ def _named(manifest: Manifest) -> Iterator[tuple[str, str]]:
                 yield "lets it read", subject["namespace"]
 
 
+class Sender(NamedTuple):
+    """What sends a signal from a region to the hub."""
+
+    component: ComponentName
+    title: str
+    signal: ingest.Signal
+    to: str
+
+
+SENDERS: Final = (
+    Sender(PROMETHEUS_AGENT, "Prometheus Agent", ingest.METRICS, "prometheus"),
+    Sender(COLLECTOR, "collectors", ingest.LOGS, "loki"),
+)
+
+
 def _monitoring(fleet: Fleet) -> Iterator[str]:
     """Where samples and lines come from, by which way they reach the hub, and who asks them."""
-    hub = synthesize(fleet, fleet.hub)
     yield "flowchart LR"
-    yield f'  subgraph {fleet.hub.name}["{fleet.hub.name}, hub"]'
+    yield f'  subgraph c0["{fleet.hub.name}, hub"]'
     yield "    prometheus[Prometheus]"
     yield "    loki[Loki]"
     yield "    alertmanager[Alertmanager]"
@@ -180,36 +171,30 @@ def _monitoring(fleet: Fleet) -> Iterator[str]:
     yield "    rules[rules] --> prometheus"
     yield "    prometheus -- alerts --> alertmanager"
     yield "    grafana --> prometheus & loki & alertmanager"
-    yield "    hub-collector[collectors] --> loki"
+    if COLLECTOR in fleet.hub.components:
+        yield "    c0-collectors[collectors] --> loki"
     yield "  end"
-    for region in fleet.regions:
-        (agent,) = (
-            each
-            for each in synthesize(fleet, region)["prometheus-agent"]
-            if each["kind"] == "PrometheusAgent"
-        )
-        logs = next(
-            route["spec"]["routes"][0]
-            for route in hub["ingest"]
-            if route["metadata"]["name"] == f"logs-{region.name}"
-        )
-        path = logs["match"].split("Path(`")[1].split("`")[0]
-        yield f'  subgraph {region.name}["{region.name}, region"]'
-        yield f"    {region.name}-agent[Prometheus Agent]"
-        yield f"    {region.name}-collector[collectors]"
+    for at, region in enumerate(fleet.regions[:SHOWN], 1):
+        sent = [each for each in SENDERS if each.component in region.components]
+        yield f'  subgraph c{at}["{region.name}, region"]'
+        for each in sent:
+            yield f"    c{at}-{each.component}[{each.title}]"
         yield "  end"
-        write = agent["spec"]["remoteWrite"][0]["url"].removeprefix(
-            f"https://{fleet.hub.prometheus_host}"
-        )
-        yield f'  {region.name}-agent -- "prometheus.…{write}" --> prometheus'
-        yield f'  {region.name}-collector -- "loki.…{path}" --> loki'
+        for each in sent:
+            path = each.signal.path(region.name)
+            yield f'  c{at}-{each.component} -- "{each.to}.…{path}" --> {each.to}'
+    if more := _more(fleet):
+        yield f"  more[{more}] --> prometheus & loki"
     yield "  alertmanager --> receivers([receivers, dead-man's switch])"
     yield "  people([people]) --> grafana"
 
 
-DIAGRAMS: Final[Mapping[str, Callable[[Fleet], Iterator[str]]]] = {
-    "fleet": _fleet,
-    "request": _request,
-    "dependencies": _dependencies,
-    "monitoring": _monitoring,
+PARTS: Final[Mapping[str, Part]] = {
+    f"diagram-{name}": partial(_mermaid, draw)
+    for name, draw in {
+        "fleet": _fleet,
+        "request": _request,
+        "dependencies": _dependencies,
+        "monitoring": _monitoring,
+    }.items()
 }
