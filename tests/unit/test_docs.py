@@ -102,7 +102,11 @@ def options_in(text: str) -> set[str]:
 @cache
 def main_options() -> set[str]:
     result = subprocess.run(
-        [sys.executable, "main.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, ROOT / "main.py", "--help"],
+        cwd=ROOT / "docs",
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return set(re.findall(r"--[a-z-]+", result.stdout))
 
