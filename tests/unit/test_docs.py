@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from docgen import diagrams, documents
+from fleet import promote
 from fleet.__main__ import COMMANDS
 from fleet.registry import ROLE_COMPONENTS, Fleet
 from operations import status, terminal
@@ -143,6 +144,30 @@ def test_the_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
         check=False,
     )
     assert (result.stdout, result.returncode) == (shown, 1)
+
+
+REGISTRY = """\
+git: {repository: https://git.example.org/fleet.git, revision: main}
+acme: {email: ops@platform.example.net}
+clusters:
+  - {name: hub, role: hub, address: 198.51.100.1}
+  - name: us-east
+    role: region
+    address: 198.51.100.2
+    hostname: us-east
+    image: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0
+"""
+
+
+def test_the_readme_shows_what_promote_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (image, shown) = re.findall(r"\$ python -m fleet promote --image (.*)\n(.*\n)", readme)[0]
+    path = tmp_path / "clusters.yaml"
+    path.write_text(REGISTRY)
+    assert promote.run(argparse.Namespace(fleet=path, image=image)) == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_the_readme_shows_status_as_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
