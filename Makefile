@@ -103,13 +103,18 @@ IMAGE_OPTIONS ?=
 
 .PHONY: image
 image: ## build foobar-api's image with ENGINE (docker) as IMAGE (foobar-api)
-	$(ENGINE) build --file foobar_api/Containerfile --tag "$(IMAGE)" \
-	  $$(.github/image.sh arguments) $(IMAGE_OPTIONS) .
+	arguments=$$("$(PYTHON)" -m fleet image arguments) && \
+	$(ENGINE) build --file foobar_api/Containerfile --tag "$(IMAGE)" $$arguments $(IMAGE_OPTIONS) .
+
+.PHONY: image-registry
+image-registry: ## print the registry that the regions pull from, and write it to GITHUB_OUTPUT
+	@registry=$$("$(PYTHON)" -m fleet image registry) && \
+	echo "registry=$$registry" | tee -a "$${GITHUB_OUTPUT:-/dev/null}"
 
 # Dates within the layers are those of the commit, and the digest is that of what was pushed.
 .PHONY: image-push
-image-push: ## build it for both architectures and push it; tells GITHUB_OUTPUT its digest
-	name=$$(.github/image.sh name) && metadata=$$(mktemp) && \
+image-push: ## build it for both architectures, push it, and write its digest to GITHUB_OUTPUT
+	name=$$("$(PYTHON)" -m fleet image name) && metadata=$$(mktemp) && \
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(MAKE) --no-print-directory image \
 	  ENGINE='docker buildx' IMAGE="$$name" IMAGE_OPTIONS="--platform linux/amd64,linux/arm64 \
 	  --provenance mode=max --sbom true --push --metadata-file $$metadata" && \
@@ -152,6 +157,14 @@ imports: ## generate imports/ from the URLs in cdk8s.yaml, if they or the genera
 .PHONY: imports-check
 imports-check: ## fail when imports/ is not what `make imports` generates
 	"$(PYTHON)" -m fleet import --check
+
+.PHONY: docs
+docs: ## write the generated parts of the documents, and the picture of README.md
+	"$(PYTHON)" -m fleet docs
+
+.PHONY: docs-check
+docs-check: ## fail when a document is not what `make docs` writes
+	"$(PYTHON)" -m fleet docs --check
 
 .PHONY: schema
 schema: ## generate clusters.schema.json, which editors check clusters.yaml with

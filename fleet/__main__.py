@@ -32,7 +32,8 @@ COMMANDS: Final = {
     ),
     "vendor": Command("charts.vendor", "copy every bundle into vendor/, for a dist of local files"),
     "promote": Command("fleet.promote", "move foobar-api's image on by one region"),
-    "diagrams": Command("charts.diagrams", "draw the fleet anew in docs/architecture.md"),
+    "image": Command("fleet.image", "print where foobar-api's image goes, and how to build it"),
+    "docs": Command("docgen", "write the generated parts of the documents"),
 }
 
 
