@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from fleet.errors import exit_on_input_error
+from fleet.errors import InputError, exit_on_input_error
 
 START = time.monotonic()
 OVERLAYS = Path("overlays")
@@ -15,7 +15,7 @@ OVERLAYS = Path("overlays")
 with exit_on_input_error():
     from charts.labels import PART_OF, PROJECT
     from charts.render import Rendered, render
-    from fleet import vendored
+    from fleet import mirror, vendored
     from fleet.diff import compare, describe
     from fleet.dist import check_deletions, replace, staged
     from fleet.progress import progress
@@ -37,9 +37,13 @@ def main() -> int:
             for cluster in each:
                 folder = new / cluster.name
                 render(fleet, cluster, folder=folder, overlays=OVERLAYS, copies=copies, known=known)
-        if args.validate:
-            validate(new, OVERLAYS, shown_as=args.output)
         check_deletions(args.output, new, labels={PART_OF: PROJECT}, overlays=OVERLAYS)
+        if args.validate:
+            report = validate(new, OVERLAYS, shown_as=args.output, mirror=mirror.verified())
+            if report.problems:
+                raise InputError(*report.problems)
+            for line in report.unchecked:
+                print(f"not checked: {line}", file=sys.stderr)
         if args.diff:
             changes = compare(args.output, new, only=only)
             print("\n".join(describe(changes)) or f"{args.output}: up to date")

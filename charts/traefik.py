@@ -125,7 +125,7 @@ class Traefik(Component):
             "service",
             metadata={
                 **meta,
-                # Deleting the Service deletes the load balancer, and its address is the fleet's.
+                # Deleting the Service deletes the load balancer, and its address is lost.
                 "annotations": {**KEEP, **provider.service_annotations(load_balancer)},
             },
             spec={

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from fleet.atomic import replacement
 from fleet.errors import InputError
-from fleet.files import replacement
 from fleet.registry import load
 from fleet.source import Location, read
 

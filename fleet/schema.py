@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from fleet import files
+from fleet import atomic
 from fleet.registry import OPTIONAL, Fleet
 
 PATH: Final = Path(__file__).resolve().parent.parent / "clusters.schema.json"
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         print(f"{PATH.name}: is not what fleet/registry.py accepts; run `{COMMAND}`")
         return 1
-    files.write(PATH, text)
+    atomic.write(PATH, text.encode())
     print(f"wrote: {PATH.name}")
     return 0
 

@@ -1,7 +1,6 @@
 """Objects of dist as the tests see them, and how YAML of ours and of others is read."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,40 +8,11 @@ import yaml
 
 from charts.render import BUNDLE
 from fleet.dist import KUSTOMIZATION
+from fleet.documents import BundleLoader
+from fleet.validation.objects import Object
 
 ROOT: Final = Path(__file__).parent.parent
 OVERLAYS: Final = ROOT / "overlays"
-
-
-@dataclass(frozen=True)
-class Object:
-    """One object of dist, and where it stands."""
-
-    cluster: str
-    component: str
-    file: Path
-    body: Mapping[str, Any]
-
-    @property
-    def kind(self) -> str:
-        return str(self.body["kind"])
-
-    @property
-    def name(self) -> str:
-        return str(self.body["metadata"]["name"])
-
-    @property
-    def namespace(self) -> str | None:
-        found: str | None = self.body["metadata"].get("namespace")
-        return found
-
-    @property
-    def group(self) -> str:
-        group, slash, _ = str(self.body["apiVersion"]).partition("/")
-        return group if slash else ""
-
-    def __str__(self) -> str:
-        return f"{self.cluster}/{self.component}: {self.kind}/{self.name}"
 
 
 def read_objects(dist: Path) -> Iterator[Object]:
@@ -69,13 +39,6 @@ def read(file: Path) -> Any:
     return yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
 
 
-class _BundleLoader(yaml.CSafeLoader):
-    """Reads prometheus-operator's bundle as well, which has a bare ``=`` as a value."""
-
-
-_BundleLoader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)
-
-
 def read_stream(text: str | bytes) -> list[dict[str, Any]]:
-    documents = yaml.load_all(text, Loader=_BundleLoader)
+    documents = yaml.load_all(text, Loader=BundleLoader)
     return [document for document in documents if document]

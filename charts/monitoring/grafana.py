@@ -1,4 +1,4 @@
-"""Grafana on the hub: where people look. All of it is code, so it keeps nothing on disk.
+"""Grafana on the hub: dashboards, logs, alerts. All of it is code, so it keeps nothing on disk.
 
 Dashboards, data sources and settings come from ConfigMaps; its own database, with who is signed
 in and what they starred, begins anew with each pod.

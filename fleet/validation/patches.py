@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.validation import kustomize
+from fleet.validation.objects import CLUSTER_SCOPED
 from fleet.validation.schemas import Problem, Schemas, against, nearest
 
 
@@ -16,6 +17,18 @@ class Base:
     name: str
     objects: list[Mapping[str, Any]] = field(default_factory=list)
     fetches: bool = False
+    ours: list[Mapping[str, Any]] = field(default_factory=list)
+    """The objects that dist has files of, as they are before any patch."""
+
+
+def moved(document: Mapping[str, Any], namespace: str) -> Mapping[str, Any]:
+    """An object of a bundle under the namespace that its kustomization gives it.
+
+    kustomize lets a later patch name it by its old or its new namespace.
+    """
+    if document.get("kind") in CLUSTER_SCOPED:
+        return document
+    return {**document, "metadata": {**document.get("metadata", {}), "namespace": namespace}}
 
 
 def label(document: Mapping[str, Any]) -> str:

@@ -14,7 +14,8 @@ from charts.monitoring.dashboards import DASHBOARDS
 from charts.render import Rendered, render
 from fleet.diff import compare, describe
 from fleet.registry import Fleet, load
-from tests.objects import OVERLAYS, ROOT, Object, read, read_patches
+from fleet.validation.objects import Object
+from tests.objects import OVERLAYS, ROOT, read, read_patches
 
 
 def test_dist_is_fresh(rendered: Path) -> None:

@@ -12,7 +12,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from charts.render import render
 from fleet.registry import load
-from fleet.validation import problems
+from fleet.validation import sources
 from tests.objects import read_objects
 
 BASE = """\
@@ -93,7 +93,7 @@ def test_variant(variant: str, snapshot: SnapshotAssertion, tmp_path: Path) -> N
     dist = tmp_path / "dist"
     render(fleet, fleet.cluster(name), folder=dist / name, overlays=tmp_path / "overlays")
 
-    assert problems(dist, tmp_path / "overlays") == []
+    assert sources.check(dist, tmp_path / "overlays").lines == []
     assert {folder.name for folder in (dist / name).iterdir()} == set(
         fleet.cluster(name).components
     )

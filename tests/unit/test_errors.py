@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import files
+from fleet import atomic
 from fleet.errors import InputError, exit_on_input_error
 from tests.objects import ROOT
 
@@ -138,7 +138,7 @@ def test_standard_output_that_nobody_reads_to_the_end(project: Path) -> None:
 
 
 def half_written(path: Path) -> None:
-    with files.replacement(path) as new:
+    with atomic.replacement(path) as new:
         new.write_text("aft")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -150,7 +150,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         half_written(path)
     assert path.read_text() == "before"
-    files.write(path, "after\n")
+    atomic.write(path, b"after\n")
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("after\n", 0o640)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -1,9 +1,16 @@
-"""Files that are written whole or not at all."""
+"""Files that are there whole or not at all."""
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes ``path``, whose folder is made if need be; a reader sees the old file or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacement(path) as new:
+        new.write_bytes(content)
 
 
 @contextmanager
@@ -22,9 +29,3 @@ def replacement(path: Path) -> Iterator[Path]:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
-
-
-def write(path: Path, text: str) -> None:
-    """Writes ``text`` as UTF-8, with the line ends that it has."""
-    with replacement(path) as new:
-        new.write_text(text, "utf-8", newline="")
