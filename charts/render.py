@@ -15,7 +15,7 @@ from fleet.dist import HEADER, KUSTOMIZATION
 from fleet.errors import InputError
 from fleet.registry import Fleet
 from fleet.vendored import VENDOR
-from imports._resource import bulk
+from imports._resource import bulk, end_node
 
 BUNDLE: Final = "bundle"
 """Subfolder of a component that holds its bundles' URLs and our patches, one file per object."""
@@ -61,7 +61,12 @@ def render(
                 new.append((plan(app), overlay))
                 known[facts] = folder / name
     if new:
-        app.synth()
+        try:
+            app.synth()
+        except KeyboardInterrupt:
+            # Or Node goes on writing to a folder that is about to be removed.
+            end_node()
+            raise
     for component, overlay in new:
         bundles = component.BUNDLES if copies is None else _copies(component.BUNDLES, copies)
         _kustomize(component, folder / component.NAME, bundles, overlay)

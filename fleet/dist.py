@@ -13,9 +13,9 @@ that undoes.
 
 import os
 import re
+import secrets
 import shutil
 import signal
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,9 +69,10 @@ def staged(dist: Path, *, only: Collection[str] | None = None) -> Iterator[Path]
     _recover(dist)
     dist.parent.mkdir(parents=True, exist_ok=True)
     before = signal.signal(signal.SIGTERM, _interrupt)
-    folder = Path(tempfile.mkdtemp(prefix=f".{dist.name}-", dir=dist.parent))
+    # Named before it is made, so that an interruption at any moment leaves nothing.
+    folder = dist.with_name(f".{dist.name}-{secrets.token_hex(4)}")
     try:
-        folder.chmod(0o755)
+        folder.mkdir()
         if only is not None and dist.exists():
             for cluster in dist.iterdir():
                 if cluster.name not in only:

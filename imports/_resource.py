@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol, SupportsIndex, TypedDict, TypeVar
 
 import jsii
 from constructs import Construct
+from jsii._kernel.providers.process import ProcessProvider
 from jsii._reference_map import register_reference
 
 from imports.manifest import Manifest
@@ -157,3 +158,10 @@ def bulk() -> Iterator[None]:
     finally:
         _queue.open, _queue.waiting = False, []
         jsii.kernel.provider = provider
+
+
+def end_node() -> None:
+    """Waits for Node to finish what it was asked to do, and ends it; jsii cannot be used again."""
+    provider = jsii.kernel.provider
+    if isinstance(provider, ProcessProvider):
+        provider._process.stop()  # noqa: SLF001  (jsii has no public way)

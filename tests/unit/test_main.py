@@ -121,7 +121,8 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_changes_nothing(dist: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("until", [".dist-*", ".dist-*/*/*/*.yaml"], ids=["at once", "in writing"])
+def test_an_interrupted_run_changes_nothing(dist: Path, number: signal.Signals, until: str) -> None:
     """Whenever it ends: the old dist is whole, nothing else is left, there is no traceback."""
     before = compare(ROOT / "dist", dist)
     process = subprocess.Popen(
@@ -133,8 +134,8 @@ def test_an_interrupted_run_changes_nothing(dist: Path, number: signal.Signals) 
         # What a shell starts in the background is deaf to ^C, and so is all that it starts.
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
-    while alone(dist):
-        time.sleep(0.005)
+    while not any(dist.parent.glob(until)):
+        time.sleep(0.002)
     process.send_signal(number)
     _, error = process.communicate()
     assert process.returncode == 130, error
