@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fleet.validation import kustomize
@@ -16,9 +17,16 @@ class Base:
 
     name: str
     objects: list[Mapping[str, Any]] = field(default_factory=list)
+    bundles: list[tuple[Path, str | None]] = field(default_factory=list)
+    """Files of bundles that are not read yet, each with the namespace that its objects get."""
     fetches: bool = False
     ours: list[Mapping[str, Any]] = field(default_factory=list)
     """The objects that dist has files of, as they are before any patch."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there may be other objects than ``objects``."""
+        return self.fetches or bool(self.bundles)
 
 
 def moved(document: Mapping[str, Any], namespace: str) -> Mapping[str, Any]:
@@ -77,7 +85,7 @@ def _merge(
     unknown = schemas.unknown(patch)
     wrong = (
         # A kind of a bundle that we have no bindings for is the bundle's own business.
-        [unknown] if unknown and (not base.fetches or unknown.at != ("kind",)) else []
+        [unknown] if unknown and (not base.is_open or unknown.at != ("kind",)) else []
     )
     if not unknown:
         wrong += [*schemas.partial(patch), *nameless({"metadata": {}, **patch})]
@@ -93,7 +101,7 @@ def _absent(patch: Mapping[str, Any], base: Base) -> Iterator[str]:
     """Tells if the object is not there, by all of group, version, kind, name and namespace."""
     wanted = kustomize.facts(patch)
     candidates = [kustomize.facts(each) for each in base.objects]
-    if wanted in candidates or base.fetches:
+    if wanted in candidates or base.is_open:
         return
     same = [each for each in candidates if _kind_name(each) == _kind_name(wanted)]
     for each in same[:1]:
@@ -124,7 +132,7 @@ def _selected(target: Mapping[str, str], base: Base) -> tuple[list[Mapping[str, 
         found = [each for each in base.objects if kustomize.selects(target, each)]
     except re.error as error:
         return [], [f"target: {error.pattern!r} is no regular expression ({error}); correct it"]
-    if found or base.fetches:
+    if found or base.is_open:
         return found, []
     wanted = f"{target.get('kind', '')}/{target.get('name', '')}"
     return [], [f"{wanted}: {_not_there(wanted, base)}"]

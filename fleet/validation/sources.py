@@ -5,6 +5,7 @@ vendored bundles, and the output of code that nobody checked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ def check(
         folder, overlay = dist / cluster / component, overlays / cluster / component
         built = check.folder(folder, overlay=overlay)
         if overlay.is_dir():
-            check.folder(overlay, base=built, kind="Component")
+            check.folder(overlay, base=check.with_bundles(built), kind="Component")
         if len(check.lines) > before:
             wrong.add((cluster, component))
         else:
@@ -88,7 +89,7 @@ class _Check:
         for resource in content.get("resources", ()):
             self._resource(file, resource, built)
         if namespace := content.get("namespace"):
-            built.objects += [patches.moved(each, namespace) for each in built.objects]
+            built.bundles = [(bundle, namespace) for bundle, _ in built.bundles]
         for component in content.get("components", ()):
             if not (folder / component).is_dir() and not _names(component, overlay):
                 self._tell(file, f"components: {component} is not there; add it, or unlist it")
@@ -103,16 +104,17 @@ class _Check:
         if VENDOR.name in Path(resource).parts:
             # dist may be staged elsewhere; the copies are held to their sums when they are loaded.
             path = VENDOR / resource.rpartition(f"../{VENDOR.name}/")[2]
-            built.objects += self._bundle(path / path.name)
+            built.bundles.append((path / path.name, None))
         elif kustomize.is_remote(resource):
             source = self._mirror / place(resource) if self._mirror else None
             if source and source.is_file():
-                built.objects += self._bundle(source)
+                built.bundles.append((source, None))
             else:
                 built.fetches = True
         elif path.is_dir():
             inner = self.folder(path)
             built.objects += inner.objects
+            built.bundles += inner.bundles
             built.ours += inner.ours
             built.fetches |= inner.fetches
         elif path.is_file():
@@ -159,12 +161,17 @@ class _Check:
             for problem in (*self._schemas.whole(document), *patches.nameless(document)):
                 yield f"{patches.label(document)}: {problem}"
 
-    def _bundle(self, file: Path) -> list[Manifest]:
-        """The objects of a bundle, which is not ours to check."""
-        if file not in self._bundles:
-            documents = yaml.load_all(file.read_bytes(), Loader=BundleLoader)
-            self._bundles[file] = [each for each in documents if each]
-        return self._bundles[file]
+    def with_bundles(self, base: Base) -> Base:
+        """``base`` with the objects of its bundles, which take seconds to read."""
+        objects = list(base.objects)
+        for file, namespace in base.bundles:
+            if file not in self._bundles:
+                documents = yaml.load_all(file.read_bytes(), Loader=BundleLoader)
+                self._bundles[file] = [each for each in documents if each]
+            objects += self._bundles[file]
+            if namespace:
+                objects += [patches.moved(each, namespace) for each in self._bundles[file]]
+        return replace(base, objects=objects, bundles=[])
 
     def _patch(self, file: Path, index: int, patch: Mapping[str, Any], base: Base) -> None:
         text: bytes | str
