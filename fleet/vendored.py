@@ -12,8 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-import yaml
-
+from fleet.documents import dump
 from fleet.errors import InputError
 from fleet.fetch import Fetch, place
 
@@ -94,7 +93,7 @@ def _kustomization(file: str) -> str:
         "kind": "Kustomization",
         "resources": [file],
     }
-    return yaml.safe_dump(content, sort_keys=False)
+    return dump(content)
 
 
 def _sums(folder: Path) -> dict[str, str]:
