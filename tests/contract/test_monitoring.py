@@ -48,7 +48,7 @@ def test_a_region_writes_where_the_hub_listens(objects: Sequence[Object], fleet:
             assert rule["match"] == f"Host(`{host}`) && Path(`{path}`) && Method(`POST`)"
             user, *limits = (each["name"] for each in rule["middlewares"])
             assert user == f"ingest-{region.name}"
-            assert limits == ["ingest-rate", "ingest-size", f"ingest-{signal.name}-path"]
+            assert limits == ["rate-limit", "size-limit", f"{signal.name}-push-path"]
             basic = one(objects, hub.name, "Middleware", user)["spec"]["basicAuth"]
             assert basic == {"secret": user, "removeHeader": True}
             replaced = one(objects, hub.name, "Middleware", limits[-1])["spec"]["replacePath"]
