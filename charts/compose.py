@@ -16,13 +16,12 @@ from charts.cert_manager import CertManager
 from charts.component import Component
 from charts.foobar_api import FoobarApi
 from charts.metrics_server import MetricsServer
-from charts.monitoring import ingest
+from charts.monitoring import ingest, loki
 from charts.monitoring.alertmanager import Alertmanager
 from charts.monitoring.collector import COLLECTOR, Collector
 from charts.monitoring.grafana import Grafana
 from charts.monitoring.ingest import Ingest, Source
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
-from charts.monitoring.loki import Loki
 from charts.monitoring.node_exporter import NodeExporter
 from charts.monitoring.operator import PrometheusOperator
 from charts.monitoring.prometheus import PrometheusHub
@@ -50,7 +49,7 @@ COMPONENTS: Final[Mapping[ComponentName, type[Component]]] = {
         PrometheusAgentComponent,
         PrometheusHub,
         Alertmanager,
-        Loki,
+        loki.Loki,
         Ingest,
         Grafana,
         Rules,
@@ -131,7 +130,7 @@ def _prometheus_agent(fleet: Fleet, cluster: Region) -> Plan:
         cluster=cluster.name,
         region=cluster.region_label,
         url=f"https://{fleet.hub.prometheus_host}{ingest.METRICS.path(cluster.name)}",
-        storage_class=_storage_class(cluster),
+        storage_class=cluster.volume_class,
     )
 
 
@@ -144,7 +143,7 @@ def _prometheus(fleet: Fleet, cluster: Hub) -> Plan:
         issuer=cluster.issuer,
         retention=cluster.metrics_retention,
         storage=cluster.metrics_storage,
-        storage_class=_storage_class(cluster),
+        storage_class=cluster.volume_class,
     )
 
 
@@ -154,17 +153,19 @@ def _alertmanager(fleet: Fleet, cluster: Hub) -> Plan:
         pages_by=cluster.pages_by,
         notices_by=cluster.notices_by,
         grafana=cluster.grafana_host,
-        storage_class=_storage_class(cluster),
+        storage_class=cluster.volume_class,
     )
 
 
 def _loki(fleet: Fleet, cluster: Hub) -> Plan:
     return partial(
-        Loki,
+        loki.Loki,
         retention=cluster.logs_retention,
         storage=cluster.logs_storage,
-        storage_class=_storage_class(cluster),
-        bucket=cluster.logs_bucket,
+        storage_class=cluster.volume_class,
+        bucket=(
+            loki.Bucket(cluster.logs_bucket, cluster.logs_region) if cluster.logs_bucket else None
+        ),
     )
 
 
@@ -221,10 +222,6 @@ def _jobs(cluster: Cluster) -> tuple[str, ...]:
     return ("apiserver", "kubelet", *(name for name in cluster.components if name in own))
 
 
-def _storage_class(cluster: Cluster) -> str | None:
-    return cluster.storage_class or PROVIDERS[cluster.provider].storage_class
-
-
 def _foobar_api(fleet: Fleet, cluster: Region) -> Plan:
     return partial(
         FoobarApi,
@@ -239,7 +236,7 @@ def _foobar_api(fleet: Fleet, cluster: Region) -> Plan:
 
 
 def _argocd(fleet: Fleet, cluster: Hub) -> Plan:
-    return partial(Argocd, host=cluster.argocd_host, issuer=cluster.issuer)
+    return partial(Argocd, host=cluster.argocd_host, issuer=cluster.issuer, git_port=fleet.git.port)
 
 
 def _applications(fleet: Fleet, cluster: Hub) -> Plan:

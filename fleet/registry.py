@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +25,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from fleet import problems
+from fleet import buckets, problems, volumes
 from fleet.errors import InputError
 from fleet.source import read, shown
 from fleet.values import (
@@ -37,6 +38,7 @@ from fleet.values import (
     Domain,
     Email,
     GitUrl,
+    HostLabel,
     Image,
     Label,
     Name,
@@ -109,6 +111,8 @@ REQUIRED: Final[dict[Role, frozenset[ComponentName]]] = {
     "hub": frozenset(
         {
             "baseline",
+            "traefik",
+            "cert-manager",
             "prometheus-operator",
             "prometheus",
             "alertmanager",
@@ -128,6 +132,21 @@ OPTIONAL: Final[dict[Role, tuple[ComponentName, ...]]] = {
     role: tuple(name for name in components if name not in REQUIRED[role])
     for role, components in ROLE_COMPONENTS.items()
 }
+
+STORAGE_CLASSES: Final[dict[ProviderName, str | None]] = {
+    # The manifest of vultr-csi v0.18.0 marks no class as the default.
+    "vultr": "vultr-block-storage",
+    "generic": None,
+}
+"""The StorageClass of a provider's clusters; None is the default of the cluster."""
+
+NEEDS: Final[dict[ComponentName, tuple[ComponentName, ...]]] = {
+    # Challenges of Let's Encrypt are answered through Traefik's ingress class.
+    "cert-manager": ("traefik",),
+    # Its route, and the issuer of its certificate.
+    "foobar-api": ("traefik", "cert-manager"),
+}
+"""Which optional components of a region cannot do without which others."""
 
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
@@ -183,6 +202,18 @@ def _once(items: tuple[object, ...]) -> tuple[object, ...]:
     return items
 
 
+def _missed_by_none(without: tuple[ComponentName, ...]) -> tuple[ComponentName, ...]:
+    """No component that stays needs one that is left out."""
+    for name in without:
+        users = [user for user, needs in NEEDS.items() if name in needs and user not in without]
+        if users:
+            raise ValueError(
+                f"{name} is needed by {' and '.join(users)}; leave these out as well, or remove "
+                f"{name} from the list"
+            )
+    return without
+
+
 class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
@@ -197,6 +228,13 @@ class Git(_Facts):
     revision: Revision = Field(
         description="Branch, tag or commit that Argo CD follows.", examples=["main"]
     )
+
+    @property
+    def port(self) -> int:
+        """The TCP port that the repository is cloned from."""
+        url = urlsplit(self.repository)
+        # Without a scheme it is git@host:path, over SSH.
+        return url.port or (443 if url.scheme == "https" else 22)
 
 
 class Acme(_Facts):
@@ -271,6 +309,7 @@ class Cluster(_Facts):
     without: Annotated[
         tuple[Annotated[ComponentName, BeforeValidator(_can_be_left_out)], ...],
         AfterValidator(_once),
+        AfterValidator(_missed_by_none),
     ] = Field(
         default=(),
         description="Components that the cluster is to do without.",
@@ -292,6 +331,11 @@ class Cluster(_Facts):
     def region_label(self) -> str:
         """What the label `region` of metrics and log lines says."""
         return self.region or self.name
+
+    @property
+    def volume_class(self) -> str | None:
+        """The StorageClass of volumes; None is the default of the cluster."""
+        return self.storage_class or STORAGE_CLASSES[self.provider]
 
     @property
     def load_balancer_label(self) -> str:
@@ -345,6 +389,13 @@ class Hub(Cluster):
         "bucket as its path. Without it they are on the volume.",
         examples=["https://sjc1.vultrobjects.com/foobar-platform-logs"],
     )
+    logs_bucket_region: Label | None = Field(
+        default=None,
+        validate_default=True,
+        description="Region that requests to the bucket are signed for. Without it the one that "
+        "the bucket's host names.",
+        examples=["sjc1"],
+    )
     pages_by: Messenger = Field(
         default="webhook",
         description="How alerts that somebody has to wake up for are sent; where to is in a "
@@ -356,6 +407,11 @@ class Hub(Cluster):
         description="How all other alerts are sent; where to is in a Secret.",
         examples=["slack"],
     )
+
+    @property
+    def logs_region(self) -> str:
+        """The region of ``logs_bucket``."""
+        return self.logs_bucket_region or buckets.region(self.logs_bucket or "") or ""
 
     @property
     def argocd_host(self) -> str:
@@ -377,6 +433,27 @@ class Hub(Cluster):
     def hosts(self) -> tuple[str, ...]:
         return tuple(self._host(label) for label in HUB_LABELS)
 
+    @field_validator("metrics_storage", "logs_storage")
+    @classmethod
+    def _can_be_provided(cls, size: str, info: ValidationInfo) -> str:
+        if {"storage_class", "provider"} <= info.data.keys():
+            named: str | None = info.data["storage_class"]
+            provider: ProviderName = info.data["provider"]
+            volumes.check(size, named or STORAGE_CLASSES[provider])
+        return size
+
+    @field_validator("logs_bucket_region")
+    @classmethod
+    def _is_of_a_bucket(cls, region: str | None, info: ValidationInfo) -> str | None:
+        if "logs_bucket" not in info.data:
+            return region
+        bucket: str | None = info.data["logs_bucket"]
+        if bucket is None and region is not None:
+            raise ValueError("is of no use without logsBucket; add that, or remove this")
+        if bucket is not None and region is None and buckets.region(bucket) is None:
+            raise ValueError(f"is missing, and {bucket} names no region; add it")
+        return region
+
     @field_validator("domain")
     @classmethod
     def _leaves_room(cls, domain: str | None) -> str | None:
@@ -389,7 +466,7 @@ class Region(Cluster):
     """A cluster that serves foobar-api."""
 
     role: Literal["region"] = Field(description=_ROLE, examples=["region"])
-    hostname: Label = Field(
+    hostname: HostLabel = Field(
         description="First label of the name that foobar-api answers to, of no other region with "
         "the same domain.",
         examples=["newyork-cluster"],
@@ -485,7 +562,7 @@ def _claims(cluster: Mapping[str, Any]) -> Iterator[tuple[str, tuple[object, ...
     name, address, domain = (cluster.get(key) for key in ("name", "address", "domain"))
     if isinstance(name, str):
         yield "name", (name,)
-    if isinstance(context := cluster.get("context"), str):
+    if isinstance(context := cluster.get("context", name), str):
         yield "context", (context,)
     if isinstance(address, str):
         try:

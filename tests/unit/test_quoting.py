@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,15 @@ def python(texts: Sequence[str]) -> Sequence[Any]:
     return found
 
 
-def by_cdk8s(content: object) -> str:
+def by_cdk8s(content: Mapping[str, Any]) -> str:
     Manifest.quote(documents.AMBIGUOUS)
     return Yaml.stringify(content)
 
 
-WRITERS = {"PyYAML": documents.dump, "cdk8s": by_cdk8s}
+WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "PyYAML": documents.dump,
+    "cdk8s": by_cdk8s,
+}
 
 few = settings(max_examples=15, deadline=None, database=None, derandomize=True)
 
@@ -140,13 +143,13 @@ FLEET = """\
 git: {repository: https://git.example.org/fleet.git, revision: "1.10"}
 acme: {email: ops@foobar-platform.dev}
 clusters:
-  - name: "0o17"
+  - name: 0o17
     role: hub
     address: 192.0.2.1
     region: "0x1f"
     storageClass: "1e3"
     logsBucket: https://0b1.example.org/0o17
-  - name: "1e3"
+  - name: 1e3
     role: region
     address: 192.0.2.2
     hostname: "0o7"

@@ -1,8 +1,8 @@
 """Rules on the hub, for every cluster: kube-prometheus's, and ours generated from the registry."""
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
+from urllib.parse import quote, urlsplit
 
 from cdk8s import App
 
@@ -71,7 +71,7 @@ class Rules(Component):
             app,
             patches=(_without(NOT_TO_BE_SEEN),),
         )
-        runbooks = f"{web(repository)}/blob/{revision}/docs/runbooks"
+        runbooks = f"{web(repository)}/blob/{quote(revision)}/docs/runbooks"
         named: dict[str, list[Group]] = {
             "fleet": [
                 of_sending(hub, hub_jobs=hub_jobs, hub_logs=hub_logs),
@@ -110,10 +110,12 @@ def _without(groups: dict[int, str]) -> JsonPatch:
 
 
 def web(repository: str) -> str:
-    """Where people read a Git repository, by the URL that it is cloned from."""
-    host, path = (
-        re.sub(r"^(https|ssh)://|^[^@/]+@", "", repository)
-        .removesuffix(".git")
-        .split(":" if re.match(r"[^/]+@[^/]+:", repository) else "/", 1)
+    """Where people read a Git repository, by the URL that it is cloned from.
+
+    A port of HTTPS is that of the pages as well; one of SSH is not.
+    """
+    url = urlsplit(
+        repository if "://" in repository else f"ssh://{repository.replace(':', '/', 1)}"
     )
-    return f"https://{host.rpartition('@')[2].partition(':')[0]}/{path}"
+    host = url.netloc if url.scheme == "https" else url.hostname
+    return f"https://{host}{url.path.rstrip('/').removesuffix('.git')}"
