@@ -130,6 +130,9 @@ class Ingest(Component):
                 spec={"replacePath": {"path": signal.push_path}},
             )
         for source in sources:
+            # Without a route, nothing would use its credential.
+            if not source.signals:
+                continue
             user = ingest_user(source.cluster)
             Middleware(
                 self,

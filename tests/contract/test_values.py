@@ -232,6 +232,11 @@ class TestWithout:
             self.holds(objects, {each.component for each in objects})
         assert accepted == {"hub": 2**4, "region": 2**5 * 4}[role]
 
+    def test_a_region_that_sends_nothing_has_no_way_into_the_hub(self, make: Make) -> None:
+        without = ["prometheus-agent", "opentelemetry-collector"]
+        hub = [each for each in make({"without": without}) if each.component == "ingest"]
+        assert [each for each in hub if REGION["name"] in each.name] == []
+
     def holds(self, objects: Objects, components: set[str]) -> None:
         accounts = {
             (each.namespace, each.name) for each in objects if each.kind == "ServiceAccount"
