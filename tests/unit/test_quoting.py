@@ -13,7 +13,7 @@ from cdk8s import Yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charts.render import render
+from charts.render import BUNDLE, KUSTOMIZATION, render
 from fleet import documents
 from fleet.bindings import jsii_module
 from fleet.registry import load
@@ -166,16 +166,21 @@ clusters:
 
 
 class TestFleet:
-    def test_every_reader_finds_the_same_in_every_file(
-        self, tmp_path: Path, javascript: ReadAll
-    ) -> None:
-        """Of a fleet in which all that may look like a number or a truth does."""
+    """A fleet in which everything that may look like a number or a truth does."""
+
+    @pytest.fixture
+    def dist(self, tmp_path: Path) -> Path:
         registry = tmp_path / "clusters.yaml"
         registry.write_text(FLEET)
         fleet = load(registry)
         dist = tmp_path / "dist"
         for cluster in fleet.clusters:
             render(fleet, cluster, folder=dist / cluster.name, overlays=tmp_path / "overlays")
+        return dist
+
+    def test_every_reader_finds_the_same_in_every_file(
+        self, dist: Path, javascript: ReadAll
+    ) -> None:
         texts = [path.read_text() for path in sorted(dist.rglob("*.yaml"))]
         inner = [
             text
@@ -191,6 +196,24 @@ class TestFleet:
             for body in (each["spec"]["template"] for each in python(texts) if _is_set(each))
         }
         assert names == {"0o17", "1e3", "0b-1"}
+
+    def test_kustomize_builds_what_was_written(self, dist: Path) -> None:
+        """Of the components without a bundle, whose objects come through unchanged."""
+        command = kustomize.program()
+        folders = [each for each in sorted(dist.glob("*/*")) if not (each / BUNDLE).exists()]
+        assert len(folders) > 10
+        for folder in folders:
+            done = subprocess.run([*command, folder], capture_output=True, text=True, check=True)
+            files = [each for each in folder.glob("*.yaml") if each.name != KUSTOMIZATION]
+            written = python([each.read_text() for each in files])
+            assert _by_identity(documents.load_all(done.stdout)) == _by_identity(written)
+
+
+def _by_identity(bodies: Sequence[Any]) -> dict[tuple[str, str, str], Any]:
+    return {
+        (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): each
+        for each in bodies
+    }
 
 
 def _is_set(body: Any) -> bool:
