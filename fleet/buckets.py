@@ -43,12 +43,15 @@ def check(url: str) -> None:
 def region(url: str) -> str | None:
     """The region of a bucket, as far as its host names one.
 
-    Most look-alikes of S3 have it as the first label, or as the second after ``s3``.
+    Most look-alikes of S3 have it as the first label, or as the second after ``s3``. A host with a
+    port is somebody's own, and its name says nothing.
     """
     host = _host(url)
     for domain, endpoint in _of(host):
         found = re.fullmatch(endpoint.pattern, host.removesuffix(domain))
         return (found.groupdict().get("region") if found else None) or endpoint.region
+    if urlsplit(url).port:
+        return None
     first, second, *rest = host.split(".")
     if first != "s3":
         return first

@@ -31,8 +31,6 @@ _CREDENTIAL: Final = re.compile(
     r"|eyJ[A-Za-z0-9_-]{10,}\.",
 )
 """Text that may hold a credential. Rather too much than too little: what it matches is refused."""
-
-
 _HIDDEN: Final = "<hidden>"
 
 

@@ -151,6 +151,7 @@ class TestBucket:
             "https://minio.acme.io:70000/logs",
             "http://minio.acme.io/logs",
             "https://s3.acme.io/logs",
+            "https://minio.acme.io:9000/logs",
         ],
     )
     def test_a_bucket_that_loki_would_not_find_is_refused(self, bucket: str, make: Make) -> None:
