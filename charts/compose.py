@@ -7,6 +7,7 @@ A new component is a class, its name in ``fleet.registry.ROLE_COMPONENTS``, a ro
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 from charts.applications import IN_CLUSTER, Applications, Target
 from charts.argocd import Argocd
@@ -16,13 +17,12 @@ from charts.cert_manager import CertManager
 from charts.component import Component
 from charts.foobar_api import FoobarApi
 from charts.metrics_server import MetricsServer
-from charts.monitoring import ingest
+from charts.monitoring import ingest, loki
 from charts.monitoring.alertmanager import Alertmanager
 from charts.monitoring.collector import COLLECTOR, Collector
 from charts.monitoring.grafana import Grafana
 from charts.monitoring.ingest import Ingest, Source
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
-from charts.monitoring.loki import Loki
 from charts.monitoring.node_exporter import NodeExporter
 from charts.monitoring.operator import PrometheusOperator
 from charts.monitoring.prometheus import PrometheusHub
@@ -50,7 +50,7 @@ COMPONENTS: Final[Mapping[ComponentName, type[Component]]] = {
         PrometheusAgentComponent,
         PrometheusHub,
         Alertmanager,
-        Loki,
+        loki.Loki,
         Ingest,
         Grafana,
         Rules,
@@ -131,7 +131,7 @@ def _prometheus_agent(fleet: Fleet, cluster: Region) -> Plan:
         cluster=cluster.name,
         region=cluster.region_label,
         url=f"https://{fleet.hub.prometheus_host}{ingest.METRICS.path(cluster.name)}",
-        storage_class=_storage_class(cluster),
+        storage_class=cluster.volume_class,
     )
 
 
@@ -144,7 +144,7 @@ def _prometheus(fleet: Fleet, cluster: Hub) -> Plan:
         issuer=cluster.issuer,
         retention=cluster.metrics_retention,
         storage=cluster.metrics_storage,
-        storage_class=_storage_class(cluster),
+        storage_class=cluster.volume_class,
     )
 
 
@@ -154,17 +154,19 @@ def _alertmanager(fleet: Fleet, cluster: Hub) -> Plan:
         pages_by=cluster.pages_by,
         notices_by=cluster.notices_by,
         grafana=cluster.grafana_host,
-        storage_class=_storage_class(cluster),
+        storage_class=cluster.volume_class,
     )
 
 
 def _loki(fleet: Fleet, cluster: Hub) -> Plan:
     return partial(
-        Loki,
+        loki.Loki,
         retention=cluster.logs_retention,
         storage=cluster.logs_storage,
-        storage_class=_storage_class(cluster),
-        bucket=cluster.logs_bucket,
+        storage_class=cluster.volume_class,
+        bucket=(
+            loki.Bucket(cluster.logs_bucket, cluster.logs_region) if cluster.logs_bucket else None
+        ),
     )
 
 
@@ -189,7 +191,7 @@ def _rules(fleet: Fleet, cluster: Hub) -> Plan:
         hub_jobs=_jobs(cluster),
         hub_logs=COLLECTOR in cluster.components,
         sources=tuple(map(_source, fleet.regions)),
-        runbooks=f"{fleet.git.web}/blob/{fleet.git.revision}/docs/runbooks",
+        runbooks=f"{fleet.git.web}/blob/{quote(fleet.git.revision)}/docs/runbooks",
     )
 
 
@@ -220,10 +222,6 @@ def _jobs(cluster: Cluster) -> tuple[str, ...]:
     return ("apiserver", "kubelet", *(name for name in cluster.components if name in own))
 
 
-def _storage_class(cluster: Cluster) -> str | None:
-    return cluster.storage_class or PROVIDERS[cluster.provider].storage_class
-
-
 def _foobar_api(fleet: Fleet, cluster: Region) -> Plan:
     return partial(
         FoobarApi,
@@ -238,7 +236,7 @@ def _foobar_api(fleet: Fleet, cluster: Region) -> Plan:
 
 
 def _argocd(fleet: Fleet, cluster: Hub) -> Plan:
-    return partial(Argocd, host=cluster.argocd_host, issuer=cluster.issuer)
+    return partial(Argocd, host=cluster.argocd_host, issuer=cluster.issuer, git_port=fleet.git.port)
 
 
 def _applications(fleet: Fleet, cluster: Hub) -> Plan:

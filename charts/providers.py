@@ -1,4 +1,4 @@
-"""What differs between the places that clusters run in: load balancers and volumes."""
+"""What differs between the places that clusters run in: load balancers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,12 @@ from fleet.registry import ProviderName
 # There is one of each, so it is itself by identity.
 @dataclass(frozen=True, eq=False)
 class Provider:
-    """How a provider's load balancer is asked for, how it behaves, and where volumes come from."""
+    """How a provider's load balancer is asked for, and how it behaves."""
 
     proxy_protocol: bool
     """Whether the load balancer puts a PROXY header in front of each connection."""
     detection_seconds: int
     """Seconds until the load balancer stops sending to a node that has gone away."""
-    storage_class: str | None = None
-    """The class of volumes; without one, the cluster's default."""
     annotation_prefix: str = ""
     annotations: Mapping[str, str] | None = None
 
@@ -45,8 +43,6 @@ PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
     "vultr": Provider(
         proxy_protocol=True,
         detection_seconds=CHECK_INTERVAL * UNHEALTHY_AFTER + CHECK_TIMEOUT,
-        # docs/kubernetes/README.md of vultr-csi v0.18.0; none is marked as the default.
-        storage_class="vultr-block-storage",
         annotation_prefix="service.beta.kubernetes.io/vultr-loadbalancer-",
         annotations={
             "proxy-protocol": "true",

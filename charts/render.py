@@ -6,16 +6,17 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import yaml
 from cdk8s import App, YamlOutputType
 
 from charts.component import Component, JsonPatch, Patch
 from charts.compose import Cluster, compose
 from fleet.dist import HEADER, KUSTOMIZATION
+from fleet.documents import AMBIGUOUS, dump
 from fleet.errors import InputError
 from fleet.registry import Fleet
 from fleet.vendored import VENDOR
 from imports._resource import bulk, end_node
+from imports.manifest import Manifest
 
 BUNDLE: Final = "bundle"
 """Subfolder of a component that holds its bundles' URLs and our patches, one file per object."""
@@ -61,6 +62,7 @@ def render(
                 new.append((plan(app), overlay))
                 known[facts] = folder / name
     if new:
+        Manifest.quote(AMBIGUOUS)
         try:
             app.synth()
         except KeyboardInterrupt:
@@ -160,19 +162,5 @@ def _target(patch: Patch | JsonPatch) -> dict[str, Any]:
     return {}
 
 
-class _Dumper(yaml.CSafeDumper):
-    """Multi-line text, such as Lua, stays legible in the diff."""
-
-
-def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in value else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
 def _write(path: Path, manifest: Mapping[str, Any] | Sequence[Any]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(HEADER)
-        yaml.dump(manifest, file, Dumper=_Dumper, sort_keys=False, width=100)
+    path.write_text(HEADER + dump(manifest), "utf-8")

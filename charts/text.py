@@ -4,15 +4,14 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-import yaml
+from fleet.documents import dump
 
 CHECKSUM: Final = "checksum/config"
 
 
 def as_yaml(value: Mapping[str, Any]) -> str:
     """``value`` as the YAML that a program reads, keys in the order given."""
-    text: str = yaml.dump(value, Dumper=yaml.CSafeDumper, sort_keys=False, width=96)
-    return text
+    return dump(value, width=96)
 
 
 def checksum(*texts: str) -> dict[str, str]:

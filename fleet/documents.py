@@ -1,9 +1,9 @@
-"""Reads YAML the way Kubernetes does."""
+"""Reads YAML the way Kubernetes does, and writes it so that every reader finds the same strings."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import yaml
 
@@ -67,3 +67,40 @@ def load_all(text: str | bytes) -> list[Any]:
 
 def read_all(path: Path) -> list[Any]:
     return load_all(path.read_bytes())
+
+
+AMBIGUOUS: Final = (
+    r"^(?:[yYnN]|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF|[Tt]rue|TRUE|[Ff]alse|FALSE"
+    r"|~|[Nn]ull|NULL|=|<<"
+    # Go ignores underscores and accepts prefixes in capitals, even with a sign behind: 0X1F, 0o-7.
+    r"|[-+]?_*0_*(?:[xX][0-9a-fA-F_]+|[oO]_*[-+]?[0-7_]+|[bB]_*[-+]?[01_]+)"
+    # Decimal, octal as 017, base 60 as 12:30:45.
+    r"|[-+]?[0-9_]*(?::[0-5]?[0-9])*(?:\.[0-9_]*)?(?:[eE]_*[-+]?[0-9_]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?)$"
+)
+"""Strings that some reader of YAML takes for another type when they are not quoted.
+
+The readers are those of YAML 1.1 (PyYAML; sigs.k8s.io/yaml, which kubectl and kustomize use) and of
+YAML 1.2 (the core schema, js-yaml, Go's yaml.v3). The syntax is what Python and JavaScript share.
+"""
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes what is ambiguous, and keeps multi-line text, such as Lua, legible in a diff."""
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+# PyYAML quotes a string where the plain form would resolve to another type.
+_Dumper.add_implicit_resolver("!ambiguous", re.compile(AMBIGUOUS), None)
+
+
+def dump(value: Mapping[str, Any] | Sequence[Any], *, width: int = 100) -> str:
+    """``value`` as YAML, keys in the order given."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=width)
+    return text

@@ -6,7 +6,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from fleet.source import Location, Problem, Source, shown
+from pydantic.alias_generators import to_camel
+
+from fleet.source import Location, Problem, Source, may_hold_a_credential, shown
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -28,11 +30,19 @@ def of_values(source: Source, error: "ValidationError", keys: Keys) -> Iterator[
     """
     for each in error.errors(include_url=False):
         location, mapping = _place(each["loc"])
+        if each["type"] == "value_error":
+            # An error about a default names the field instead of its key.
+            location = (*location[:-1], _alias(location[-1], keys[mapping]))
         unclear = mapping in _ROLES and _role(source.data, location) not in _ROLES
         if unclear and each["type"] == "missing" and location[-1] not in keys["hub"]:
             continue
-        # Of a key without a value the source has told.
-        if each["input"] is not None or location not in source.places:
+        place = source.places.get(location)
+        # What is wrong with a missing value, or with a credential, the source has reported.
+        reported = place is not None and (
+            each["input"] is None
+            or (each["type"] != "extra_forbidden" and may_hold_a_credential(place.written))
+        )
+        if not reported:
             yield Problem(location, _say(source, each, location, mapping, keys))
 
 
@@ -63,6 +73,9 @@ def of_the_whole(data: Any, claims: Claims) -> Iterator[Problem]:
             held = [value for value in values if (key, value) in taken]
             if held:
                 owner = taken[key, held[0]]
+                # A default of both follows from another key, which is reported.
+                if key not in clusters[at] and key not in clusters[owner]:
+                    continue
                 whose = f"clusters[{owner}]" if key == "name" else _name(clusters, owner)
                 yield Problem(
                     ("clusters", at, key),
@@ -124,6 +137,11 @@ def _place(location: tuple[str | int, ...]) -> tuple[Location, str]:
             return location, str(mapping)
         case _:
             return location, "fleet"
+
+
+def _alias(field: str | int, known: Collection[str]) -> str | int:
+    alias = to_camel(str(field))
+    return alias if alias in known else field
 
 
 def _say(

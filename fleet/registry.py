@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,7 +26,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from fleet import problems
+from fleet import buckets, problems, volumes
 from fleet.errors import InputError
 from fleet.source import read, shown
 from fleet.values import (
@@ -38,6 +39,7 @@ from fleet.values import (
     Domain,
     Email,
     GitUrl,
+    HostLabel,
     Image,
     Label,
     Name,
@@ -110,6 +112,8 @@ REQUIRED: Final[dict[Role, frozenset[ComponentName]]] = {
     "hub": frozenset(
         {
             "baseline",
+            "traefik",
+            "cert-manager",
             "prometheus-operator",
             "prometheus",
             "alertmanager",
@@ -129,6 +133,21 @@ OPTIONAL: Final[dict[Role, tuple[ComponentName, ...]]] = {
     role: tuple(name for name in components if name not in REQUIRED[role])
     for role, components in ROLE_COMPONENTS.items()
 }
+
+STORAGE_CLASSES: Final[dict[ProviderName, str | None]] = {
+    # The manifest of vultr-csi v0.18.0 marks no class as the default.
+    "vultr": "vultr-block-storage",
+    "generic": None,
+}
+"""The StorageClass of a provider's clusters; None is the default of the cluster."""
+
+NEEDS: Final[dict[ComponentName, tuple[ComponentName, ...]]] = {
+    # Challenges of Let's Encrypt are answered through Traefik's ingress class.
+    "cert-manager": ("traefik",),
+    # Its route, and the issuer of its certificate.
+    "foobar-api": ("traefik", "cert-manager"),
+}
+"""Which optional components of a region cannot do without which others."""
 
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
@@ -184,6 +203,18 @@ def _once(items: tuple[object, ...]) -> tuple[object, ...]:
     return items
 
 
+def _missed_by_none(without: tuple[ComponentName, ...]) -> tuple[ComponentName, ...]:
+    """No component that stays needs one that is left out."""
+    for name in without:
+        users = [user for user, needs in NEEDS.items() if name in needs and user not in without]
+        if users:
+            raise ValueError(
+                f"{name} is needed by {' and '.join(users)}; leave these out as well, or remove "
+                f"{name} from the list"
+            )
+    return without
+
+
 class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
@@ -201,13 +232,25 @@ class Git(_Facts):
 
     @property
     def web(self) -> str:
-        """Where people read the repository."""
-        host, path = (
-            re.sub(r"^(https|ssh)://|^[^@/]+@", "", self.repository)
-            .removesuffix(".git")
-            .split(":" if re.match(r"[^/]+@[^/]+:", self.repository) else "/", 1)
-        )
-        return f"https://{host.rpartition('@')[2].partition(':')[0]}/{path}"
+        """Where people read the repository.
+
+        A port of HTTPS is that of the pages as well; one of SSH is not.
+        """
+        url = self._url
+        host = url.netloc if url.scheme == "https" else url.hostname
+        return f"https://{host}{url.path.rstrip('/').removesuffix('.git')}"
+
+    @property
+    def port(self) -> int:
+        """The TCP port that the repository is cloned from."""
+        return self._url.port or (443 if self._url.scheme == "https" else 22)
+
+    @property
+    def _url(self) -> SplitResult:
+        """The repository as a URL; without a scheme it is git@host:path, over SSH."""
+        if "://" in self.repository:
+            return urlsplit(self.repository)
+        return urlsplit(f"ssh://{self.repository.replace(':', '/', 1)}")
 
 
 class Acme(_Facts):
@@ -282,6 +325,7 @@ class Cluster(_Facts):
     without: Annotated[
         tuple[Annotated[ComponentName, BeforeValidator(_can_be_left_out)], ...],
         AfterValidator(_once),
+        AfterValidator(_missed_by_none),
     ] = Field(
         default=(),
         description="Components to leave out of the cluster.",
@@ -303,6 +347,11 @@ class Cluster(_Facts):
     def region_label(self) -> str:
         """What the label `region` of metrics and log lines says."""
         return self.region or self.name
+
+    @property
+    def volume_class(self) -> str | None:
+        """The StorageClass of volumes; None is the default of the cluster."""
+        return self.storage_class or STORAGE_CLASSES[self.provider]
 
     @property
     def load_balancer_label(self) -> str:
@@ -356,6 +405,13 @@ class Hub(Cluster):
         "its path. Without it, they are on the volume.",
         examples=["https://sjc1.vultrobjects.com/foobar-platform-logs"],
     )
+    logs_bucket_region: Label | None = Field(
+        default=None,
+        validate_default=True,
+        description="Region that requests to the bucket are signed for. Without it the one that "
+        "the bucket's host names.",
+        examples=["sjc1"],
+    )
     pages_by: Messenger = Field(
         default="webhook",
         description="How alerts of severity `critical` are sent; the address is in a Secret.",
@@ -366,6 +422,11 @@ class Hub(Cluster):
         description="How all other alerts are sent; the address is in a Secret.",
         examples=["slack"],
     )
+
+    @property
+    def logs_region(self) -> str:
+        """The region of ``logs_bucket``."""
+        return self.logs_bucket_region or buckets.region(self.logs_bucket or "") or ""
 
     @property
     def argocd_host(self) -> str:
@@ -387,6 +448,27 @@ class Hub(Cluster):
     def hosts(self) -> tuple[str, ...]:
         return tuple(self._host(label) for label in HUB_LABELS)
 
+    @field_validator("metrics_storage", "logs_storage")
+    @classmethod
+    def _can_be_provided(cls, size: str, info: ValidationInfo) -> str:
+        if {"storage_class", "provider"} <= info.data.keys():
+            named: str | None = info.data["storage_class"]
+            provider: ProviderName = info.data["provider"]
+            volumes.check(size, named or STORAGE_CLASSES[provider])
+        return size
+
+    @field_validator("logs_bucket_region")
+    @classmethod
+    def _is_of_a_bucket(cls, region: str | None, info: ValidationInfo) -> str | None:
+        if "logs_bucket" not in info.data:
+            return region
+        bucket: str | None = info.data["logs_bucket"]
+        if bucket is None and region is not None:
+            raise ValueError("is of no use without logsBucket; add that, or remove this")
+        if bucket is not None and region is None and buckets.region(bucket) is None:
+            raise ValueError(f"is missing, and {bucket} names no region; add it")
+        return region
+
     @field_validator("domain")
     @classmethod
     def _leaves_room(cls, domain: str | None) -> str | None:
@@ -399,7 +481,7 @@ class Region(Cluster):
     """A cluster that serves foobar-api."""
 
     role: Literal["region"] = Field(description=_ROLE, examples=["region"])
-    hostname: Label = Field(
+    hostname: HostLabel = Field(
         description="First label of foobar-api's hostname, unique among the regions with the same "
         "domain.",
         examples=["newyork-cluster"],
@@ -500,7 +582,7 @@ def _claims(cluster: Mapping[str, Any]) -> Iterator[tuple[str, tuple[object, ...
     name, address, domain = (cluster.get(key) for key in ("name", "address", "domain"))
     if isinstance(name, str):
         yield "name", (name,)
-    if isinstance(context := cluster.get("context"), str):
+    if isinstance(context := cluster.get("context", name), str):
         yield "context", (context,)
     if isinstance(address, str):
         try:

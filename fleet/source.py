@@ -4,6 +4,7 @@ What YAML lets pass in silence is a problem here: a key given twice, and a key w
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,18 @@ Location: TypeAlias = tuple[str | int, ...]
 _TEXT: Final = "tag:yaml.org,2002:str"
 _NULL: Final = "tag:yaml.org,2002:null"
 _LONGEST_SHOWN: Final = 80
+_CREDENTIAL: Final = re.compile(
+    # In a URL: what stands before the host, but for the user of ssh; a query; a fragment.
+    r"(?<!ssh)://[^/\s]*@|://\S*[?#]"
+    # Without a scheme: user:password@host, which is no digest of an image; a query.
+    r"|(^|://)[^/\s@:]*:(?!//|[0-9]+/)[^\s@]*@(?!sha(256|512):)|[?&][^\s=]*="
+    # Keys and tokens: of GitLab, GitHub, Slack and AWS, and those that are JSON.
+    r"|-----BEGIN |AGE-SECRET-KEY-|gl(pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-"
+    r"|gh[pousr]_[A-Za-z0-9]{10}|github_pat_|xox[abprs]-[0-9]{5}|(AKIA|ASIA)[A-Z0-9]{12}"
+    r"|eyJ[A-Za-z0-9_-]{10,}\.",
+)
+"""Text that may hold a credential. Rather too much than too little: what it matches is refused."""
+_HIDDEN: Final = "<hidden>"
 
 
 class Problem(NamedTuple):
@@ -64,8 +77,17 @@ class Source:
         return self.places[location]
 
 
+def may_hold_a_credential(text: str) -> bool:
+    return _CREDENTIAL.search(text) is not None
+
+
 def shown(text: str) -> str:
-    """A value within a message: on one line, of bearable length, in quotes where these help."""
+    """A value within a message: on one line, of bearable length, in quotes where these help.
+
+    What may hold a credential is not shown, whatever else is wrong with it.
+    """
+    if may_hold_a_credential(text):
+        return _HIDDEN
     cut = text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
     if cut.isprintable():
         return f"'{cut}'" if not cut or " " in cut else cut
@@ -87,6 +109,8 @@ def read(path: Path) -> Source:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         told = ", ".join(filter(None, (error.context, error.problem)))
+        if may_hold_a_credential(told):
+            told = f"{_HIDDEN} cannot be read"
         raise InputError(f"{path}{place}: not YAML: {told}; {_remedy(told)}") from None
     except yaml.reader.ReaderError as error:
         before = text[: int(error.position)].split("\n")
@@ -159,6 +183,8 @@ def _walk(
         _refuse_surrogates(node)
         if node.tag == _NULL:
             yield Problem(location, "has no value; give one, or remove it")
+        elif may_hold_a_credential(node.value):
+            yield Problem(location, "may hold a credential; remove it here and make it a Secret")
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _walk(item, (*location, index), places, seen)
@@ -222,7 +248,11 @@ def _path(location: Location) -> str:
     parts = (
         f".{part}"
         if isinstance(part, str) and part.isidentifier() and part.isprintable()
-        else f"[{part if isinstance(part, int) else json.dumps(part[:_LONGEST_SHOWN])}]"
+        else f"[{part if isinstance(part, int) else json.dumps(_key(part))}]"
         for part in location
     )
     return "".join(parts).removeprefix(".")
+
+
+def _key(text: str) -> str:
+    return _HIDDEN if may_hold_a_credential(text) else text[:_LONGEST_SHOWN]

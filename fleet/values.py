@@ -8,10 +8,12 @@ Python and JavaScript share.
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
+from fleet import buckets
 from fleet.source import shown
 
 LONGEST_LABEL: Final = 63
@@ -21,7 +23,9 @@ _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 # The grammar of github.com/distribution/reference, by which a kubelet reads an image. The first
 # part of a path is a registry when it looks like a host; what looks like none is on docker.io.
 _PART: Final = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
-_REGISTRY: Final = r"(?=[^/]*[.:]|localhost/)[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*(:[0-9]+)?"
+_PORT: Final = "(:[1-9][0-9]{0,4})?"
+_HOST: Final = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*"
+_REGISTRY: Final = rf"(?=[^/]*[.:]|localhost/){_HOST}{_PORT}"
 _REPOSITORY: Final = f"{_PART}(/{_PART})*"
 _TAG: Final = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _DIGEST: Final = "@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
@@ -30,18 +34,31 @@ _IMAGE: Final = re.compile(
 )
 _WHOLE_IMAGE: Final = f"{_REGISTRY}/{_REPOSITORY}(:(?!latest(@|$)){_TAG}({_DIGEST})?|{_DIGEST})"
 
-_GIT: Final = r"(https://[^\s/@]+/\S+|ssh://[^\s/]+/\S+|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:\S+)"
-# A user or a password before https's host, a password before that of any other scheme.
-_CREDENTIAL: Final = re.compile(r"https?://[^/]*@|[a-z+]+://[^/@:]*:[^/@]*@")
-# What `git check-ref-format` allows in a name, and git does not take for an option.
-_REVISION: Final = r"(?!-)(?!.*\.\.)[^\s~^:?*\[\\\x00-\x1f\x7f]+"
+# No query, no fragment and no password, where credentials are; and no {{, which is a template to
+# Argo CD.
+_GIT_PATH: Final = "[A-Za-z0-9_.~%+:@,=()!/-]+"
+_GIT_USER: Final = "[A-Za-z0-9_.-]+"
+_GIT: Final = (
+    f"(https://{_HOST}{_PORT}/{_GIT_PATH}|ssh://({_GIT_USER}@)?{_HOST}{_PORT}/{_GIT_PATH}"
+    f"|{_GIT_USER}@{_HOST}:{_GIT_PATH})"
+)
+# What `git check-ref-format` allows in a name, less what git takes for an option, and {{.
+_REVISION: Final = (
+    r"(?![-/.])(?!@$)(?!.*(\.\.|//|/\.|@\{|\{\{|\.lock(/|$)|[./]$))"
+    r"[^\s~^:?*\[\\\x00-\x1f\x7f]+"
+)
 _DAYS: Final = "[1-9][0-9]{0,3}d"
 _SIZE: Final = "[1-9][0-9]{0,4}(Gi|Ti)"
-# The host has a region for its first label; a bucket's name is that of S3, without dots.
-_BUCKET: Final = rf"https://{_LABEL}(\.{_LABEL})+/[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9]"
+# A bucket's name is that of S3, without dots.
+_BUCKET: Final = rf"https://{_LABEL}(\.{_LABEL})+{_PORT}/[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9]"
 _CONTEXT: Final = r"\S+"
-# Let's Encrypt takes ASCII alone: ValidEmail in policy/pa.go of github.com/letsencrypt/boulder.
-_MAILBOX: Final = "[!-?A-~]+"
+# What Let's Encrypt refuses: ValidEmail and ValidDomain in policy/pa.go of
+# github.com/letsencrypt/boulder. It knows every top-level domain; people use these, which are none.
+_MOST_LABELS: Final = 10
+_NO_TOP_LEVEL: Final = "(local|internal|localhost|invalid|example|onion)"
+_ATOM: Final = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_MAILBOX: Final = rf"{_ATOM}(\.{_ATOM})*"
+_NO_MAIL: Final = rf"(.*[.@])?(example\.(com|net|org)|test|{_NO_TOP_LEVEL})"
 
 # No load balancer is in these, by IANA's registry of special-purpose IPv4 addresses; and it is in
 # one of those, by its registry of the IPv6 address space, where all else is no unicast or no use.
@@ -97,10 +114,38 @@ def _name(text: str) -> str:
 
 
 def _domain(text: str) -> str:
+    top = text.rpartition(".")[2]
     # No top-level domain is a number (RFC 3696, section 2).
-    if text.rpartition(".")[2].isdecimal():
+    if top.isdecimal():
         raise ValueError(f"{shown(text)} is no domain; remove the key for names under nip.io")
-    return _name(text)
+    labels = _name(text).split(".")
+    if len(labels) >= _MOST_LABELS:
+        raise ValueError(
+            f"{shown(text)} has {len(labels)} labels; Let's Encrypt takes {_MOST_LABELS - 1} "
+            "and a hostname in front"
+        )
+    for label in labels:
+        _host_label(label)
+    if re.fullmatch(_NO_TOP_LEVEL, top):
+        raise ValueError(
+            f"{shown(text)} is under .{top}, where Let's Encrypt issues nothing; choose a domain "
+            "of your own"
+        )
+    return text
+
+
+def _host_label(text: str) -> str:
+    """A label that Let's Encrypt takes: its third and fourth characters are special."""
+    if _label(text)[2:4] == "--":
+        try:
+            known = text.startswith("xn--") and text.encode().decode("idna") != text
+        except UnicodeError:
+            known = False
+        if not known:
+            raise ValueError(
+                f"{shown(text)} has two hyphens where Let's Encrypt reads punycode; write only one"
+            )
+    return text
 
 
 def _address(value: object) -> object:
@@ -168,14 +213,19 @@ def _image(text: str) -> str:
 
 
 def _git(text: str) -> str:
-    # Not shown: it has to leave Git, and need not come into a log.
-    if _CREDENTIAL.match(text):
-        raise ValueError("holds a credential; remove it here and give it to Argo CD as a Secret")
     if not re.fullmatch(_GIT, text):
         raise ValueError(
-            f"{shown(text)} is no URL of a repository; write https://… or git@host:path"
+            f"{shown(text)} is no URL of a repository; write https://…, ssh://… or git@host:path"
         )
+    _check_port(text)
     return text
+
+
+def _check_port(url: str) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError(f"{shown(url)} has a port above 65535; write the one it has") from None
 
 
 def _revision(text: str) -> str:
@@ -186,12 +236,20 @@ def _revision(text: str) -> str:
 
 def _email(text: str) -> str:
     mailbox, _, domain = text.rpartition("@")
+    domain = domain.lower()
     try:
-        _name(domain.lower())
+        labels = _name(domain).split(".")
+        for label in labels:
+            _host_label(label)
     except ValueError:
-        domain = ""
-    if "." not in domain or not re.fullmatch(_MAILBOX, mailbox):
+        labels = []
+    one_label_or_many = not 1 < len(labels) <= _MOST_LABELS
+    if one_label_or_many or labels[-1].isdecimal() or not re.fullmatch(_MAILBOX, mailbox):
         raise ValueError(f"{shown(text)} is no e-mail address; write one of your own")
+    if re.fullmatch(_NO_MAIL, domain):
+        raise ValueError(
+            f"{shown(text)} is at a domain that Let's Encrypt refuses; write an address of your own"
+        )
     return text
 
 
@@ -213,6 +271,8 @@ def _bucket(text: str) -> str:
             f"{shown(text)} is no URL of a bucket; write one such as "
             "https://sjc1.vultrobjects.com/name"
         )
+    _check_port(text)
+    buckets.check(text)
     return text
 
 
@@ -239,8 +299,11 @@ ClusterName: TypeAlias = Annotated[
     _pattern(f"(?!(in-cluster|default)$){_LABEL}", LONGEST_LABEL),
 ]
 Name: TypeAlias = Annotated[str, AfterValidator(_name), _pattern(_DNS_NAME, LONGEST_NAME)]
+HostLabel: TypeAlias = Annotated[str, AfterValidator(_host_label), _pattern(_LABEL, LONGEST_LABEL)]
 Domain: TypeAlias = Annotated[
-    str, AfterValidator(_domain), _pattern(rf"(?!(.*\.)?[0-9]+$){_DNS_NAME}", LONGEST_NAME)
+    str,
+    AfterValidator(_domain),
+    _pattern(rf"(?!(.*\.)?([0-9]+|{_NO_TOP_LEVEL})$){_DNS_NAME}", LONGEST_NAME),
 ]
 Address: TypeAlias = Annotated[
     IPv4Address | IPv6Address,
@@ -254,7 +317,9 @@ Image: TypeAlias = Annotated[str, AfterValidator(_image), _pattern(_WHOLE_IMAGE)
 GitUrl: TypeAlias = Annotated[str, AfterValidator(_git), _pattern(_GIT)]
 Revision: TypeAlias = Annotated[str, AfterValidator(_revision), _pattern(_REVISION)]
 Email: TypeAlias = Annotated[
-    str, AfterValidator(_email), _pattern(rf"{_MAILBOX}@[a-zA-Z0-9.-]+\.[a-zA-Z0-9-]+")
+    str,
+    AfterValidator(_email),
+    _pattern(rf"(?!{_NO_MAIL}$){_MAILBOX}@[a-zA-Z0-9.-]+\.[a-zA-Z0-9-]+"),
 ]
 Days: TypeAlias = Annotated[str, AfterValidator(_days), _pattern(_DAYS)]
 Size: TypeAlias = Annotated[str, AfterValidator(_size), _pattern(_SIZE)]

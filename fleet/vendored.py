@@ -10,9 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from fleet import lock
+from fleet.documents import dump
 from fleet.errors import InputError
 from fleet.fetch import Fetch, fetch_all, place
 from fleet.lock import Lock
@@ -99,7 +98,7 @@ def _kustomization(file: str) -> str:
         "kind": "Kustomization",
         "resources": [file],
     }
-    return yaml.safe_dump(content, sort_keys=False)
+    return dump(content)
 
 
 def _faults(folder: Path, url: str, sums: Lock) -> Iterator[str]:

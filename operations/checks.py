@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from charts.compose import Cluster
-from charts.providers import PROVIDERS
 from fleet.errors import InputError
 from fleet.registry import Fleet
 from operations.addresses import address_of
@@ -103,7 +102,7 @@ def _of_rights(kubectl: Kubectl) -> Iterator[str]:
 
 def _of_storage(cluster: Cluster, kubectl: Kubectl) -> Iterator[str]:
     classes = {each["metadata"]["name"]: each for each in kubectl.every("storageclass")}
-    wanted = cluster.storage_class or PROVIDERS[cluster.provider].storage_class
+    wanted = cluster.volume_class
     if wanted is None:
         if not any(
             each["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true"

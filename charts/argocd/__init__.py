@@ -55,8 +55,11 @@ class Argocd(Component):
     BEHIND_TRAEFIK = True
     BUNDLES = (ARGOCD_BUNDLE,)
 
-    def __init__(self, app: App, *, host: str, issuer: Issuer) -> None:
-        """Argo CD at ``https://host/``, with a certificate of ``issuer``."""
+    def __init__(self, app: App, *, host: str, issuer: Issuer, git_port: int) -> None:
+        """Argo CD at ``https://host/``, with a certificate of ``issuer``.
+
+        It clones from ``git_port``.
+        """
         super().__init__(
             app,
             patches=_patches(host),
@@ -107,7 +110,7 @@ class Argocd(Component):
         grant_watch(self, namespace=ARGOCD)
         default_deny(self, namespace=ARGOCD)
         # The bundle's own policies say who may reach whom; this one lets everybody ask: each
-        # other, the clusters' API servers, and Git over HTTPS or SSH.
+        # other, the clusters' API servers, bundles over HTTPS, and the Git server.
         allow(
             self,
             "egress",
@@ -116,7 +119,7 @@ class Argocd(Component):
             egress=[
                 TO_DNS,
                 TO_API_SERVER,
-                {"to": EVERYWHERE, "ports": tcp(22)},
+                {"to": EVERYWHERE, "ports": tcp(git_port)},
                 {"to": [{"podSelector": {}}]},
             ],
         )

@@ -96,11 +96,12 @@ class Ingest(Component):
             host=loki_host,
             issuer=issuer,
         )
-        # One bucket of requests a route: the host is the same for all that a route takes.
+        # No name here begins with "ingest-", as those of the regions do. One bucket of requests
+        # per route: all that a route takes has the same host.
         Middleware(
             self,
             "rate",
-            metadata={"name": "ingest-rate", "namespace": MONITORING},
+            metadata={"name": "rate-limit", "namespace": MONITORING},
             spec={
                 "rateLimit": {
                     "average": REQUESTS_A_SECOND,
@@ -112,7 +113,7 @@ class Ingest(Component):
         Middleware(
             self,
             "size",
-            metadata={"name": "ingest-size", "namespace": MONITORING},
+            metadata={"name": "size-limit", "namespace": MONITORING},
             spec={
                 "buffering": {
                     "maxRequestBodyBytes": LONGEST_BODY,
@@ -125,10 +126,13 @@ class Ingest(Component):
             Middleware(
                 self,
                 f"{signal.name}-path",
-                metadata={"name": f"ingest-{signal.name}-path", "namespace": MONITORING},
+                metadata={"name": f"{signal.name}-push-path", "namespace": MONITORING},
                 spec={"replacePath": {"path": signal.push_path}},
             )
         for source in sources:
+            # Without a route, nothing would use its credential.
+            if not source.signals:
+                continue
             user = ingest_user(source.cluster)
             Middleware(
                 self,
@@ -153,9 +157,9 @@ class Ingest(Component):
                                 # Who it is comes before what is read of it.
                                 "middlewares": [
                                     {"name": user},
-                                    {"name": "ingest-rate"},
-                                    {"name": "ingest-size"},
-                                    {"name": f"ingest-{signal.name}-path"},
+                                    {"name": "rate-limit"},
+                                    {"name": "size-limit"},
+                                    {"name": f"{signal.name}-push-path"},
                                 ],
                                 "services": [{"name": signal.service, "port": signal.port}],
                             }

@@ -4,6 +4,7 @@ It has no sign-in of its own and needs none: the regions reach one push path thr
 people ask through Grafana, and the policy lets nobody else in.
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -49,11 +50,18 @@ INDEX_LABELS: Final = ("cluster", "namespace", "pod", "container", "app")
 LONGEST_LINE: Final = 256 * 1024
 
 
-def configuration(*, retention: str, bucket: str | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Bucket:
+    """Where Loki keeps lines: a URL with the bucket as its path, and the region it is in."""
+
+    url: str
+    region: str
+
+
+def configuration(*, retention: str, bucket: Bucket | None) -> dict[str, Any]:
     """Loki's configuration file.
 
-    Chunks and index go to ``bucket``, a URL of an S3 look-alike with the bucket as its path, or
-    without one to the volume.
+    Chunks and index go to ``bucket``, or without one to the volume.
     """
     store = "s3" if bucket else "filesystem"
     storage: dict[str, Any] = {
@@ -64,11 +72,11 @@ def configuration(*, retention: str, bucket: str | None) -> dict[str, Any]:
         }
     }
     if bucket:
-        url = urlsplit(bucket)
+        url = urlsplit(bucket.url)
         storage = {
             "s3": {
                 "endpoint": url.netloc,
-                "region": url.netloc.partition(".")[0],
+                "region": bucket.region,
                 "bucketnames": url.path.strip("/"),
                 "s3forcepathstyle": True,
             }
@@ -156,7 +164,7 @@ class Loki(Component):
         retention: str,
         storage: str,
         storage_class: str | None,
-        bucket: str | None,
+        bucket: Bucket | None,
     ) -> None:
         """Lines are kept for ``retention``, in ``bucket`` or on a volume of size ``storage``.
 
@@ -178,7 +186,7 @@ class Loki(Component):
             {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
         ]
         if bucket:
-            egress.append({"to": EVERYWHERE, "ports": tcp(443)})
+            egress.append({"to": EVERYWHERE, "ports": tcp(urlsplit(bucket.url).port or 443)})
             # By file, as no process then has it in its environment.
             env.append(
                 {

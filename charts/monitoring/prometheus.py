@@ -19,6 +19,7 @@ from charts.scrape import FROM_SCRAPERS, MONITORING
 from charts.storage import volume
 from charts.traefik import TRAEFIK, TRAEFIK_PODS, grant_watch
 from fleet.registry import ComponentName, Issuer
+from fleet.volumes import mebibytes
 from imports.k8s import Service
 from imports.monitoring import Prometheus, ServiceMonitor
 from imports.traefik import IngressRoute, Middleware
@@ -81,7 +82,7 @@ class PrometheusHub(Component):
                 "externalLabels": where,
                 "retention": retention,
                 # The volume holds the write-ahead log and a compaction besides.
-                "retentionSize": f"{int(gibibytes(storage) * 0.8)}GiB",
+                "retentionSize": f"{mebibytes(storage) * 4 // 5}MiB",
                 "storage": volume(storage, storage_class),
                 "walCompression": True,
                 "evaluationInterval": "30s",
@@ -197,8 +198,3 @@ class PrometheusHub(Component):
             ],
             egress=EGRESS,
         )
-
-
-def gibibytes(size: str) -> int:
-    """A size of the registry, in Gi or Ti, as a number."""
-    return int(size[:-2]) * {"Gi": 1, "Ti": 1024}[size[-2:]]

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from fleet import vendored
+from fleet import documents, vendored
 from fleet.documents import BundleLoader
 from fleet.fetch import place
 from fleet.validation import kustomize
@@ -111,7 +111,7 @@ def _made_local(folder: Path, root: Path, mirror: Path | None) -> Iterator[str]:
                 shutil.copy(source, base)
                 (base / kustomize.FILE_NAME).write_text(f"resources: [{source.name}]\n", "utf-8")
             resources[at] = os.path.relpath(base, file.parent)
-        file.write_text(yaml.safe_dump(content), "utf-8")
+        file.write_text(documents.dump(content), "utf-8")
 
 
 def _fingerprint(*folders: Path) -> bytes:

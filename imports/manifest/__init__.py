@@ -27,3 +27,8 @@ class Manifest(ApiObject, jsii_type=f"{ASSEMBLY.name}.Manifest"):
     def create_all(scopes: Sequence[Construct], json: str) -> list["Manifest"]:
         """The objects of ``json``, a list of [index into scopes, id, object], in its order."""
         return cast(list[Manifest], jsii.sinvoke(Manifest, "createAll", [list(scopes), json]))
+
+    @staticmethod
+    def quote(pattern: str) -> None:
+        """Makes cdk8s quote every string that ``pattern`` matches, besides those it always does."""
+        jsii.sinvoke(Manifest, "quote", [pattern])

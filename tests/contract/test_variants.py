@@ -17,7 +17,7 @@ from tests.objects import read_objects
 
 BASE = """\
 git: {repository: https://git.example.org/fleet.git, revision: stable}
-acme: {email: ops@example.org}
+acme: {email: ops@foobar-platform.dev}
 clusters:
   - name: hub
     role: hub

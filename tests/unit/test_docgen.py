@@ -18,12 +18,12 @@ from fleet.registry import HUB_LABELS, OPTIONAL, ROLE_COMPONENTS, Fleet, load
 from operations.status import RED_WHEN, Row
 from tests.objects import ROOT
 
-GIT = "git: {repository: 'git@git.example.org:team/many<&>fleet.git', revision: main}\n"
-ACME = "acme: {email: ops@platform.example.net}\n"
+GIT = "git: {repository: 'git@git.example.org:team/many-fleet.git', revision: main}\n"
+ACME = "acme: {email: ops@foobar-platform.dev}\n"
 HUB = "  - {name: headquarters, role: hub, address: 198.51.100.99}\n"
 OWN_DOMAIN = (
     "  - {name: headquarters, role: hub, address: '2001:db8:1::1', domain: hq.example.net, "
-    "without: [traefik, opentelemetry-collector], logsBucket: 'https://s3.example.net/logs'}\n"
+    "without: [metrics-server, opentelemetry-collector], logsBucket: 'https://s3.example.net/logs', logsBucketRegion: eu}\n"
 )
 
 
@@ -37,7 +37,10 @@ def region(at: int, more: str = "") -> str:
 FLEETS = {
     "no region": HUB,
     "one region that serves nothing": HUB
-    + region(1, ", without: [foobar-api, traefik, prometheus-agent, opentelemetry-collector]"),
+    + region(
+        1,
+        ", without: [foobar-api, cert-manager, traefik, prometheus-agent, opentelemetry-collector]",
+    ),
     "another provider and domain": OWN_DOMAIN
     + region(1, ", provider: generic")
     + region(2, ", domain: example.net, issuer: production"),
@@ -92,7 +95,7 @@ class TestEveryFleet:
     def test_the_picture_is_of_its_own_clusters(self, other: Fleet) -> None:
         texts = [text.text or "" for text in svg(other).iter("{http://www.w3.org/2000/svg}text")]
         assert f"{other.hub.name}, the hub" in texts
-        assert "git.example.org/team/many<&>fleet" in texts
+        assert "git.example.org/team/many-fleet" in texts
         for each in other.regions[:SHOWN]:
             assert f"{each.name}: {each.host}" in texts
         rest = len(other.regions) - SHOWN

@@ -19,7 +19,7 @@ git:
   repository: git@git.example.org:team/fleet.git
   revision: main
 acme:
-  email: ops@platform.example.net
+  email: ops@foobar-platform.dev
 clusters:
   - name: hub
     role: hub

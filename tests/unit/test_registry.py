@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fleet.errors import InputError
 from fleet.registry import PRIVATE_NETWORKS, ROLE_COMPONENTS, Fleet, load
+from fleet.source import shown
 from tests.objects import ROOT
 
 FIXTURES = ROOT / "tests" / "fixtures" / "registry"
@@ -62,6 +63,111 @@ class TestFixtures:
     def test_there_are_some(self) -> None:
         assert len(list(FIXTURES.glob("valid/*.yaml"))) > 10
         assert len(list(FIXTURES.glob("invalid/*.yaml"))) > 90
+
+
+SECRETS = {
+    ("git", "repository"): (
+        "https://git.example.org/fleet.git?private_token=SECRET",
+        "https://git.example.org/fleet.git?ref=main&access_token=SECRET",
+        "https://git.example.org/fleet.git#access_token=SECRET",
+        "https://SECRET@git.example.org/fleet.git",
+        "https://bot:SECRET@git.example.org/fleet.git",
+        "https://bot:with/a/slash/SECRET@git.example.org/fleet.git",
+        "HTTPS://bot:SECRET@git.example.org",
+        "http://bot:SECRET@git.example.org/fleet.git",
+        "ftp://bot:SECRET@git.example.org/fleet.git",
+        "ssh://git:SECRET@git.example.org/fleet.git",
+        "git:SECRET@git.example.org:fleet.git",
+        '"https://bot:SECRET@git.example.org/\\u202e"',
+        "[https://bot:SECRET@git.example.org/fleet.git]",
+        "{url: https://bot:SECRET@git.example.org/fleet.git}",
+        "*https://bot:SECRET@git.example.org",
+        "!https://bot:SECRET@git.example.org x",
+    ),
+    ("git", "revision"): ("glpat-SECRET_0123456789", "ghp_SECRET0123456789"),
+    ("acme", "email"): ("mailto:ops:SECRET@example.org", "https://a:SECRET@b"),
+    ("clusters", "logsBucket"): (
+        "https://KEY:SECRET@s3.example.org/logs",
+        "https://sjc1.vultrobjects.com/logs?X-Amz-Credential=K&X-Amz-Signature=SECRET",
+    ),
+    ("clusters", "logsBucketRegion"): ("https://KEY:SECRET@s3.example.org/logs",),
+    ("clusters", "metricsStorage"): ("https://KEY:SECRET@s3.example.org/logs",),
+    ("clusters", "metricsRetention"): ("https://KEY:SECRET@s3.example.org/logs",),
+    ("clusters", "pagesBy"): ("https://hooks.example.org/?token=SECRET",),
+    ("clusters", "token"): ("https://a:SECRET@b", "glpat-SECRET", "[https://a:SECRET@b]"),
+    ("clusters", "name"): ("https://a:SECRET@b",),
+    ("clusters", "address"): ("https://a:SECRET@192.0.2.1",),
+    ("clusters", "domain"): ("https://a:SECRET@b.example.org",),
+    ("clusters", "context"): ("https://admin:SECRET@api.example.org:6443",),
+    ("clusters", "nodeNetworks"): ("[https://a:SECRET@10.0.0.0/8]", "https://a:SECRET@b"),
+    ("clusters", "without"): ("[https://a:SECRET@b]", "https://a:SECRET@b"),
+    ("clusters", "storageClass"): ("https://a:SECRET@b",),
+    ("clusters", "issuer"): ("https://a:SECRET@b",),
+    ("clusters", "provider"): ("https://a:SECRET@b",),
+    ("clusters", "role"): ("https://a:SECRET@b",),
+    ("clusters", '"https://a:SECRET@b"'): ("x",),
+}
+"""Values that hold a credential, by where a person may write them."""
+
+
+class TestCredentials:
+    """None is accepted, and none is shown, whatever else is wrong with the value."""
+
+    @pytest.mark.parametrize(
+        ("section", "key", "value"), [(*path, value) for path in SECRETS for value in SECRETS[path]]
+    )
+    def test_a_credential_is_refused_and_not_shown(
+        self, section: str, key: str, value: str, write: Write
+    ) -> None:
+        keys = {
+            "git": {"repository": "https://git.example.org/fleet.git", "revision": "main"},
+            "acme": {"email": "ops@foobar-platform.dev"},
+            "clusters": {"name": "hub", "role": "hub", "address": "192.0.2.1"},
+        }
+        keys[section][key] = value
+        text = ""
+        for name, mapping in keys.items():
+            body = "\n    ".join(f"{key}: {value}" for key, value in mapping.items())
+            text += f"{name}:\n  {'- ' if name == 'clusters' else '  '}{body}\n"
+        told = problems(write(text))
+        assert told
+        assert not [line for line in told if "SECRET" in line]
+
+    def test_main_shows_none(self, write: Write, tmp_path: Path) -> None:
+        registry = write(REAL.replace("https://", "https://bot:SECRET@"))
+        main = [
+            sys.executable,
+            "main.py",
+            "--fleet",
+            str(registry),
+            "--output",
+            str(tmp_path / "d"),
+        ]
+        for arguments in (["--diff"], ["--validate", "--cluster", "https://a:SECRET@b"]):
+            result = subprocess.run(
+                [*main, *arguments],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert result.returncode == 2
+            assert "SECRET" not in result.stdout + result.stderr
+            assert "may hold a credential" in result.stderr
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("ssh://git@git.example.org:2222/fleet.git", "git@git.example.org:fleet.git"),
+            *("https://git.example.org:8443/group/fleet.git", "ops+fleet@foobar-platform.dev"),
+            *("registry.example.org:5000/team/app:1.0.0@sha256:" + "0" * 64, "fd00::/8"),
+            *("app:1.0.0@sha256:" + "0" * 64, "arn:aws:eks:eu-west-1:123456789012:cluster/fleet"),
+            *("default/api-example-org:6443/kube:admin", "kubernetes-admin@kubernetes", "gke_a_b"),
+            *("global-services", "release/1.0", "2001:db8::2", "glad-x", "xoxo-1"),
+        ],
+    )
+    def test_what_holds_none_is_shown(self, text: str) -> None:
+        assert shown(text)[:79] == text[:79]
 
 
 class TestFile:
@@ -162,6 +268,8 @@ class TestDerived:
         fleet = load(FIXTURES / "valid" / "every_key.yaml")
         assert fleet.hub.components == (
             "baseline",
+            "traefik",
+            "cert-manager",
             "prometheus-operator",
             "prometheus",
             "alertmanager",
@@ -174,8 +282,6 @@ class TestDerived:
         )
         assert fleet.cluster("north").components == (
             "baseline",
-            "traefik",
-            "cert-manager",
             "prometheus-operator",
             "argocd-access",
         )
