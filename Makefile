@@ -134,6 +134,20 @@ propose: ## the same in a pull request (needs gh)
 
 # Generated files
 
+# In this order, because each may read what those before it write.
+GENERATED := \
+  imports \
+  schema \
+  diagrams \
+  synth \
+  snapshots
+
+.PHONY: update
+update: ## regenerate everything generated, after any change, and list what to commit
+	@for target in $(GENERATED); do $(MAKE) --no-print-directory $$target || exit; done
+	@git status --porcelain --untracked-files=all | cut -c 4- | tr -d '"' | cut -d / -f 1,2 | sort | uniq -c | \
+	  awk 'NR == 1 { print "Changed files since the last commit:" } { print } END { if (!NR) print "Nothing changed." }'
+
 .PHONY: imports
 imports: ## generate imports/ from the URLs in cdk8s.yaml; MIRROR=DIR reads them from a directory
 	"$(PYTHON)" -m fleet import $(MIRROR_OPTION)
@@ -145,6 +159,14 @@ imports-check: ## fail when imports/ is not what `make imports` generates
 .PHONY: schema
 schema: ## generate clusters.schema.json, which editors check clusters.yaml with
 	"$(PYTHON)" -m fleet schema
+
+.PHONY: diagrams
+diagrams: ## draw the fleet in docs/architecture.md
+	"$(PYTHON)" -m fleet diagrams
+
+.PHONY: snapshots
+snapshots: ## take the snapshots of tests/contract anew
+	"$(PYTHON)" -m pytest --quiet --snapshot-update tests/contract/test_variants.py
 
 .PHONY: schema-check
 schema-check: ## fail when clusters.schema.json is not what `make schema` generates
