@@ -8,11 +8,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from charts.render import render
 from fleet.registry import Fleet, load
 from tests import guard, kustomize
 from tests.objects import FLEETS, OVERLAYS, ROOT, SAMPLE, Object, read_objects
+
+# A busy machine is slow, which is no fault of what is tested.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 guard.install()
 

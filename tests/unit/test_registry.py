@@ -310,7 +310,7 @@ def loaded(path: Path) -> Fleet | tuple[str, ...]:
         return error.problems
 
 
-anything = settings(max_examples=100, deadline=None, database=None, derandomize=True)
+anything = settings(max_examples=100, database=None, derandomize=True)
 
 PIECES = st.sampled_from(
     [

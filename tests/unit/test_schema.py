@@ -182,7 +182,7 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
 }
 
 
-@settings(max_examples=100, deadline=None, database=None, derandomize=True)
+@settings(max_examples=100, database=None, derandomize=True)
 @given(
     st.fixed_dictionaries({}, optional=VALUES).flatmap(
         lambda changed: st.sets(st.sampled_from(sorted(changed) or [""]), max_size=2).map(
