@@ -20,10 +20,6 @@ ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 PROMTOOL := github.com/prometheus/prometheus/cmd/promtool@v0.313.2
 export PATH := $(TOOLS):$(PATH)
 
-# Upstream's published files, laid out by URL; empty: they are fetched.
-MIRROR ?=
-MIRROR_OPTION = $(if $(MIRROR),--mirror $(MIRROR))
-
 # The revision that `make summary` compares with.
 BASE ?= origin/main
 
@@ -107,13 +103,18 @@ IMAGE_OPTIONS ?=
 
 .PHONY: image
 image: ## build foobar-api's image with ENGINE (docker) as IMAGE (foobar-api)
-	$(ENGINE) build --file foobar_api/Containerfile --tag "$(IMAGE)" \
-	  $$(.github/image.sh arguments) $(IMAGE_OPTIONS) .
+	arguments=$$("$(PYTHON)" -m fleet image arguments) && \
+	$(ENGINE) build --file foobar_api/Containerfile --tag "$(IMAGE)" $$arguments $(IMAGE_OPTIONS) .
+
+.PHONY: image-registry
+image-registry: ## print the registry that the regions pull from, and write it to GITHUB_OUTPUT
+	@registry=$$("$(PYTHON)" -m fleet image registry) && \
+	echo "registry=$$registry" | tee -a "$${GITHUB_OUTPUT:-/dev/null}"
 
 # Dates within the layers are those of the commit, and the digest is that of what was pushed.
 .PHONY: image-push
-image-push: ## build it for both architectures and push it; tells GITHUB_OUTPUT its digest
-	name=$$(.github/image.sh name) && metadata=$$(mktemp) && \
+image-push: ## build it for both architectures, push it, and write its digest to GITHUB_OUTPUT
+	name=$$("$(PYTHON)" -m fleet image name) && metadata=$$(mktemp) && \
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(MAKE) --no-print-directory image \
 	  ENGINE='docker buildx' IMAGE="$$name" IMAGE_OPTIONS="--platform linux/amd64,linux/arm64 \
 	  --provenance mode=max --sbom true --push --metadata-file $$metadata" && \
@@ -132,13 +133,29 @@ propose: ## the same in a pull request (needs gh)
 	PYTHON="$(PYTHON)" .github/propose.sh $(if $(NEW_IMAGE),"$(NEW_IMAGE)")
 
 
+# Upstream's files
+
+.PHONY: mirror
+mirror: ## download the files of upstream.lock into the cache, or into UPSTREAM_MIRROR
+	"$(PYTHON)" -m fleet mirror
+
+.PHONY: lock
+lock: ## add new upstream files to upstream.lock and drop unused ones
+	"$(PYTHON)" -m fleet lock
+
+.PHONY: lock-check
+lock-check: ## fail when upstream.lock does not have exactly the files that the code uses
+	"$(PYTHON)" -m fleet lock --check
+
+
 # Generated files
 
 # In this order, because each may read what those before it write.
 GENERATED := \
+  lock \
   imports \
   schema \
-  diagrams \
+  docs \
   synth \
   snapshots
 
@@ -149,20 +166,24 @@ update: ## regenerate everything generated, after any change, and list what to c
 	  awk 'NR == 1 { print "Changed files since the last commit:" } { print } END { if (!NR) print "Nothing changed." }'
 
 .PHONY: imports
-imports: ## generate imports/ from the URLs in cdk8s.yaml; MIRROR=DIR reads them from a directory
-	"$(PYTHON)" -m fleet import $(MIRROR_OPTION)
+imports: ## generate imports/ from the URLs in cdk8s.yaml, if they or the generator have changed
+	"$(PYTHON)" -m fleet import
 
 .PHONY: imports-check
 imports-check: ## fail when imports/ is not what `make imports` generates
-	"$(PYTHON)" -m fleet import $(MIRROR_OPTION) --check
+	"$(PYTHON)" -m fleet import --check
+
+.PHONY: docs
+docs: ## write the generated parts of the documents, and the picture of README.md
+	"$(PYTHON)" -m fleet docs
+
+.PHONY: docs-check
+docs-check: ## fail when a document is not what `make docs` writes
+	"$(PYTHON)" -m fleet docs --check
 
 .PHONY: schema
 schema: ## generate clusters.schema.json, which editors check clusters.yaml with
 	"$(PYTHON)" -m fleet schema
-
-.PHONY: diagrams
-diagrams: ## draw the fleet in docs/architecture.md
-	"$(PYTHON)" -m fleet diagrams
 
 .PHONY: snapshots
 snapshots: ## take the snapshots of tests/contract anew

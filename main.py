@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from charts.render import Rendered, render
-from fleet import vendored
+from fleet import mirror, vendored
 from fleet.diff import compare, describe
 from fleet.dist import replace, staged
-from fleet.errors import exit_on_input_error
+from fleet.errors import InputError, exit_on_input_error
 from fleet.progress import progress
 from fleet.registry import load
 from fleet.validation import validate
@@ -32,7 +32,11 @@ def main() -> int:
                 folder = new / cluster.name
                 render(fleet, cluster, folder=folder, overlays=OVERLAYS, copies=copies, known=known)
         if args.validate:
-            validate(new, OVERLAYS, shown_as=args.output)
+            report = validate(new, OVERLAYS, shown_as=args.output, mirror=mirror.verified())
+            if report.problems:
+                raise InputError(*report.problems)
+            for line in report.unchecked:
+                print(f"not checked: {line}", file=sys.stderr)
         if args.diff:
             changes = compare(args.output, new, only=only)
             print("\n".join(describe(changes)) or f"{args.output}: up to date")

@@ -1,4 +1,4 @@
-"""What Argo CD on the hub deploys through: a service account in the region, and its rights.
+"""The service account through which Argo CD on the hub deploys to a region, and its rights.
 
 The rights end at the API groups that the region's components use, and leave Secrets alone. They
 include ``bind`` and ``escalate`` on roles, because components bring roles of their own: whoever

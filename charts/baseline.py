@@ -1,4 +1,4 @@
-"""What every cluster has before anything else: the priority classes.
+"""The priority classes, which every cluster needs before anything else.
 
 Pods without one have priority 0, so anything of ours may push out what it does not know.
 """

@@ -82,10 +82,11 @@ class CertManager(Component):
         kinds.VALIDATING_WEBHOOK,
         kinds.CLUSTER_ISSUER,
     )
+    BUNDLES = (CERT_MANAGER_BUNDLE,)
 
     def __init__(self, app: App, *, account_email: str) -> None:
         """``account_email`` is where Let's Encrypt writes to about the account."""
-        super().__init__(app, bundles=(CERT_MANAGER_BUNDLE,), patches=_patches())
+        super().__init__(app, patches=_patches())
         for issuer, directory in ACME_DIRECTORIES.items():
             ClusterIssuer(
                 self,

@@ -41,9 +41,9 @@ class JsonPatch:
 class Component(Chart):
     """A Chart whose id is the component's name; subclasses add the objects.
 
-    ``bundles`` and ``patches`` go into the folder's kustomization.yaml: manifests of other
-    projects by pinned URL, and what we change in them. ``bundle_namespace`` is where a bundle's
-    objects go when it leaves that open.
+    ``BUNDLES`` are manifests of other projects by pinned URL, and ``patches`` what we change in
+    them: both go into the subfolder bundle/, so that an overlay sees the result of both and has the
+    last word. ``bundle_namespace`` is where a bundle's objects go when it leaves that open.
     """
 
     NAME: ClassVar[ComponentName]
@@ -55,17 +55,17 @@ class Component(Chart):
     """Cluster-scoped kinds that the component, its bundles included, brings along."""
     BEHIND_TRAEFIK: ClassVar[bool] = False
     """Whether Traefik routes to pods of the component's namespace."""
+    BUNDLES: ClassVar[tuple[str, ...]] = ()
+    """URLs of other projects' manifests that the component deploys."""
 
     def __init__(
         self,
         app: App,
         *,
-        bundles: Sequence[str] = (),
         patches: Sequence[Patch | JsonPatch] = (),
         bundle_namespace: str | None = None,
     ) -> None:
         super().__init__(app, self.NAME, labels={PART_OF: PROJECT, NAME: self.NAME})
-        self.bundles = bundles
         self.patches = patches
         self.bundle_namespace = bundle_namespace
 

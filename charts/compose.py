@@ -189,8 +189,7 @@ def _rules(fleet: Fleet, cluster: Hub) -> Plan:
         hub_jobs=_jobs(cluster),
         hub_logs=COLLECTOR in cluster.components,
         sources=tuple(map(_source, fleet.regions)),
-        repository=fleet.git.repository,
-        revision=fleet.git.revision,
+        runbooks=f"{fleet.git.web}/blob/{fleet.git.revision}/docs/runbooks",
     )
 
 

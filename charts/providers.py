@@ -36,11 +36,12 @@ CHECK_TIMEOUT: Final = 5
 UNHEALTHY_AFTER: Final = 3
 
 PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
-    # docs/load-balancers.md of vultr-cloud-controller-manager v0.18.0. Protocol and backend stay
-    # tcp, the default, so that TLS passes through. The controller adopts a load balancer that
-    # already has the label, which keeps its address, and the nip.io name with it, over the
-    # Service's lifetime. healthcheck-port is left alone: the controller reads it as a Service
-    # port and so checks the wrong one.
+    # docs/load-balancers.md and vultr/loadbalancers.go of vultr-cloud-controller-manager v0.18.0.
+    # Protocol and backend stay tcp, the default, so that TLS passes through. The controller adopts
+    # a load balancer that already has the label, so a new cluster gets the address of the one it
+    # replaces. Deleting the Service deletes the load balancer, unless another Service of the
+    # cluster has the same label: charts/traefik.py therefore keeps the Service. healthcheck-port
+    # is not set: the controller reads it as a Service port and checks the wrong one.
     "vultr": Provider(
         proxy_protocol=True,
         detection_seconds=CHECK_INTERVAL * UNHEALTHY_AFTER + CHECK_TIMEOUT,

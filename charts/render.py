@@ -16,9 +16,10 @@ from fleet.registry import Fleet
 from fleet.vendored import VENDOR
 from imports._resource import bulk
 
-PATCHES: Final = "patches"
-"""Subfolder of a component that holds its patches, one file an object."""
+BUNDLE: Final = "bundle"
+"""Subfolder of a component that holds its bundles' URLs and our patches, one file per object."""
 
+KUSTOMIZATION: Final = "kustomization.yaml"
 
 Rendered: TypeAlias = dict[Hashable, Path]
 """Where components were rendered before, by their facts."""
@@ -36,10 +37,10 @@ def render(
     """Writes ``folder``/<component>/ for each component of ``cluster``.
 
     One App a cluster and one file an object: cdk8s's other layouts cost time that grows with the
-    square of an App. A component's kustomization names its overlay, if ``overlays`` has one;
-    ``folder`` is where dist/<cluster> will be, two levels below the folder that has ``overlays``.
-    With ``copies`` it names those in place of the URLs of bundles (fleet.vendored), and raises
-    InputError where one is missing.
+    square of an App. A component's kustomization names its overlay, if ``overlays`` has one, and
+    kustomize applies it last; ``folder`` is where dist/<cluster> will be, two levels below the
+    folder that has ``overlays``. With ``copies`` it names those in place of the URLs of bundles
+    (fleet.vendored), and raises InputError where one is missing.
 
     A component is a function of its facts: one that is in ``known`` is copied from there, and the
     others are added to it.
@@ -63,7 +64,7 @@ def render(
     if new:
         app.synth()
     for component, overlay in new:
-        bundles = component.bundles if copies is None else _copies(component.bundles, copies)
+        bundles = component.BUNDLES if copies is None else _copies(component.BUNDLES, copies)
         _kustomize(component, folder / component.NAME, bundles, overlay)
 
 
@@ -73,7 +74,7 @@ def _copies(bundles: Sequence[str], copies: Mapping[str, str]) -> list[str]:
         raise InputError(
             *(f"{VENDOR}: has no copy of {url}; run `python -m fleet vendor`" for url in missing)
         )
-    return [f"../../../{VENDOR}/{copies[url]}" for url in bundles]
+    return [f"../../../../{VENDOR}/{copies[url]}" for url in bundles]
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -96,30 +97,43 @@ def _overlay(overlays: Path, cluster: str, component: str) -> str | None:
 def _kustomize(
     component: Component, folder: Path, bundles: Sequence[str], overlay: str | None
 ) -> None:
-    """Adds the kustomization.yaml of one component's folder, and the patches it names."""
-    objects = sorted(entry.name for entry in os.scandir(folder))
-    patches = {_file_name(patch): patch for patch in component.patches}
-    if patches:
-        (folder / PATCHES).mkdir()
-        for name, patch in patches.items():
-            _write(
-                folder / PATCHES / name,
-                list(patch.operations) if isinstance(patch, JsonPatch) else patch,
-            )
-    kustomization: dict[str, Any] = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-    }
-    if component.bundle_namespace:
-        kustomization["namespace"] = component.bundle_namespace
-    kustomization["resources"] = [*bundles, *objects]
-    if patches:
-        kustomization["patches"] = [
-            {"path": f"{PATCHES}/{name}", **_target(patches[name])} for name in sorted(patches)
-        ]
+    """Adds the kustomization.yaml of one component's folder, and its subfolder ``BUNDLE``.
+
+    kustomize applies the components of a kustomization before its patches. Our patches are
+    therefore one level further in, or they would undo what an overlay sets.
+    """
+    resources = sorted(entry.name for entry in os.scandir(folder))
+    if bundles:
+        _bundle(component, folder / BUNDLE, bundles)
+        resources.insert(0, BUNDLE)
+    kustomization = _kustomization(resources=resources)
     if overlay:
         kustomization["components"] = [overlay]
-    _write(folder / "kustomization.yaml", kustomization)
+    _write(folder / KUSTOMIZATION, kustomization)
+
+
+def _bundle(component: Component, folder: Path, bundles: Sequence[str]) -> None:
+    """Writes the kustomization that makes bundles ours, and beside it the patches it names."""
+    folder.mkdir()
+    patches = {_file_name(patch): patch for patch in component.patches}
+    for name, patch in patches.items():
+        _write(folder / name, list(patch.operations) if isinstance(patch, JsonPatch) else patch)
+    kustomization = _kustomization(resources=list(bundles))
+    if component.bundle_namespace:
+        kustomization["namespace"] = component.bundle_namespace
+    if patches:
+        kustomization["patches"] = [
+            {"path": name, **_target(patches[name])} for name in sorted(patches)
+        ]
+    _write(folder / KUSTOMIZATION, kustomization)
+
+
+def _kustomization(*, resources: Sequence[str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": resources,
+    }
 
 
 def _file_name(patch: Patch | JsonPatch) -> str:

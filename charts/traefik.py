@@ -69,6 +69,7 @@ class Traefik(Component):
         kinds.CLUSTER_ROLE_BINDING,
         kinds.INGRESS_CLASS,
     )
+    BUNDLES = (TRAEFIK_CRDS,)
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class Traefik(Component):
         ``load_balancer`` names the provider's load balancer; ``trusted_networks`` are the CIDRs
         whose PROXY header is believed, where the provider sends one.
         """
-        super().__init__(app, bundles=(TRAEFIK_CRDS,))
+        super().__init__(app)
         watched = (TRAEFIK, *backends)
         meta: ObjectMeta = {"name": TRAEFIK, "namespace": TRAEFIK}
         labels = selector(TRAEFIK)
@@ -124,7 +125,7 @@ class Traefik(Component):
             "service",
             metadata={
                 **meta,
-                # Deleting the Service deletes the load balancer, and its address is the fleet's.
+                # Deleting the Service deletes the load balancer, and its address is lost.
                 "annotations": {**KEEP, **provider.service_annotations(load_balancer)},
             },
             spec={

@@ -6,15 +6,12 @@ names URLs, which Argo CD fetches.
 
 import argparse
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cdk8s
-
-from charts.compose import compose
-from fleet import vendored
+from charts.compose import COMPONENTS
+from fleet import lock, mirror, vendored
 from fleet.errors import InputError
-from fleet.fetch import add_mirror, fetcher
+from fleet.fetch import add_mirror
 from fleet.registry import Fleet, load
 
 
@@ -23,14 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_mirror(parser)
     one = parser.add_mutually_exclusive_group()
     one.add_argument(
-        "--accept",
-        action="store_true",
-        help="take what a URL gives now, though it gave something else before",
-    )
-    one.add_argument(
         "--check",
         action="store_true",
-        help="write and fetch nothing; tell whether vendor/ is whole and has all that is needed",
+        help="write and fetch nothing; fail unless vendor/ has every bundle as it is locked",
     )
     one.add_argument(
         "--remove", action="store_true", help="remove vendor/, so that dist names URLs again"
@@ -41,19 +33,16 @@ def run(args: argparse.Namespace) -> int:
     folder = vendored.VENDOR
     if args.remove:
         if folder.exists():
-            vendored.load(folder)  # refuses a folder that holds anything else
+            vendored.check_ours(folder)
             shutil.rmtree(folder)
         print(f"{folder}: removed; run `python main.py`")
         return 0
     urls = bundles(load(args.fleet))
     if args.check:
         check(folder, urls)
-        print(f"{folder}: {len(urls)} files, as {vendored.SUMS} says")
+        print(f"{folder}: {len(urls)} files, as {lock.PATH.name} has them")
         return 0
-    fetch = fetcher(args.mirror)
-    with ThreadPoolExecutor(len(urls)) as pool:
-        contents = dict(zip(urls, pool.map(fetch, urls), strict=True))
-    changes = vendored.update(folder, urls, contents.__getitem__, accept=args.accept)
+    changes = vendored.update(folder, urls, mirror.reader(args.mirror), lock.read())
     print("\n".join(changes) or f"{folder}: up to date")
     if changes:
         print("Run `python main.py`, and commit vendor/ with dist/.")
@@ -73,8 +62,11 @@ def check(folder: Path, urls: list[str]) -> None:
 
 def bundles(fleet: Fleet) -> list[str]:
     """The URLs of all bundles of the fleet's components, each once."""
-    app = cdk8s.App()
-    plans = {
-        plan.func: plan for cluster in fleet.clusters for plan in compose(fleet, cluster).values()
-    }
-    return sorted({url for plan in plans.values() for url in plan(app).bundles})
+    return sorted(
+        {
+            url
+            for cluster in fleet.clusters
+            for name in cluster.components
+            for url in COMPONENTS[name].BUNDLES
+        }
+    )

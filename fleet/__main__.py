@@ -26,9 +26,14 @@ COMMANDS: Final = {
     "schema": Command(
         "fleet.schema", "write clusters.schema.json, by which editors check clusters.yaml"
     ),
+    "lock": Command("charts.lock", "bring upstream.lock to hold the upstream files that are used"),
+    "mirror": Command(
+        "fleet.mirror", "download the files of upstream.lock, for tests and commands"
+    ),
     "vendor": Command("charts.vendor", "copy every bundle into vendor/, for a dist of local files"),
     "promote": Command("fleet.promote", "move foobar-api's image on by one region"),
-    "diagrams": Command("charts.diagrams", "draw the fleet anew in docs/architecture.md"),
+    "image": Command("fleet.image", "print where foobar-api's image goes, and how to build it"),
+    "docs": Command("docgen", "write the generated parts of the documents"),
 }
 
 

@@ -4,6 +4,7 @@ Every fact has one place here; what follows from facts (hostnames, the label of 
 which components a cluster has) is a property.
 """
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
@@ -198,6 +199,16 @@ class Git(_Facts):
         description="Branch, tag or commit that Argo CD follows.", examples=["main"]
     )
 
+    @property
+    def web(self) -> str:
+        """Where people read the repository."""
+        host, path = (
+            re.sub(r"^(https|ssh)://|^[^@/]+@", "", self.repository)
+            .removesuffix(".git")
+            .split(":" if re.match(r"[^/]+@[^/]+:", self.repository) else "/", 1)
+        )
+        return f"https://{host.rpartition('@')[2].partition(':')[0]}/{path}"
+
 
 class Acme(_Facts):
     """The account at Let's Encrypt."""
@@ -213,58 +224,58 @@ class Cluster(_Facts):
 
     name: ClusterName = Field(
         description="Name of the cluster in dist/, in Argo CD and in every label: a DNS label, "
-        "of no other cluster.",
+        "unique in the fleet.",
         examples=["us-east"],
     )
     role: Role = Field(description=_ROLE)
     provider: ProviderName = Field(
         default="vultr",
-        description="Who runs the cluster, which decides on the annotations of its load balancer: "
-        "`vultr`, or `generic` for none.",
+        description="Who runs the cluster, which determines the annotations of its load "
+        "balancer: `vultr`, or `generic` for none.",
         examples=["generic"],
     )
     address: Address = Field(
-        description="IPv4 or IPv6 address of the load balancer in front of Traefik, of no other "
-        "cluster.",
+        description="IPv4 or IPv6 address of the load balancer in front of Traefik, unique in the "
+        "fleet.",
         examples=["45.77.154.12"],
     )
     domain: Domain | None = Field(
         default=None,
         validate_default=True,
-        description="Domain that the hostnames are under, whose DNS records you set. Without it "
-        "they are under `<address>.nip.io`, which takes an IPv4 address.",
+        description="Domain of the hostnames, whose DNS records you create. Without it, they are "
+        "under `<address>.nip.io`, which requires an IPv4 address.",
         examples=["example.org"],
     )
     context: Context | None = Field(
         default=None,
-        description="kubectl context by which the commands of operators reach the cluster. Without "
-        "it, the name of the cluster.",
+        description="kubectl context through which the operators' commands reach the cluster. "
+        "Without it, the name of the cluster.",
         examples=["vke-us-east"],
     )
     issuer: Issuer = Field(
         default="staging",
-        description="Which Let's Encrypt certificates come from: `staging`, or `production`, "
-        "whose are trusted by browsers and limited in number.",
+        description="Where Let's Encrypt's certificates come from: `staging`, or `production`, "
+        "whose certificates browsers trust and whose number is limited.",
         examples=["production"],
     )
     node_networks: Annotated[
         tuple[Network, ...], AfterValidator(_not_empty), AfterValidator(_once)
     ] = Field(
         default=tuple(ip_network(network) for network in PRIVATE_NETWORKS),
-        description="Networks of nodes and pods in CIDR notation: a PROXY header from there is "
-        "believed.",
+        description="Networks of nodes and pods in CIDR notation; a PROXY header is believed only "
+        "from these.",
         examples=[["10.96.0.0/16"]],
         json_schema_extra={"minItems": 1, "uniqueItems": True},
     )
     region: Label | None = Field(
         default=None,
-        description="The provider's name for where the cluster runs, which metrics and log lines "
-        "have as label `region`. Without it, the name of the cluster.",
+        description="The provider's name for the location of the cluster: the label `region` of "
+        "its metrics and log lines. Without it, the name of the cluster.",
         examples=["ewr"],
     )
     storage_class: Name | None = Field(
         default=None,
-        description="StorageClass of volumes. Without it the provider's: `vultr-block-storage`, "
+        description="StorageClass of volumes. Without it, the provider's: `vultr-block-storage`, "
         "or the cluster's default.",
         examples=["vultr-block-storage-hdd"],
     )
@@ -273,7 +284,7 @@ class Cluster(_Facts):
         AfterValidator(_once),
     ] = Field(
         default=(),
-        description="Components that the cluster is to do without.",
+        description="Components to leave out of the cluster.",
         examples=[["metrics-server"]],
         json_schema_extra={"uniqueItems": True},
     )
@@ -335,25 +346,24 @@ class Hub(Cluster):
     )
     logs_storage: Size = Field(
         default="50Gi",
-        description="Size of Loki's volume, which holds all lines, or with `logsBucket` those of "
+        description="Size of Loki's volume, which holds all lines or, with `logsBucket`, those of "
         "the last hours.",
         examples=["200Gi"],
     )
     logs_bucket: Bucket | None = Field(
         default=None,
-        description="URL of the bucket of an S3 look-alike that Loki keeps lines in, with the "
-        "bucket as its path. Without it they are on the volume.",
+        description="URL of an S3-compatible bucket in which Loki keeps lines, with the bucket as "
+        "its path. Without it, they are on the volume.",
         examples=["https://sjc1.vultrobjects.com/foobar-platform-logs"],
     )
     pages_by: Messenger = Field(
         default="webhook",
-        description="How alerts that somebody has to wake up for are sent; where to is in a "
-        "Secret.",
+        description="How alerts of severity `critical` are sent; the address is in a Secret.",
         examples=["pagerduty"],
     )
     notices_by: Messenger = Field(
         default="webhook",
-        description="How all other alerts are sent; where to is in a Secret.",
+        description="How all other alerts are sent; the address is in a Secret.",
         examples=["slack"],
     )
 
@@ -390,8 +400,8 @@ class Region(Cluster):
 
     role: Literal["region"] = Field(description=_ROLE, examples=["region"])
     hostname: Label = Field(
-        description="First label of the name that foobar-api answers to, of no other region with "
-        "the same domain.",
+        description="First label of foobar-api's hostname, unique among the regions with the same "
+        "domain.",
         examples=["newyork-cluster"],
     )
     image: Image = Field(
@@ -401,9 +411,14 @@ class Region(Cluster):
     )
     pull_secret: Name = Field(
         default="registry-pull",
-        description="Name of the Secret by which a kubelet pulls the image; made outside Git.",
+        description="Name of the Secret with which a kubelet pulls the image, created outside Git.",
         examples=["mirror-pull"],
     )
+
+    @property
+    def image_repository(self) -> str:
+        """The image without its tag and its digest."""
+        return re.sub(r"(:[^:/@]+)?(@.+)?$", "", self.image)
 
     @property
     def host(self) -> str:

@@ -284,12 +284,3 @@ def _contradictions(settings: Settings) -> list[str]:
     if settings.cacert and not settings.cert:
         problems.append("--cacert without --cert and --key: client certificates take TLS")
     return problems
-
-
-def table() -> str:
-    """The options as a table in Markdown."""
-    lines = ["| flag | environment | default | meaning |", "|---|---|---|---|"]
-    for name, option in OPTIONS.items():
-        default = f"`{option.default}`" if option.default else ""
-        lines.append(f"| `{flag(name)}` | `{variable(name)}` | {default} | {option.says} |")
-    return "\n".join(lines) + "\n"

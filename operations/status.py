@@ -44,6 +44,21 @@ LEAST_LIFE: Final = 0.2
 """Of a certificate; it is renewed with a third left."""
 AGENTS: Final = "prometheus-agent|prometheus-k8s"
 
+RED_WHEN: Final = {
+    "reachable": "the API server does not answer",
+    "applications": "an Application is not synced and healthy; the sentence below says why",
+    "certificate": "a hostname serves no certificate, one that clients refuse, or one with less "
+    f"than {LEAST_LIFE:.0%} of its life left",
+    "app": "foobar-api does not answer, or TLS ends anywhere but in its pod: the command compares "
+    "the serial number it received, the one the app reports and the one in the Secret",
+    "newest sample": f"the newest sample at the hub is older than {OLDEST_SAMPLE_SECONDS // 60} "
+    "minutes",
+    "newest line": f"the newest log line at the hub is older than {OLDEST_LINE_SECONDS // 60} "
+    "minutes",
+    "alerts": "an alert of severity warning or critical fires",
+}
+"""What makes each column red, for docs/operations.md."""
+
 
 @dataclass(frozen=True)
 class Cell:

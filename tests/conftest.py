@@ -1,19 +1,20 @@
 """Fixtures that all tests share: fixture fleets, rendered once, and their objects."""
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from charts.render import render
+from fleet import lock
+from fleet import mirror as upstream
 from fleet.registry import Fleet, load
+from fleet.validation import build, sources
+from fleet.validation.objects import Object
 from tests import guard, kustomize
-from tests.objects import FLEETS, OVERLAYS, ROOT, SAMPLE, Object, read_objects
+from tests.objects import FLEETS, OVERLAYS, SAMPLE, read_objects
 
 # A busy machine is slow, which is no fault of what is tested.
 settings.register_profile(
@@ -83,30 +84,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
-    """A folder of upstream's published files, laid out by URL."""
-    folder = Path(os.environ.get("UPSTREAM_MIRROR", ROOT.parent / "shared" / "upstream"))
+    """A folder that has every file of upstream.lock at the host and path of its URL."""
+    folder = upstream.folder()
     if not folder.is_dir():
-        pytest.skip(
-            "needs upstream's bundles: set UPSTREAM_MIRROR to a folder that holds each at the "
-            "host and path of its URL"
-        )
+        pytest.skip("needs upstream's files: run `make mirror`")
+    upstream.verify(folder, lock.read())
     return folder
 
 
 @pytest.fixture(scope="session")
-def built(
-    rendered: Path, mirror: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Sequence[Object]:
+def built(rendered: Path, mirror: Path) -> Sequence[Object]:
     """Everything that reaches the clusters: bundles, patches and overlays included."""
     command = kustomize.program()
-    root = tmp_path_factory.mktemp("built")
-    shutil.copytree(rendered, root / "dist")
-    shutil.copytree(OVERLAYS, root / "overlays")
-    folders = sorted((root / "dist").glob("*/*"))
-    with ThreadPoolExecutor() as pool:
-        bodies = pool.map(partial(kustomize.build, command, mirror=mirror), folders)
-        return [
-            Object(folder.parent.name, folder.name, folder, body)
-            for folder, found in zip(folders, bodies, strict=True)
-            for body in found
-        ]
+    folders = sources.folders(rendered)
+    result = build.built(command, folders, dist=rendered, overlays=OVERLAYS, mirror=mirror)
+    assert not result.refused
+    assert not result.lacking
+    return [
+        Object(*folder, rendered / Path(*folder), body)
+        for folder in folders
+        for body in result.objects[folder]
+    ]

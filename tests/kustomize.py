@@ -23,14 +23,14 @@ def program() -> Sequence[str]:
 
 def build(command: Sequence[str], folder: Path, mirror: Path) -> list[dict[str, Any]]:
     """The objects that ``folder`` comes to; ``folder`` is changed to use local files only."""
-    file = folder / "kustomization.yaml"
-    kustomization = read(file)
-    for at, resource in enumerate(kustomization["resources"]):
-        if resource.startswith("https://"):
-            local = f"remote-{at}.yaml"
-            shutil.copy(mirrored(mirror, resource), folder / local)
-            kustomization["resources"][at] = local
-    file.write_text(yaml.safe_dump(kustomization))
+    for file in folder.rglob("kustomization.yaml"):
+        kustomization = read(file)
+        for at, resource in enumerate(kustomization["resources"]):
+            if resource.startswith("https://"):
+                local = f"remote-{at}.yaml"
+                shutil.copy(mirrored(mirror, resource), file.parent / local)
+                kustomization["resources"][at] = local
+        file.write_text(yaml.safe_dump(kustomization))
     result = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "deprecated" not in result.stderr, result.stderr

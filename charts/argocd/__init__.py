@@ -53,12 +53,12 @@ class Argocd(Component):
         kinds.CLUSTER_ROLE_BINDING,
     )
     BEHIND_TRAEFIK = True
+    BUNDLES = (ARGOCD_BUNDLE,)
 
     def __init__(self, app: App, *, host: str, issuer: Issuer) -> None:
         """Argo CD at ``https://host/``, with a certificate of ``issuer``."""
         super().__init__(
             app,
-            bundles=(ARGOCD_BUNDLE,),
             patches=_patches(host),
             bundle_namespace=ARGOCD,
         )

@@ -1,4 +1,4 @@
-"""Alertmanager on the hub: who is told of an alert, once, and of which not at all.
+"""Alertmanager on the hub: groups alerts, drops those with a known cause, notifies people.
 
 The configuration is an object without secrets: where messages go is in a Secret made outside Git.
 """

@@ -1,4 +1,4 @@
-"""Grafana on the hub: where people look. All of it is code, so it keeps nothing on disk.
+"""Grafana on the hub: dashboards, logs, alerts. All of it is code, so it keeps nothing on disk.
 
 Dashboards, data sources and settings come from ConfigMaps; its own database, with who is signed
 in and what they starred, begins anew with each pod.
@@ -139,10 +139,11 @@ class Grafana(Component):
     NAME: ClassVar[ComponentName] = GRAFANA
     NAMESPACE = MONITORING
     BEHIND_TRAEFIK = True
+    BUNDLES = (kube_prometheus("grafana-dashboardDefinitions.yaml"),)
 
     def __init__(self, app: App, *, host: str, issuer: Issuer) -> None:
         """Grafana at ``https://host/``, with a certificate of ``issuer``."""
-        super().__init__(app, bundles=(kube_prometheus("grafana-dashboardDefinitions.yaml"),))
+        super().__init__(app)
         meta: ObjectMeta = {"name": GRAFANA, "namespace": MONITORING}
         labels = selector(GRAFANA)
         files = {

@@ -1,4 +1,4 @@
-"""The way into the hub for what the regions send: a path, a credential and limits for each.
+"""Routes by which the regions send to the hub: a path, a credential and limits for each region.
 
 A region writes to paths of its own, so that its credential opens nothing else, can be taken back
 alone, and so that Traefik counts its requests, and refusals, apart from everybody's. The path is

@@ -1,4 +1,4 @@
-"""node_exporter on every node: what the machine itself is doing.
+"""node_exporter on every node: metrics of the machine itself.
 
 It sees the host's network, processes and files, so its namespace is one of the two that Pod
 Security leaves open. It listens on the node's internal address alone: a node of Vultr's has a

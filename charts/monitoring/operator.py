@@ -36,11 +36,11 @@ class PrometheusOperator(Component):
     NAME: ClassVar[ComponentName] = PROMETHEUS_OPERATOR
     NAMESPACE = MONITORING
     CLUSTER_KINDS = (kinds.NAMESPACE, kinds.CRD, kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
+    BUNDLES = (PROMETHEUS_OPERATOR_BUNDLE,)
 
     def __init__(self, app: App) -> None:
         super().__init__(
             app,
-            bundles=(PROMETHEUS_OPERATOR_BUNDLE,),
             patches=(_deployment(),),
             # The bundle's own is `default`.
             bundle_namespace=MONITORING,

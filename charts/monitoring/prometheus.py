@@ -1,4 +1,4 @@
-"""Prometheus on the hub: takes what the regions write, scrapes its own cluster, runs the rules.
+"""Prometheus on the hub: receives from the regions, scrapes its own cluster, runs the rules.
 
 Its custom resource, Service and job are named as kube-prometheus names them, which its rules and
 dashboards ask for.

@@ -1,6 +1,6 @@
 """Names of the Secrets of monitoring, all of them made outside Git.
 
-docs/operations.md says what is in each.
+docs/monitoring.md describes what each holds.
 """
 
 from typing import Final

@@ -1,152 +1,126 @@
-"""``python main.py --validate``: every object of dist and every overlay, checked by its schema.
+"""``python main.py --validate``: whether Argo CD would accept dist, bundles and overlays included.
 
-mypy checks our own code before it runs; this checks what no type reaches: overlays written by hand,
-vendored bundles, and the output of code that nobody checked.
+``sources`` checks the files as they are written: form, schema, and that every patch has a target.
+``build`` has kustomize build each folder. The built objects are checked by their schema, by what
+the API server refuses (``admission``), by what they name of each other (``references``), by what
+Argo CD may deploy (``deployment``), and by the rules of the platform (``policy``).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from fleet.errors import InputError
-from fleet.validation import kustomize, patches
-from fleet.validation.patches import Base
-from fleet.validation.schemas import Schemas, against
+from fleet.validation import admission, deployment, kustomize, policy, references, sources
+from fleet.validation.build import Build, Folder, built, program
+from fleet.validation.objects import ClusterObjects, Finding, Object
+from fleet.validation.schemas import Schemas
+
+NO_PROGRAM: Final = (
+    "neither kustomize nor kubectl is on the PATH, so bundles, patches and overlays were checked "
+    "as files and not as built; `make tools` builds kustomize"
+)
 
 
-def validate(dist: Path, overlays: Path, *, shown_as: Path | None = None) -> None:
-    """Raises InputError with a line for each problem.
+class Report(NamedTuple):
+    """A line for each problem, and for each thing that could not be checked."""
+
+    problems: Sequence[str]
+    unchecked: Sequence[str]
+
+
+def validate(
+    dist: Path, overlays: Path, *, shown_as: Path | None = None, mirror: Path | None = None
+) -> Report:
+    """Checks all of ``dist`` and of ``overlays``.
 
     ``shown_as`` is what messages call ``dist``, which may be a folder still to be renamed.
+    ``mirror`` holds upstream's files (``fleet.mirror``); without it, folders with a bundle are
+    checked as files only, as are all of them without kustomize.
     """
-    if found := problems(dist, overlays, shown_as=shown_as):
-        raise InputError(*found)
+    found = sources.check(dist, overlays, shown_as=shown_as, mirror=mirror)
+    folders = [folder for folder in sources.folders(dist) if folder not in found.wrong]
+    command = program()
+    build = (
+        built(command, folders, dist=dist, overlays=overlays, mirror=mirror) if command else Build()
+    )
+    clusters = _clusters(dist, found.objects, build)
+    whole = {name for name, _ in folders} - {
+        name for name, _ in (*found.wrong, *build.refused, *build.lacking)
+    }
+
+    def where(folder: Folder) -> str:
+        shown, overlay = (shown_as or dist) / Path(*folder), overlays / Path(*folder)
+        return f"{shown} with {overlay}" if overlay.is_dir() else str(shown)
+
+    problems = list(found.lines)
+    problems += [
+        f"{where(folder)}: kustomize cannot build it: {reason}; correct what it names"
+        for folder, reason in build.refused.items()
+    ]
+    by_schema = _SchemaProblems()
+    for name in clusters:
+        findings = _check(name, clusters, by_schema, whole=bool(command) and name in whole)
+        problems += [
+            f"{where((each.cluster, each.component))}: {each.label}: {fault}"
+            for each, fault in findings
+        ]
+    return Report(problems, list(_unchecked(command, build)))
 
 
-def problems(dist: Path, overlays: Path, *, shown_as: Path | None = None) -> list[str]:
-    """A line for each problem: file, object, path, what is wrong, what to do about it."""
-    check = _Check(dist, shown_as or dist)
-    for folder in sorted(path for path in dist.glob("*/*") if path.is_dir()):
-        overlay = overlays / folder.relative_to(dist)
-        built = check.folder(folder, overlay=overlay)
-        if overlay.is_dir():
-            check.folder(overlay, base=built)
-    return check.lines
+def _check(
+    name: str,
+    clusters: Mapping[str, ClusterObjects],
+    by_schema: "_SchemaProblems",
+    *,
+    whole: bool,
+) -> Iterator[Finding]:
+    """Everything wrong with a cluster; its references only where the ``whole`` of it was built."""
+    cluster = clusters[name]
+    for each in cluster.all:
+        yield from (Finding(each, problem) for problem in by_schema.of(each.body))
+    yield from admission.check(cluster)
+    yield from policy.check(cluster, whole=whole)
+    yield from deployment.check(name, clusters)
+    if whole:
+        yield from references.check(cluster)
 
 
-class _Check:
-    """Goes through folders and keeps a line for each problem."""
+class _SchemaProblems:
+    """Checks each body once, however many clusters share it (``build`` parses it once)."""
 
-    def __init__(self, dist: Path, shown_as: Path) -> None:
-        self.lines: list[str] = []
-        self._dist = dist
-        self._shown_as = shown_as
+    def __init__(self) -> None:
         self._schemas = Schemas()
-        # Regions differ little: a text that comes again has the same objects and problems again.
-        self._known: dict[bytes, tuple[list[Mapping[str, Any]], list[str]]] = {}
+        self._known: dict[int, list[str]] = {}
 
-    def folder(
-        self, folder: Path, *, base: Base | None = None, overlay: Path | None = None
-    ) -> Base:
-        """What a folder builds, and so what patches can change; ``base`` comes before it."""
-        built = Base(str(self._shown(folder)))
-        if base:
-            built = Base(base.name, list(base.objects), fetches=base.fetches)
-        file = folder / kustomize.FILE_NAME
-        content = self._kustomization(file)
-        for resource in content.get("resources", ()):
-            path = folder / resource
-            if kustomize.is_remote(resource) or path.is_dir():
-                built.fetches = True
-            elif path.is_file():
-                built.objects += self._objects(path)
-            else:
-                self._tell(file, f"resources: {resource} is not there; add it, or unlist it")
-        for component in content.get("components", ()):
-            if not (folder / component).is_dir() and not _names(component, overlay):
-                self._tell(file, f"components: {component} is not there; add it, or unlist it")
-        for index, patch in enumerate(content.get("patches", ())):
-            self._patch(file, index, patch, built)
-        if content:
-            self._unlisted(folder, content)
-        return built
-
-    def _kustomization(self, file: Path) -> Mapping[str, Any]:
-        """The content, or nothing if it is wrong."""
-        if not file.is_file():
-            self._tell(file, "is not there, so nothing in the folder is applied; add it")
-            return {}
-        loaded = kustomize.loaded(file.read_bytes())
-        if isinstance(loaded, str) or len(loaded) != 1:
-            self._tell(file, loaded if isinstance(loaded, str) else "is not one YAML document")
-            return {}
-        content: Mapping[str, Any] = loaded[0]
-        wrong = [str(problem) for problem in against(kustomize.SHAPE, content)]
-        self._tell(file, *wrong)
-        return {} if wrong else content
-
-    def _objects(self, file: Path) -> list[Mapping[str, Any]]:
-        text = file.read_bytes()
-        if text not in self._known:
-            loaded = kustomize.loaded(text)
-            objects: list[Any] = []
-            if not isinstance(loaded, str):
-                objects += kustomize.objects_in(loaded)
-            wrong = [loaded] if isinstance(loaded, str) else []
-            wrong += [line for each in objects for line in self._object(each)]
-            self._known[text] = list(filter(patches.is_object, objects)), wrong
-        objects, wrong = self._known[text]
-        self._tell(file, *wrong)
-        return objects
-
-    def _object(self, document: object) -> Iterator[str]:
-        if not isinstance(document, dict):
-            yield "holds something that is no Kubernetes object; write a mapping"
-        elif unknown := self._schemas.unknown(document):
-            yield f"{patches.label(document)}: {unknown}"
-        else:
-            for problem in (*self._schemas.whole(document), *patches.nameless(document)):
-                yield f"{patches.label(document)}: {problem}"
-
-    def _patch(self, file: Path, index: int, patch: Mapping[str, Any], base: Base) -> None:
-        text: bytes | str
-        match patch:
-            case {"path": path, **rest} if "patch" not in rest:
-                source = file.parent / path
-                if not source.is_file():
-                    self._tell(
-                        file, f"patches[{index}].path: {path} is not there; add it, or unlist it"
-                    )
-                    return
-                file, where, text = source, "", source.read_bytes()
-            case {"patch": text, **rest} if "path" not in rest:
-                where = f"patches[{index}]: "
-            case _:
-                self._tell(file, f"patches[{index}]: give either path or patch")
-                return
-        for line in patches.check(self._schemas, text, patch.get("target"), base):
-            self._tell(file, f"{where}{line}")
-
-    def _unlisted(self, folder: Path, content: Mapping[str, Any]) -> None:
-        named = {kustomize.FILE_NAME, *kustomize.files_named(content)}
-        for file in sorted((*folder.rglob("*.yaml"), *folder.rglob("*.yml"))):
-            if file.relative_to(folder).as_posix() not in named:
-                self._tell(
-                    file,
-                    f"{kustomize.FILE_NAME} does not name it, so it is not applied; "
-                    "list it, or remove the file",
-                )
-
-    def _tell(self, file: Path, *lines: str) -> None:
-        self.lines += [f"{self._shown(file)}: {line}" for line in lines]
-
-    def _shown(self, path: Path) -> Path:
-        if path.is_relative_to(self._dist):
-            return self._shown_as / path.relative_to(self._dist)
-        return path
+    def of(self, body: Mapping[str, Any]) -> list[str]:
+        if id(body) not in self._known:
+            known = not self._schemas.unknown(body)
+            self._known[id(body)] = list(map(str, self._schemas.whole(body))) if known else []
+        return self._known[id(body)]
 
 
-def _names(component: str, overlay: Path | None) -> bool:
-    """Whether ``component`` is the overlay by its last parts: dist may be staged elsewhere."""
-    parts = Path(component).parts[-3:]
-    return overlay is not None and overlay.is_dir() and overlay.resolve().parts[-3:] == parts
+def _clusters(
+    dist: Path, files: Mapping[Folder, Sequence[sources.Manifest]], build: Build
+) -> dict[str, ClusterObjects]:
+    """The objects by cluster, as they are built or, where they are not, as files have them."""
+    objects: dict[str, list[Object]] = {}
+    for folder, bodies in {**files, **build.objects}.items():
+        name, component = folder
+        objects.setdefault(name, []).extend(
+            Object(name, component, dist / Path(*folder), body) for body in bodies
+        )
+    return {name: ClusterObjects(each) for name, each in objects.items()}
+
+
+def _unchecked(command: Sequence[str] | None, build: Build) -> Iterator[str]:
+    if not command:
+        yield NO_PROGRAM
+    if build.lacking:
+        urls = sorted({url for each in build.lacking.values() for url in each})
+        yield (
+            f"{len(build.lacking)} folders were checked as files and not as built, because these "
+            f"are not in the mirror ({kustomize.MIRROR_REMEDY}): {', '.join(urls)}"
+        )
+
+
+__all__ = ["Report", "validate"]

@@ -30,10 +30,10 @@ def _only(*required: str, **fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # kustomize's api/types (Kustomization, Patch, Selector), less what it calls deprecated.
-SHAPE: Final = _only(
+_SHAPE: Final = _only(
     "kind",
     apiVersion=_STRING,
-    kind={"enum": ["Component", "Kustomization"]},
+    kind=_STRING,
     metadata=_OBJECT,
     buildMetadata=_STRINGS,
     commonAnnotations=_STRING_MAP,
@@ -72,6 +72,24 @@ SHAPE: Final = _only(
     transformers=_STRINGS,
     validators=_STRINGS,
 )
+
+
+def _of_kind(kind: str, version: str) -> dict[str, Any]:
+    fields = {
+        **_SHAPE["properties"],
+        "apiVersion": {"const": f"kustomize.config.k8s.io/{version}"},
+        "kind": {"const": kind},
+    }
+    return {**_SHAPE, "properties": fields}
+
+
+SHAPE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "Kustomization": _of_kind("Kustomization", "v1beta1"),
+    "Component": _of_kind("Component", "v1alpha1"),
+}
+"""What a kustomization.yaml may hold, by the kind that is needed: an overlay is a Component."""
+
+MIRROR_REMEDY: Final = "run `make mirror`"
 
 OPERATIONS: Final = {
     "type": "array",

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fleet.validation import kustomize
+from fleet.validation.objects import CLUSTER_SCOPED
 from fleet.validation.schemas import Problem, Schemas, against, nearest
 
 
@@ -15,7 +17,26 @@ class Base:
 
     name: str
     objects: list[Mapping[str, Any]] = field(default_factory=list)
+    bundles: list[tuple[Path, str | None]] = field(default_factory=list)
+    """Files of bundles that are not read yet, each with the namespace that its objects get."""
     fetches: bool = False
+    ours: list[Mapping[str, Any]] = field(default_factory=list)
+    """The objects that dist has files of, as they are before any patch."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there may be other objects than ``objects``."""
+        return self.fetches or bool(self.bundles)
+
+
+def moved(document: Mapping[str, Any], namespace: str) -> Mapping[str, Any]:
+    """An object of a bundle under the namespace that its kustomization gives it.
+
+    kustomize lets a later patch name it by its old or its new namespace.
+    """
+    if document.get("kind") in CLUSTER_SCOPED:
+        return document
+    return {**document, "metadata": {**document.get("metadata", {}), "namespace": namespace}}
 
 
 def label(document: Mapping[str, Any]) -> str:
@@ -64,7 +85,7 @@ def _merge(
     unknown = schemas.unknown(patch)
     wrong = (
         # A kind of a bundle that we have no bindings for is the bundle's own business.
-        [unknown] if unknown and (not base.fetches or unknown.at != ("kind",)) else []
+        [unknown] if unknown and (not base.is_open or unknown.at != ("kind",)) else []
     )
     if not unknown:
         wrong += [*schemas.partial(patch), *nameless({"metadata": {}, **patch})]
@@ -80,7 +101,7 @@ def _absent(patch: Mapping[str, Any], base: Base) -> Iterator[str]:
     """Tells if the object is not there, by all of group, version, kind, name and namespace."""
     wanted = kustomize.facts(patch)
     candidates = [kustomize.facts(each) for each in base.objects]
-    if wanted in candidates or base.fetches:
+    if wanted in candidates or base.is_open:
         return
     same = [each for each in candidates if _kind_name(each) == _kind_name(wanted)]
     for each in same[:1]:
@@ -111,7 +132,7 @@ def _selected(target: Mapping[str, str], base: Base) -> tuple[list[Mapping[str, 
         found = [each for each in base.objects if kustomize.selects(target, each)]
     except re.error as error:
         return [], [f"target: {error.pattern!r} is no regular expression ({error}); correct it"]
-    if found or base.fetches:
+    if found or base.is_open:
         return found, []
     wanted = f"{target.get('kind', '')}/{target.get('name', '')}"
     return [], [f"{wanted}: {_not_there(wanted, base)}"]

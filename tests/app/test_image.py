@@ -148,13 +148,47 @@ def test_the_image_runs_as_nobody_from_a_pinned_base() -> None:
     assert 'ENTRYPOINT ["python", "-m", "foobar_api"]' in last
 
 
-def test_the_image_of_a_commit_has_one_name_and_one_set_of_labels() -> None:
-    revision = run("git", "rev-parse", "HEAD").strip()
-    name = run(".github/image.sh", "name").strip()
-    assert name == f"sjc.vultrcr.com/globalregistry/foobar-api:{VERSION}-{revision[:12]}"
-    said = run(".github/image.sh", "arguments")
-    assert f"VERSION={VERSION} " in said
-    assert f"REVISION={revision} " in said
+REGISTRY = """\
+git:
+  repository: https://git.example.org/team/fleet.git
+  revision: main
+acme:
+  email: ops@platform.example.net
+clusters:
+  - name: hub
+    role: hub
+    address: 198.51.100.1
+  - name: north
+    role: region
+    address: 198.51.100.2
+    hostname: north
+    image: registry.example.com/team/app:0.1.0
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A commit of a fleet of its own."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / "clusters.yaml").write_text(REGISTRY)
+    shutil.copy(ROOT / "Makefile", folder)
+    run("git", "init", "--quiet", cwd=folder)
+    run("git", "add", "--all", cwd=folder)
+    run("git", *IDENTITY, "commit", "--quiet", "--message", "one", cwd=folder)
+    return folder
+
+
+IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+
+
+def fleet_image(fact: str, checkout: Path) -> str:
+    command = [sys.executable, "-m", "fleet", "image", fact]
+    return run(*command, cwd=checkout, PYTHONPATH=str(ROOT)).strip()
+
+
+def test_every_label_of_the_image_is_given_when_it_is_built(checkout: Path) -> None:
+    said = fleet_image("arguments", checkout)
     for line in CONTAINERFILE.splitlines():
         if line.startswith("ARG "):
             assert f"--build-arg {line.removeprefix('ARG ')}=" in said
@@ -178,12 +212,15 @@ def on_path(folder: Path, name: str, script: str) -> str:
     return f"{folder}:{os.environ['PATH']}"
 
 
-def test_pushing_tells_the_digest_that_was_pushed(tmp_path: Path) -> None:
+def test_pushing_tells_the_digest_that_was_pushed(tmp_path: Path, checkout: Path) -> None:
     """With a docker that only notes what it is asked for."""
     path = on_path(tmp_path / "bin", "docker", DOCKER)
     output, record = tmp_path / "output", tmp_path / "record"
-    run("make", "image-push", PATH=path, GITHUB_OUTPUT=str(output), RECORD=str(record))
-    name = run(".github/image.sh", "name").strip()
+    run(
+        "make", "image-push", cwd=checkout, PATH=path,
+        GITHUB_OUTPUT=str(output), RECORD=str(record), PYTHON=sys.executable, PYTHONPATH=str(ROOT),
+    )  # fmt: skip
+    name = fleet_image("name", checkout)
     assert output.read_text() == f"image={name}@sha256:{7:064d}\n"
     asked = record.read_text().split("\n")
     assert asked[:2] == ["buildx", "build"]
@@ -208,7 +245,7 @@ def test_a_promotion_is_proposed_once_for_each_region(rendered: Path, tmp_path: 
     run("git", "clone", "--quiet", "--bare", str(ROOT), str(remote))
     run("git", "clone", "--quiet", str(remote), str(clone))
     # The working tree as it is now, which may be ahead of what is committed, on the sample fleet.
-    for name in ("fleet", "charts", ".github", "imports"):
+    for name in ("fleet", "charts", "foobar_api", ".github", "imports"):
         shutil.copytree(ROOT / name, clone / name, dirs_exist_ok=True)
     shutil.copy(ROOT / "main.py", clone / "main.py")
     shutil.copy(SAMPLE, clone / "clusters.yaml")

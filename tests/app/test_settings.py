@@ -14,7 +14,6 @@ from foobar_api.settings import (
     flag,
     load,
     size,
-    table,
     variable,
 )
 from tests.objects import ROOT
@@ -126,10 +125,6 @@ def test_help_lists_every_option_and_its_variable() -> None:
             f"[{variable(name)}" in "".join(said.split("\n")).replace(" ", "")
             or variable(name) in said
         )
-
-
-def test_the_table_of_the_readme_is_that_of_the_code() -> None:
-    assert table() in (ROOT / "foobar_api" / "README.md").read_text()
 
 
 def test_every_field_can_be_set() -> None:

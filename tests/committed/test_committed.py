@@ -19,7 +19,8 @@ OVERLAYS: Final = ROOT / "overlays"
 CHECKS: Final = {
     "dist is fresh and valid": ("main.py", "--validate", "--diff"),
     "clusters.schema.json is fresh": ("-m", "fleet", "schema", "--check"),
-    "diagrams are fresh": ("-m", "fleet", "diagrams", "--check"),
+    "the documents are fresh": ("-m", "fleet", "docs", "--check"),
+    "upstream.lock has what is used": ("-m", "fleet", "lock", "--check"),
 }
 """Commands that write nothing, and fail where `make update` would change a file."""
 

@@ -10,7 +10,8 @@ from lupa.lua51 import LuaRuntime
 from charts.applications import ARGOCD, IN_CLUSTER
 from charts.argocd_access import RULES
 from fleet.registry import Fleet
-from tests.objects import ROOT, Object
+from fleet.validation.objects import Object
+from tests.objects import ROOT
 
 
 def spec(objects: Sequence[Object], kind: str, name: str) -> Mapping[str, Any]:
@@ -71,35 +72,6 @@ def test_a_project_allows_exactly_what_its_cluster_gets(
 def test_the_default_project_allows_nothing(objects: Sequence[Object]) -> None:
     project = spec(objects, "AppProject", "default")
     assert not project.keys() & {"sourceRepos", "destinations", "clusterResourceWhitelist"}
-
-
-def test_the_service_account_may_manage_all_that_a_region_gets(
-    built: Sequence[Object], fleet: Fleet
-) -> None:
-    """Every kind in a region's folders is in the rights that Argo CD holds there."""
-    manage = {"get", "list", "watch", "create", "update", "patch", "delete"}
-    rights = {
-        (group, resource)
-        for rule in RULES
-        if manage <= set(rule["verbs"])
-        for group in rule.get("apiGroups", ())
-        for resource in rule.get("resources", ())
-    }
-    # Secrets are in a Role of the account's own namespace.
-    rights.add(("", "secrets"))
-    for each in built:
-        if each.cluster in {region.name for region in fleet.regions}:
-            plural = plural_of(each.kind)
-            assert {(each.group, plural), (each.group, "*")} & rights, f"{each}: {plural}"
-            if each.kind == "Secret":
-                assert each.namespace == ARGOCD, each
-
-
-def plural_of(kind: str) -> str:
-    name = kind.lower()
-    if name.endswith("y"):
-        return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith("s") else f"{name}s"
 
 
 def test_rules_are_sorted_and_without_wildcard_verbs() -> None:

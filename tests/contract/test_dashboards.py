@@ -9,7 +9,7 @@ import pytest
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
 from charts.monitoring.dashboards.model import COLUMNS, Json
 from charts.monitoring.loki import INDEX_LABELS
-from tests.objects import Object
+from fleet.validation.objects import Object
 from tests.queries import (
     SYNTHETIC,
     exported,

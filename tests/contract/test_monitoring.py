@@ -18,7 +18,7 @@ from charts.monitoring.prometheus import LATE_HOURS, gibibytes
 from charts.monitoring.prometheus_agent import BUFFER_HOURS
 from charts.scrape import SCRAPER_NAMES
 from fleet.registry import Fleet
-from tests.objects import Object
+from fleet.validation.objects import Object
 
 
 def one(objects: Sequence[Object], cluster: str, kind: str, name: str) -> dict[str, Any]:

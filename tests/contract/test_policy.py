@@ -1,267 +1,94 @@
-"""No workload is weaker than it has to be: Pod Security "restricted", and kube-linter's defaults.
+"""No object is weaker than it has to be, and every rule of ``fleet.validation`` sees its fault.
 
-The rules run over everything that reaches the clusters where upstream's bundles and kustomize are
-at hand, and over our own objects always. An exception names its reason; one that is no longer
-needed fails.
-
-Sources: https://kubernetes.io/docs/concepts/security/pod-security-standards/ and the checks that
-kube-linter runs by default (https://docs.kubelinter.io/#/generated/checks).
+The rules run over everything that reaches the clusters: bundles, patches and overlays included.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from tests.objects import Object
+from charts import labels
+from fleet.validation import admission, deployment, policy, references
+from fleet.validation.objects import ClusterObjects, Finding, Object, containers
 
-Rule = Callable[[Object, Mapping[str, Any]], Iterator[str]]
-"""Yields what is wrong with a workload, given the spec of its pods."""
-
-WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
-
-PRIVILEGED: Final = {
-    "node-exporter": "sees the node: its network, its processes and its files",
-    "opentelemetry-collector": "reads the containers' logs from the node, and queues there",
-}
-"""Namespaces whose pods may be more than restricted, and why."""
-
-EXCEPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
-    "is_a_restricted_pod": {
-        "node-exporter/node-exporter": "host network, processes and files are what it tells of",
-        "opentelemetry-collector/logs": "logs and queue are folders of the node",
-    },
-    "has_restricted_containers": {
-        "opentelemetry-collector/logs": "root alone may read logs; it keeps no capability",
-    },
-    "has_a_readiness_probe": {
-        "argocd/argocd-applicationset-controller": "the bundle has none; it serves webhooks only",
-        "argocd/argocd-notifications-controller": "serves nothing but metrics",
-        "argocd/argocd-redis": "a cache: its clients retry and do without it",
-        "cert-manager/cert-manager": "serves nothing but metrics; elects a leader",
-        "cert-manager/cert-manager-cainjector": "serves nothing but metrics; elects a leader",
-    },
-    "has_a_liveness_probe": {
-        "argocd/argocd-application-controller": "the bundle has none, by its authors' choice",
-        "argocd/argocd-applicationset-controller": "the bundle has none, by its authors' choice",
-        "argocd/argocd-redis": "the bundle has none, by its authors' choice",
-        "cert-manager/cert-manager-cainjector": "ends by itself when it loses its lease",
-    },
-}
-"""Rule, then namespace/workload, then why it does not keep it."""
+HUB = "tooling"
+REGION = "us-east"
 
 
-def containers(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [*pod.get("initContainers", ()), *pod["containers"]]
-
-
-def is_a_restricted_pod(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    """What the level "restricted" asks of the pod, the level "baseline" included."""
-    outer = pod.get("securityContext", {})
-    for field in ("hostNetwork", "hostPID", "hostIPC"):
-        if pod.get(field):
-            yield field
-    for volume in pod.get("volumes", ()):
-        kinds = volume.keys() - {"name"}
-        allowed = {
-            "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim",
-            "projected", "secret",
-        }  # fmt: skip
-        if not kinds <= allowed:
-            yield f"volume {volume['name']} of kind {', '.join(kinds)}"
-    if outer.get("sysctls"):
-        yield "sysctls"
-
-
-def has_restricted_containers(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    outer = pod.get("securityContext", {})
-    for container in containers(pod):
-        inner = container.get("securityContext", {})
-        name = container["name"]
-        if inner.get("privileged"):
-            yield f"{name} is privileged"
-        if inner.get("allowPrivilegeEscalation") is not False:
-            yield f"{name} may escalate"
-        if inner.get("capabilities", {}).get("drop") != ["ALL"]:
-            yield f"{name} keeps capabilities"
-        if set(inner.get("capabilities", {}).get("add", ())) - {"NET_BIND_SERVICE"}:
-            yield f"{name} adds capabilities"
-        if not inner.get("runAsNonRoot", outer.get("runAsNonRoot")):
-            yield f"{name} may run as root"
-        if inner.get("runAsUser", outer.get("runAsUser")) == 0:
-            yield f"{name} runs as root"
-        if inner.get("seccompProfile", outer.get("seccompProfile")) != {"type": "RuntimeDefault"}:
-            yield f"{name} has no seccomp profile"
-        if any("hostPort" in port for port in container.get("ports", ())):
-            yield f"{name} takes a port of the node"
-
-
-def has_a_read_only_root(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    for container in containers(pod):
-        if not container.get("securityContext", {}).get("readOnlyRootFilesystem"):
-            yield str(container["name"])
-
-
-def has_resources(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    """Requests of both, and a limit of memory; a limit of CPU would only throttle."""
-    for container in pod["containers"]:
-        resources = container.get("resources", {})
-        if not {"cpu", "memory"} <= resources.get("requests", {}).keys():
-            yield f"{container['name']} requests too little"
-        if "memory" not in resources.get("limits", {}):
-            yield f"{container['name']} may take all memory"
-
-
-def has_a_readiness_probe(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    for container in pod["containers"]:
-        if "readinessProbe" not in container:
-            yield str(container["name"])
-
-
-def has_a_liveness_probe(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    for container in pod["containers"]:
-        if "livenessProbe" not in container:
-            yield str(container["name"])
-
-
-def probes_its_own_ports(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    """kube-linter: liveness-port, readiness-port, startup-port."""
-    for container in pod["containers"]:
-        ports = {
-            value
-            for port in container.get("ports", ())
-            for value in (port["containerPort"], port.get("name"))
-        }
-        for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-            for action in ("httpGet", "tcpSocket"):
-                port = container.get(probe, {}).get(action, {}).get("port")
-                # The bundles probe health ports that they do not declare.
-                if port is not None and port not in ports and not _of_a_bundle(workload):
-                    yield f"{container['name']}: {probe} on {port}"
-
-
-def has_a_priority(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    if not pod.get("priorityClassName"):
-        yield "none"
-
-
-def has_an_account(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    """One of its own; and its token only where it says so or the bundle does."""
-    if pod.get("serviceAccountName", "default") == "default":
-        yield "none of its own"
-    if not _of_a_bundle(workload) and "automountServiceAccountToken" not in pod:
-        yield "does not say whether it needs a token"
-
-
-def spreads(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    """kube-linter: no-anti-affinity; spread constraints do the same and are kept on rollout."""
-    replicas = workload.body["spec"].get("replicas")
-    if (replicas is None or replicas > 1) and workload.kind == "Deployment":
-        if _of_a_bundle(workload) and replicas is None:
-            return
-        if not pod.get("topologySpreadConstraints"):
-            yield f"{replicas} replicas may share a node"
-
-
-def keeps_secrets_out_of_the_environment(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    """kube-linter: env-var-secret; and no variable twice."""
-    for container in containers(pod):
-        names = [variable["name"] for variable in container.get("env", ())]
-        yield from sorted({name for name in names if names.count(name) > 1})
-        for variable in container.get("env", ()):
-            if "secretKeyRef" in variable.get("valueFrom", {}) and not _of_a_bundle(workload):
-                yield str(variable["name"])
-
-
-def selects_its_own_pods(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    """kube-linter: mismatching-selector."""
-    spec = workload.body["spec"]
-    wanted = spec["selector"]["matchLabels"]
-    if not wanted.items() <= spec["template"]["metadata"]["labels"].items():
-        yield str(wanted)
-
-
-def ends_in_time(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
-    """No SSH, and a grace period that somebody thought about where users are served."""
-    for container in containers(pod):
-        if any(port["containerPort"] == 22 for port in container.get("ports", ())):
-            yield f"{container['name']} listens for SSH"
-    if workload.name in ("traefik", "foobar-api") and "terminationGracePeriodSeconds" not in pod:
-        yield "no grace period"
-
-
-RULES: Final[Sequence[Rule]] = (
-    is_a_restricted_pod,
-    has_restricted_containers,
-    has_a_read_only_root,
-    has_resources,
-    has_a_readiness_probe,
-    has_a_liveness_probe,
-    probes_its_own_ports,
-    has_a_priority,
-    has_an_account,
-    spreads,
-    keeps_secrets_out_of_the_environment,
-    selects_its_own_pods,
-    ends_in_time,
-)
-
-
-def _of_a_bundle(workload: Object) -> bool:
-    return workload.component in ("argocd", "cert-manager", "prometheus-operator")
-
-
-def _broken(rule: Rule, objects: Sequence[Object]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for each in objects:
-        if each.kind in WORKLOADS:
-            pod = each.body["spec"]["template"]["spec"]
-            if wrong := list(rule(each, pod)):
-                found[f"{each.namespace}/{each.name}"] = wrong
-    return found
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_our_workloads(rule: Rule, objects: Sequence[Object]) -> None:
-    """What we model needs no exception but those of the privileged namespaces."""
-    assert sum(each.kind in WORKLOADS for each in objects) >= 20
-    assert {
-        name
-        for name in _broken(rule, objects)
-        if name not in EXCEPTIONS.get(rule.__name__, {}) or name.split("/")[0] not in PRIVILEGED
-    } == set()
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_everything_that_runs(rule: Rule, built: Sequence[Object]) -> None:
-    """With bundles, patches and overlays: exactly the excepted break a rule."""
-    assert sum(each.kind in WORKLOADS for each in built) >= 23
-    broken = _broken(rule, built)
-    assert broken.keys() == EXCEPTIONS.get(rule.__name__, {}).keys(), broken
-
-
-def test_every_namespace_enforces_restricted(built: Sequence[Object]) -> None:
-    namespaces = [each for each in built if each.kind == "Namespace"]
-    assert len(namespaces) >= 3 + 4 + 4
-    assert PRIVILEGED.keys() <= {each.name for each in namespaces}
-    for each in namespaces:
-        labels = each.body["metadata"]["labels"]
-        level = "privileged" if each.name in PRIVILEGED else "restricted"
-        assert labels["pod-security.kubernetes.io/enforce"] == level, each
-        assert each.body["metadata"]["annotations"]["argocd.argoproj.io/sync-options"], each
-
-
-def test_every_namespace_denies_by_default(built: Sequence[Object]) -> None:
-    """Each has a policy over all pods that allows nothing, in both directions."""
-    closed = {
-        (each.cluster, each.namespace)
-        for each in built
-        if each.kind == "NetworkPolicy"
-        and not each.body["spec"].get("podSelector")
-        and sorted(each.body["spec"]["policyTypes"]) == ["Egress", "Ingress"]
-        and not {"ingress", "egress"} & each.body["spec"].keys()
+@pytest.fixture(scope="module")
+def clusters(built: Sequence[Object]) -> Mapping[str, ClusterObjects]:
+    return {
+        name: ClusterObjects(each for each in built if each.cluster == name)
+        for name in {each.cluster for each in built}
     }
-    assert closed == {(each.cluster, each.name) for each in built if each.kind == "Namespace"}
+
+
+def found(clusters: Mapping[str, ClusterObjects], name: str) -> Iterator[Finding]:
+    yield from admission.check(clusters[name])
+    yield from policy.check(clusters[name], whole=True)
+    yield from references.check(clusters[name])
+    yield from deployment.check(name, clusters)
+
+
+def test_nothing_that_runs_breaks_a_rule(clusters: Mapping[str, ClusterObjects]) -> None:
+    assert sum(len(list(each.workloads())) for each in clusters.values()) >= 23
+    assert [finding for name in clusters for finding in found(clusters, name)] == []
+
+
+def test_every_exception_is_needed(clusters: Mapping[str, ClusterObjects]) -> None:
+    """And a privileged namespace is one that a cluster has."""
+    needed: dict[str, set[str]] = {}
+    for cluster in clusters.values():
+        for rule, broken in policy.broken(cluster, whole=True).items():
+            needed.setdefault(rule, set()).update(
+                f"{each.namespace}/{each.name}" for each, _ in broken
+            )
+    assert needed == {rule: set(names) for rule, names in policy.EXCEPTIONS.items()}
+    namespaces = {name for each in clusters.values() for name in each.names("Namespace", None)}
+    assert policy.PRIVILEGED.keys() <= namespaces
+
+
+def test_our_own_workloads_need_no_exception(objects: Sequence[Object]) -> None:
+    """But those of the privileged namespaces: the other exceptions are for bundles."""
+    ours = ClusterObjects(objects)
+    assert len(list(ours.workloads())) >= 20
+    for rule in policy.WORKLOAD_RULES:
+        for each, template in ours.workloads():
+            if faults := list(rule(each, template["spec"])):
+                assert each.namespace in policy.PRIVILEGED, f"{each}: {faults}"
+
+
+def test_our_own_workloads_are_explicit(objects: Sequence[Object]) -> None:
+    """Stricter than for bundles.
+
+    Probes ask declared ports, tokens are asked for or refused, and no Secret is in the environment
+    (kube-linter: env-var-secret).
+    """
+    for each, template in ClusterObjects(objects).workloads():
+        pod = template["spec"]
+        assert "automountServiceAccountToken" in pod, each
+        for container in containers(pod):
+            ports = {
+                value
+                for port in container.get("ports", ())
+                for value in (port["containerPort"], port.get("name"))
+            }
+            for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+                for action in ("httpGet", "tcpSocket"):
+                    port = container.get(probe, {}).get(action, {}).get("port")
+                    assert port is None or port in ports, f"{each}: {probe}"
+            for variable in container.get("env", ()):
+                assert "secretKeyRef" not in variable.get("valueFrom", {}), each
+
+
+def test_what_serves_users_has_a_grace_period(objects: Sequence[Object]) -> None:
+    for each, template in ClusterObjects(objects).workloads():
+        if each.name in ("traefik", "foobar-api"):
+            assert "terminationGracePeriodSeconds" in template["spec"], each
 
 
 def test_no_selector_is_empty_where_it_may_be_left_out(objects: Sequence[Object]) -> None:
@@ -281,22 +108,172 @@ def test_no_selector_is_empty_where_it_may_be_left_out(objects: Sequence[Object]
         assert {} not in list(selectors(each.body)), each
 
 
-def test_a_workload_of_several_has_a_budget(built: Sequence[Object]) -> None:
-    """kube-linter: pdb-*; a budget lets one pod go, and never keeps an unhealthy one in place."""
-    budgets = {
-        (each.cluster, each.namespace, tuple(each.body["spec"]["selector"]["matchLabels"].items()))
-        for each in built
-        if each.kind == "PodDisruptionBudget"
-    }
-    for each in built:
-        if each.kind == "PodDisruptionBudget":
-            assert each.body["spec"]["maxUnavailable"] == 1, each
-            assert each.body["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow", each
-        if each.kind == "Deployment" and (
-            each.body["spec"].get("replicas", 1) > 1 or each.name == "foobar-api"
-        ):
-            labels = each.body["spec"]["template"]["metadata"]["labels"].items()
-            assert any(
-                (cluster, namespace) == (each.cluster, each.namespace) and set(wanted) <= labels
-                for cluster, namespace, wanted in budgets
-            ), each
+# Each fault that a check must see: the object, where it is changed, to what, and the message.
+# DELETE removes a value.
+DELETE = object()
+POD = "spec/template/spec"
+CONTAINER = f"{POD}/containers/0"
+APP = ("Deployment", "foobar-api")
+FAULTS = [
+    (APP, f"{POD}/hostNetwork", True, "hostNetwork is set"),
+    (APP, f"{POD}/volumes/0", {"name": "cert", "hostPath": {}}, "of kind hostPath"),
+    (APP, f"{POD}/securityContext/sysctls", [{"name": "a"}], "sysctls are set"),
+    (APP, f"{CONTAINER}/securityContext/privileged", True, "is privileged"),
+    (APP, f"{CONTAINER}/securityContext/allowPrivilegeEscalation", DELETE, "may gain privileges"),
+    (APP, f"{CONTAINER}/securityContext/capabilities/drop", [], "keeps capabilities"),
+    (APP, f"{CONTAINER}/securityContext/capabilities/add", ["SYS_ADMIN"], "adds capabilities"),
+    (APP, f"{CONTAINER}/securityContext/runAsNonRoot", False, "may run as root"),
+    (APP, f"{CONTAINER}/securityContext/runAsUser", 0, "runs as root"),
+    (APP, f"{POD}/securityContext/seccompProfile", DELETE, "has no seccomp profile"),
+    (APP, f"{CONTAINER}/ports/0/hostPort", 8443, "takes a port of the node"),
+    (APP, f"{CONTAINER}/securityContext/readOnlyRootFilesystem", False, "root file system"),
+    (APP, f"{CONTAINER}/resources/requests/cpu", DELETE, "does not request cpu"),
+    (APP, f"{CONTAINER}/resources/limits", DELETE, "may take all memory"),
+    (APP, f"{CONTAINER}/readinessProbe", DELETE, "has no readinessProbe"),
+    (APP, f"{CONTAINER}/livenessProbe", DELETE, "has no livenessProbe"),
+    (APP, f"{CONTAINER}/livenessProbe/httpGet/port", "htps", "asks port htps"),
+    (APP, f"{POD}/priorityClassName", DELETE, "has no priorityClassName"),
+    (APP, f"{POD}/serviceAccountName", DELETE, "default ServiceAccount"),
+    (("Deployment", "traefik"), f"{POD}/topologySpreadConstraints", DELETE, "share a node"),
+    (APP, f"{CONTAINER}/env/0", {"name": "POD_NAME", "value": "a"}, "sets POD_NAME twice"),
+    (APP, f"{CONTAINER}/ports/0/containerPort", 22, "listens for SSH"),
+    (APP, f"{CONTAINER}/image", "registry.example/app:latest", "another image tomorrow"),
+    (APP, f"{CONTAINER}/image", "registry.example:5000/app", "another image tomorrow"),
+    (("Namespace", "foobar-api"), "metadata/labels", {}, "enforce is missing; set it to"),
+    (("NetworkPolicy", "default-deny"), "spec/ingress", [{}], "denies its traffic by default"),
+    (("Namespace", "traefik"), "metadata/annotations", DELETE, "Argo CD may delete it"),
+    (("Secret", "argocd-manager-token"), "stringData", {"a": "b"}, "would put a secret into Git"),
+    (("Service", "foobar-api"), "spec/type", "NodePort", "opens a way in beside Traefik"),
+    (("PodDisruptionBudget", "traefik"), "spec/maxUnavailable", 0, "does not let one pod go"),
+    (("PodDisruptionBudget", "traefik"), "spec/unhealthyPodEvictionPolicy", DELETE, "drained"),
+    (("PodDisruptionBudget", "foobar-api"), "spec/selector/matchLabels", {"a": "b"}, "has several"),
+    (APP, "metadata/name", "Foobar_api", "is no valid name"),
+    (("Service", "foobar-api"), "metadata/name", "foobar.api", "is no valid name"),
+    (("ClusterRole", "traefik"), "metadata/name", "a/b", "is no valid name"),
+    (APP, "metadata/labels/team", "a" * 64, "no valid label value"),
+    (APP, "spec/template/metadata/labels/team", "a b", "no valid label value"),
+    (APP, f"{CONTAINER}/resources/limits/memory", "2GB", "2GB is no quantity"),
+    (("PrometheusAgent", "agent"), "spec/resources/requests/cpu", "1 core", "is no quantity"),
+    (("ResourceQuota", "foobar-api"), "spec/hard/pods", "many", "many is no quantity"),
+    (APP, f"{CONTAINER}/resources/requests/memory", "1Gi", "is more than the limit 256Mi"),
+    (APP, f"{CONTAINER}/image", DELETE, "has no image"),
+    (APP, f"{POD}/containers/1", {"name": "foobar-api", "image": "a:1"}, "is there twice"),
+    (APP, f"{CONTAINER}/volumeMounts/0/name", "cret", "mounts volume cret"),
+    (APP, f"{CONTAINER}/ports/1/name", "https", "two ports with the name https"),
+    (APP, f"{CONTAINER}/ports/1/name", "a-name-far-too-long", "is no name of a port"),
+    (APP, f"{POD}/containers", [], "have no container"),
+    (APP, "spec/selector/matchLabels", {"a": "b"}, "spec.selector asks for a=b"),
+    (("HorizontalPodAutoscaler", "foobar-api"), "spec/minReplicas", 7, "more than maxReplicas 6"),
+    (("HorizontalPodAutoscaler", "foobar-api"), "spec/maxReplicas", 0, "is less than 1"),
+    (("PodDisruptionBudget", "foobar-api"), "spec/minAvailable", 1, "both minAvailable and"),
+    (("HorizontalPodAutoscaler", "foobar-api"), "spec/maxReplicas", 20, "spec.hard.pods: is 20"),
+    (APP, f"{CONTAINER}/resources/limits/memory", "2Gi", "limits.memory: is 8Gi"),
+    (APP, f"{CONTAINER}/resources/requests/cpu", "0.7", "may need 4.9"),
+    (APP, "metadata/namespace", "shop", "no namespace shop"),
+    (("Service", "foobar-api"), "spec/selector", {"app": "shop"}, "no pod has the labels app=shop"),
+    (("Service", "foobar-api"), "spec/ports/0/targetPort", "htps", "has no port htps"),
+    (("NetworkPolicy", "foobar-api"), "spec/podSelector/matchLabels", {"a": "b"}, "no pod has"),
+    (("NetworkPolicy", "foobar-api"), "spec/ingress/0/ports/0/port", "htps", "has no port htps"),
+    (("IngressRouteTCP", "foobar-api"), "spec/routes/0/services/0/name", "shop", "Service shop"),
+    (("IngressRouteTCP", "foobar-api"), "spec/routes/0/services/0/port", 1, "has no port 1"),
+    (
+        ("IngressRouteTCP", "foobar-api"),
+        "spec/routes/0/services/0/serversTransport",
+        "none",
+        "names ServersTransportTCP none",
+    ),
+    (("Certificate", "foobar-api"), "spec/issuerRef/name", "nobody", "names ClusterIssuer nobody"),
+    (("Certificate", "foobar-api"), "spec/secretName", "other", "no pod mounts and no route"),
+    (APP, f"{POD}/serviceAccountName", "nobody", "names ServiceAccount nobody"),
+    (APP, f"{POD}/priorityClassName", "none", "names PriorityClass none"),
+    (("ConfigMap", "logs"), "metadata/name", "lines", "names ConfigMap logs"),
+    (("ClusterRoleBinding", "traefik"), "roleRef/name", "none", "names ClusterRole none"),
+    (("ClusterRoleBinding", "traefik"), "subjects/0/name", "none", "names ServiceAccount none"),
+    (APP, "spec/replicas", 2, "HorizontalPodAutoscaler/foobar-api sets the number"),
+    (("HorizontalPodAutoscaler", "foobar-api"), "spec/scaleTargetRef/name", "a", "Deployment a"),
+    (("IngressClass", "traefik"), "kind", "StorageClass", "deploy cluster-scoped StorageClass"),
+    (APP, "metadata/namespace", "kube-public", "does not let Argo CD write to namespace kube-p"),
+    (("Service", "foobar-api"), "kind", "Secret", "may not manage secrets in foobar-api"),
+    (("Service", "foobar-api"), "kind", "Pod", "may not manage pods in foobar-api"),
+]
+
+
+def changed(body: Mapping[str, Any], path: str, value: object) -> Mapping[str, Any]:
+    """A copy of ``body`` with one value changed, added or removed."""
+    result = deepcopy(dict(body))
+    at: Any = result
+    *outer, last = path.split("/")
+    for part in outer:
+        at = at[int(part)] if isinstance(at, list) else at.setdefault(part, {})
+    if isinstance(at, list):
+        at[int(last) : int(last) + 1] = [value]
+    elif value is DELETE:
+        del at[last]
+    else:
+        at[last] = value
+    return result
+
+
+@pytest.mark.parametrize(
+    ("which", "path", "value", "message"),
+    FAULTS,
+    ids=[f"{at}-{message}" for at, (_, _, _, message) in enumerate(FAULTS)],
+)
+def test_a_fault_is_found(
+    which: tuple[str, str],
+    path: str,
+    value: object,
+    message: str,
+    clusters: Mapping[str, ClusterObjects],
+) -> None:
+    objects = list(clusters[REGION].all)
+    (at, *_) = (at for at, each in enumerate(objects) if (each.kind, each.name) == which)
+    before = objects[at]
+    body = changed(before.body, path, value)
+    objects[at] = Object(before.cluster, before.component, Path("dist"), body)
+    faults = [fault for _, fault in found({**clusters, REGION: ClusterObjects(objects)}, REGION)]
+    assert [fault for fault in faults if message in fault], faults
+
+
+def test_an_object_of_two_components_is_found(clusters: Mapping[str, ClusterObjects]) -> None:
+    region = clusters[REGION]
+    (role,) = (each for each in region.of("ClusterRole") if each.name == "traefik")
+    twin = Object(REGION, "other", role.file, role.body)
+    faults = [each.fault for each in references.check(ClusterObjects([*region.all, twin]))]
+    assert faults == ["other and traefik bring the same object; keep it in one of them"] * 2
+
+
+def test_a_router_that_takes_a_passed_through_host_is_found(
+    clusters: Mapping[str, ClusterObjects],
+) -> None:
+    """As a copy of the hub's route with the app's host would."""
+    region, hub = clusters[REGION], clusters[HUB]
+    (passed,) = (each for each in region.of("IngressRouteTCP"))
+    host = passed.body["spec"]["routes"][0]["match"].split("`")[1]
+    route = next(hub.of("IngressRoute"))
+    text = yaml.safe_dump({**route.body, "metadata": {"name": "a", "namespace": "foobar-api"}})
+    body = yaml.safe_load(
+        text.replace(route.body["spec"]["routes"][0]["match"].split("`")[1], host)
+    )
+    other = Object(REGION, "other", route.file, body)
+    faults = [each.fault for each in references.check(ClusterObjects([*region.all, other]))]
+    assert any(fault.startswith(f"would take {host} away from") for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1", 1), ("500m", 0.5), ("2Gi", 2 * 1024**3), ("1e3", 1000), ("1E", 10**18), (".5", 0.5),
+        ("0.1Ki", 102.4), (2, 2), ("2GB", None), ("1 Gi", None), ("", None), ("Gi", None),
+        (True, None), ("1K", None),
+    ],
+)  # fmt: skip
+def test_quantities_are_read_as_kubernetes_reads_them(text: object, number: float | None) -> None:
+    value = admission.quantity(text)
+    assert (None if value is None else float(value)) == number
+
+
+def test_every_object_of_ours_says_so(objects: Sequence[Object]) -> None:
+    """What dist has and no bundle brings is labelled as part of the platform."""
+    for each in objects:
+        assert each.body["metadata"]["labels"][labels.PART_OF] == labels.PROJECT, each

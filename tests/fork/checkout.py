@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet import mirror
 from tests.objects import ROOT
 
 
 @dataclass(frozen=True)
 class Checkout:
     folder: Path
-    mirror: Path
-    """Upstream's published files, laid out by URL."""
+    mirror: Path | None = None
+    """Upstream's files in place of those that other tests use."""
 
     def run(self, *command: str) -> str:
         """Runs a command in the fork and returns what it prints; it has to succeed."""
@@ -32,13 +33,7 @@ class Checkout:
         return result.stdout
 
     def make(self, *arguments: str) -> str:
-        return self.run(
-            "make",
-            "--no-print-directory",
-            *arguments,
-            f"PYTHON={sys.executable}",
-            f"MIRROR={self.mirror}",
-        )
+        return self.run("make", "--no-print-directory", *arguments, f"PYTHON={sys.executable}")
 
     def pytest(self, *arguments: str) -> str:
         return self.run(sys.executable, "-m", "pytest", "--quiet", *arguments)
@@ -78,10 +73,10 @@ class Checkout:
         """Without what the outer pytest and make tell their own processes."""
         outer = ("PYTEST_", "PYTHONDONTWRITEBYTECODE", "MAKE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
-        return {**kept, "UPSTREAM_MIRROR": str(self.mirror)}
+        return {**kept, mirror.VARIABLE: str(self.mirror or mirror.folder())}
 
 
-def fork(folder: Path, mirror: Path) -> Checkout:
+def fork(folder: Path) -> Checkout:
     """Copies every file that Git knows or would add, and commits them."""
     files = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -94,7 +89,7 @@ def fork(folder: Path, mirror: Path) -> Checkout:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    made = Checkout(folder, mirror)
+    made = Checkout(folder)
     made.run("git", "init", "--quiet")
     made.commit()
     return made

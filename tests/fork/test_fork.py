@@ -72,11 +72,11 @@ spec:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, mirror: Path) -> Checkout:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A fork with one region and no overlays, as `make update` leaves it."""
     if not all(map(shutil.which, ("git", "make"))):
         pytest.skip("needs git and make on the PATH")
-    made = fork(tmp_path_factory.mktemp("fork") / "fleet", mirror)
+    made = fork(tmp_path_factory.mktemp("fork") / "fleet")
     shutil.rmtree(made.folder / "overlays", ignore_errors=True)
     (made.folder / "clusters.yaml").write_text(ONE_REGION)
     made.make("update")
@@ -163,13 +163,16 @@ def test_an_overlay_is_added(four: Checkout) -> None:
     }
 
 
-def test_a_component_is_brought_to_another_version(four: Checkout, tmp_path: Path) -> None:
+def test_a_component_is_brought_to_another_version(
+    four: Checkout, mirror: Path, tmp_path: Path
+) -> None:
     """Its version is in two files, and `make update` does the rest, snapshots included."""
     old, new = upstream.TRAEFIK_VERSION, "v3.99.0"
-    newer = replace(four, mirror=tmp_path / "mirror")
-    shutil.copytree(four.mirror, newer.mirror, copy_function=os.symlink)
-    for folder in list(newer.mirror.rglob(old)):
+    upstream_files = tmp_path / "mirror"
+    shutil.copytree(mirror, upstream_files, copy_function=os.symlink)
+    for folder in list(upstream_files.rglob(old)):
         shutil.copytree(folder, folder.with_name(new))
+    newer = replace(four, mirror=upstream_files)
     for file in ("charts/upstream.py", "cdk8s.yaml"):
         newer.edit(file, {old: new})
     newer.make("update")

@@ -11,9 +11,9 @@ import pytest
 from charts.argocd_access import ARGOCD_MANAGER
 from charts.compose import COMPONENTS
 from fleet.registry import Fleet
+from fleet.validation.objects import Object
 from tests.live.cluster import apply, kubectl, said
 from tests.live.conftest import Bootstrapped
-from tests.objects import Object
 
 pytestmark = pytest.mark.live
 

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -19,10 +20,10 @@ from cdk8s import ApiObject, Chart, JsonPatch
 from constructs import Construct, IValidation, Node
 
 import imports.k8s
-from fleet import bindings
-from fleet.bindings import jsii_module
+from fleet import bindings, lock
+from fleet.bindings import jsii_module, record
 from fleet.errors import InputError
-from fleet.fetch import mirrored
+from fleet.fetch import fetch_all, mirrored, place
 from imports._resource import Resource, bulk
 from imports.cert_manager import Certificate, ClusterIssuer, PrivateKey
 from imports.k8s import ConfigMap, Deployment, Namespace
@@ -401,8 +402,14 @@ def test_schemas_are_structure_only_and_refer_to_what_is_there() -> None:
 
 
 def test_regenerating_gives_the_committed_bytes(mirror: Path) -> None:
-    changed = bindings.update(ROOT, mirrored(mirror), write=False)
-    assert changed == [], "run: python -m fleet import"
+    sources = bindings.read_config(ROOT / "cdk8s.yaml")
+    contents = fetch_all([url for urls in sources.values() for url in urls], mirrored(mirror))
+    files = {name: text.encode() for name, text in bindings.generate(sources, contents).items()}
+    assert files == bindings.generated(ROOT / "imports"), "run: python -m fleet import"
+
+
+def test_the_record_of_imports_is_what_they_were_made_from() -> None:
+    assert run("--check") == 0, "run: python -m fleet import"
 
 
 # The generator, on CRDs small enough to read.
@@ -511,16 +518,32 @@ class Thing(Resource):
     ) -> None: ...
 """
 URL = "https://example.org/crd.yaml"
+OTHER = "https://example.org/other.yaml"
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project that imports one CRD, from a mirror beside it."""
     monkeypatch.setattr(bindings, "ROOT", tmp_path)
+    monkeypatch.setattr(lock, "PATH", tmp_path / "upstream.lock")
+    monkeypatch.setenv("UPSTREAM_MIRROR", str(tmp_path / "mirror"))
     (tmp_path / "cdk8s.yaml").write_text(f"imports:\n  - things:={URL}\n")
-    (tmp_path / "mirror/example.org").mkdir(parents=True)
-    (tmp_path / "mirror/example.org/crd.yaml").write_text(CRD)
+    publish(tmp_path, {URL: CRD})
     return tmp_path
+
+
+def publish(project: Path, contents: Mapping[str, str]) -> None:
+    """Puts content into the project's mirror, and locks it."""
+    for url, content in contents.items():
+        path = project / "mirror" / place(url)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    lock.write({url: lock.digest(content.encode()) for url, content in contents.items()})
+
+
+def snapshot(project: Path) -> dict[str, str]:
+    """The text of everything in imports/."""
+    return {str(path): path.read_text() for path in project.glob("imports/**/*.*")}
 
 
 def run(*args: str) -> int:
@@ -529,12 +552,8 @@ def run(*args: str) -> int:
     return bindings.run(parser.parse_args(args))
 
 
-def mirrored_run(project: Path, *args: str) -> int:
-    return run("--mirror", str(project / "mirror"), *args)
-
-
 def test_a_stub_has_every_form_of_a_field(project: Path) -> None:
-    assert mirrored_run(project) == 0
+    assert run() == 0
     stub = (project / "imports/things.pyi").read_text()
     assert stub.endswith(STUB)
     assert stub.startswith(
@@ -544,7 +563,7 @@ def test_a_stub_has_every_form_of_a_field(project: Path) -> None:
 
 
 def test_a_schema_has_every_form_of_a_field(project: Path) -> None:
-    assert mirrored_run(project) == 0
+    assert run() == 0
     content = json.loads((project / "imports/schemas/things.json").read_text())
     assert content["kinds"] == {"example.org/v1": {"Thing": "#/$defs/Thing"}}
     assert content["$defs"]["Thing"]["required"] == ["apiVersion", "kind", "metadata", "spec"]
@@ -564,23 +583,69 @@ def test_a_schema_has_every_form_of_a_field(project: Path) -> None:
 def test_check_names_what_would_change_and_writes_nothing(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert mirrored_run(project, "--check") == 1
+    assert run("--check") == 1
     assert capsys.readouterr().out.splitlines() == [
+        "differs: imports/imports.lock",
         "differs: imports/schemas/things.json",
         "differs: imports/things.py",
         "differs: imports/things.pyi",
     ]
     assert not (project / "imports").exists()
-    assert mirrored_run(project) == 0
-    assert mirrored_run(project, "--check") == 0
+    assert run() == 0
+    assert run("--check") == 0
+
+
+def test_without_a_change_neither_network_nor_mirror_is_needed(project: Path) -> None:
+    assert run() == 0
+    shutil.rmtree(project / "mirror")
+    before = snapshot(project)
+    assert run() == 0
+    assert run("--check") == 0
+    assert snapshot(project) == before
+
+
+@pytest.mark.parametrize("change", ["config", "lock", "generator", "output", "output lost"])
+def test_a_change_of_anything_regenerates(
+    project: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    assert run() == 0
+    before = snapshot(project)
+    module = project / "imports/things.pyi"
+    match change:
+        case "config":
+            (project / "cdk8s.yaml").write_text(f"imports:\n  - items:={URL}\n")
+        case "lock":
+            publish(project, {URL: CRD.replace("tags:", "labels:")})
+        case "generator":
+            monkeypatch.setattr(record, "GENERATOR", ("main.py",))
+        case "output":
+            module.write_text(module.read_text().replace("tags:", "labels:"))
+        case _:
+            module.unlink()
+    assert run("--check") == 1
+    assert run() == 0
+    assert run("--check") == 0
+    assert (snapshot(project) == before) == change.startswith("output")
+
+
+def test_content_that_is_not_locked_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "named/example.org").mkdir(parents=True)
+    (project / "named/example.org/crd.yaml").write_text(f"{CRD}# and more\n")
+    assert run("--mirror", str(project / "named")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"import: {URL}: has sha256 ")
+    assert line.endswith("accept it with `python -m fleet lock --accept`")
+    assert not (project / "imports").exists()
 
 
 def test_a_module_that_is_imported_no_more_goes(project: Path) -> None:
     (project / "imports").mkdir()
     (project / "imports/_resource.py").write_text('"""Not generated."""\n')
-    assert mirrored_run(project) == 0
+    assert run() == 0
     (project / "cdk8s.yaml").write_text(f"imports:\n  - objects:={URL}\n")
-    assert mirrored_run(project) == 0
+    assert run() == 0
     assert sorted(path.name for path in project.glob("imports/*.py*")) == [
         "_resource.py",
         "objects.py",
@@ -595,8 +660,9 @@ def test_a_module_that_is_imported_no_more_goes(project: Path) -> None:
         ("imports: [k8s]", CRD, "cdk8s.yaml: imports[0]: 'k8s' is not of the form name:=https://"),
         ("imports: ['a:=http://b/c']", CRD, "imports[0]: 'a:=http://b/c' is not of the form"),
         (f"imports: ['a:={URL}', 'a:={URL}']", CRD, f"imports[1]: 'a:={URL}' is given twice"),
-        (f"imports: ['a:={URL}', 'a:={URL}?']", CRD, f"Thing is in {URL} and in {URL}?"),
-        ("imports: ['a:=https://example.org/b']", CRD, "mirror/example.org/b: No such file"),
+        (f"imports: ['a:={URL}?b']", CRD, f"imports[0]: 'a:={URL}?b' is not of the form"),
+        (f"imports: ['a:={URL}', 'a:={OTHER}']", CRD, f"Thing is in {URL} and in {OTHER}"),
+        ("imports: ['a:=https://example.org/b']", CRD, "/b: is not in upstream.lock; run `make"),
         (None, "kind: ConfigMap", f"{URL}: holds no CustomResourceDefinition"),
         (None, "<html>404</html>", f"{URL}: holds no CustomResourceDefinition"),
         (None, "a: [", f"{URL}: is neither YAML nor JSON"),
@@ -614,8 +680,8 @@ def test_what_cannot_be_read_is_told_in_one_line(
     """With exit code 2, and nothing is written."""
     if config is not None:
         (project / "cdk8s.yaml").write_text(config)
-    (project / "mirror/example.org/crd.yaml").write_text(crd)
-    assert mirrored_run(project) == 2
+    publish(project, {URL: crd, OTHER: crd})
+    assert run() == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert not (project / "imports").exists()
@@ -624,11 +690,13 @@ def test_what_cannot_be_read_is_told_in_one_line(
 def test_a_url_that_does_not_answer_is_told(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (project / "cdk8s.yaml").write_text("imports: ['a:=https://127.0.0.1:1/crd.yaml']")
+    url = "https://127.0.0.1:1/crd.yaml"
+    (project / "cdk8s.yaml").write_text(f"imports: ['a:={url}']")
+    lock.write({url: lock.digest(b"")})
     assert run() == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("import: https://127.0.0.1:1/crd.yaml: ")
-    assert "--mirror" in line
+    assert line.startswith(f"import: {url}: Connection refused")
+    assert "UPSTREAM_MIRROR" in line
 
 
 def test_a_config_that_is_missing_is_told(tmp_path: Path) -> None:

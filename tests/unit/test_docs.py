@@ -1,48 +1,39 @@
-"""What the documents say is so: links, commands, keys and drawings."""
+"""What the documents say is so: links, paths, commands, examples; test_docgen has the rest."""
 
 import argparse
-import os
+import importlib.util
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from charts import diagrams
+from docgen import diagrams, documents
+from fleet import promote
 from fleet.__main__ import COMMANDS
 from fleet.registry import ROLE_COMPONENTS, Fleet
 from operations import status, terminal
 from operations.status import NONE, Cell, Row
-from tests.objects import MAIN, OVERLAYS, ROOT, SAMPLE
+from tests.objects import MAIN, ROOT, SAMPLE
 
-DOCUMENTS = sorted(
-    [
-        *ROOT.glob("*.md"),
-        *ROOT.glob("docs/**/*.md"),
-        *ROOT.glob("bench/*.md"),
-        ROOT / "foobar_api" / "README.md",
-    ]
-)
+DOCUMENTS = documents(ROOT)
 
 
 def commands(text: str) -> Iterator[str]:
-    """Each line of code, in blocks and in backticks."""
+    """Each command, in blocks and in backticks, without the variables that are set for it."""
+    lines = re.findall(r"`([^`\n]+)`", text)
     for block in re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            yield line.removeprefix("$ ").strip()
-    yield from re.findall(r"`([^`\n]+)`", text)
-
-
-def test_every_drawing_has_a_place(fleet: Fleet) -> None:
-    text = diagrams.draw(diagrams.DOCUMENT.read_text("utf-8"), fleet)
-    assert set(re.findall(r"<!-- diagram: (\S+) -->", text)) == set(diagrams.DIAGRAMS)
-    assert text == diagrams.draw(text, fleet)
+        lines += block.replace("\\\n", " ").splitlines()
+    for line in lines:
+        for command in line.partition(" #")[0].split("&&"):
+            yield re.sub(r"^(\w+=\S* )+", "", command.strip().removeprefix("$ "))
 
 
 def test_the_dependencies_are_those_of_the_objects(fleet: Fleet) -> None:
     """The drawing has the arrows that a reader of foobar_api.py expects."""
-    lines = list(diagrams.DIAGRAMS["dependencies"](fleet))
+    lines = list(diagrams.PARTS["diagram-dependencies"](fleet))
     arrows = {line.strip() for line in lines if line.strip().startswith("region-foobar-api --")}
     assert arrows == {
         'region-foobar-api -- "CRDs, issuer" --> region-cert-manager',
@@ -52,62 +43,77 @@ def test_the_dependencies_are_those_of_the_objects(fleet: Fleet) -> None:
     }
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+every_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link may name after ``#``: GitHub makes it of each heading."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@every_document
 def test_links_lead_somewhere(document: Path) -> None:
-    """In every fork: below dist/ and overlays/ is what a fleet has, and so no target of a link."""
-    for target in re.findall(r"\]\(([^)#\s]+)", document.read_text("utf-8")):
-        if not target.startswith(("https://", "http://", "mailto:")):
-            path = Path(os.path.normpath(document.parent / target)).relative_to(ROOT)
-            assert (ROOT / path).exists(), target
-            assert len(path.parts) == 1 or path.parts[0] not in ("dist", "overlays"), target
+    """In every fork: what is below dist/ and overlays/ differs, so no link leads there."""
+    for target in re.findall(r"\]\(([^)\s]+)", document.read_text("utf-8")):
+        if target.startswith(("https://", "http://", "mailto:")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = document.parent / path if path else document
+        assert file.exists(), target
+        top, *below = file.resolve().relative_to(ROOT).parts
+        assert not below or top not in ("dist", "overlays"), target
+        assert not anchor or anchor in anchors(file), target
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_paths_exist(document: Path, rendered: Path) -> None:
-    """Those in backticks that start with a folder of the repository, or of the sample fleet."""
-    tops = "charts|fleet|imports|overlays|dist|tests|bench|docs|foobar_api|.github"
+@every_document
+def test_paths_exist(document: Path) -> None:
+    """Those in backticks that start with a folder of the repository."""
+    tops = "charts|docgen|fleet|imports|operations|tests|bench|docs|foobar_api|.github"
     for path in re.findall(rf"`((?:{tops})/[^`\s<>*]*)`", document.read_text("utf-8")):
-        # An example of a new region is not there, nor is what a measurement writes.
-        if "ap-south" not in path and not path.startswith("bench/out"):
-            top, _, rest = path.partition("/")
-            folder = {"dist": rendered, "overlays": OVERLAYS}.get(top, ROOT / top)
-            assert (folder / rest).exists(), path
+        # What a measurement writes is not there.
+        if not path.startswith("bench/out"):
+            assert (ROOT / path).exists(), path
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_make_targets_exist(document: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {
-        found[1]
-        for command in commands(document.read_text("utf-8"))
-        if (found := re.match(r"make(?: --\S+)* ([a-z-]+)", command))
-    }
-    assert named <= targets
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_options_exist(document: Path, main_options: set[str]) -> None:
-    """Of main.py and of the commands of `python -m fleet`."""
+@every_document
+def test_commands_exist(document: Path) -> None:
+    """With their options: those of make, of main.py, of `python -m fleet` and of our modules."""
     for command in commands(document.read_text("utf-8")):
-        if found := re.match(r"python main\.py(.*)", command):
-            assert set(re.findall(r"--[a-z-]+", found[1])) <= main_options, command
-        if found := re.match(r"python -m fleet ([a-z]+)(.*)", command):
+        program, _, rest = command.partition(" ")
+        if program == "make" and (target := re.match(r"(?:--\S+ )*([a-z-]+)", rest)):
+            assert target[1] in TARGETS, command
+        elif found := re.match(r"python main\.py\b(.*)", command):
+            assert options_in(found[1]) <= main_options(), command
+        elif found := re.match(r"python -m fleet ([a-z]+)\b(.*)", command):
             assert found[1] in COMMANDS, command
-            options = options_of(found[1])
-            assert set(re.findall(r"--[a-z-]+", found[2])) <= options, command
+            assert options_in(found[2]) <= options_of(found[1]), command
+        elif found := re.match(r"python -m (?!fleet|pytest)([\w.]+)", command):
+            assert importlib.util.find_spec(found[1]), command
 
 
-@pytest.fixture(scope="module")
-def main_options(project: Path) -> set[str]:
+def options_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<!\S)--[a-z-]+", text))
+
+
+@cache
+def main_options() -> set[str]:
     result = subprocess.run(
-        [*MAIN, "--help"], cwd=project, capture_output=True, text=True, check=True
+        [*MAIN, "--help"], cwd=ROOT / "docs", capture_output=True, text=True, check=True
     )
     return set(re.findall(r"--[a-z-]+", result.stdout))
 
 
+@cache
 def options_of(command: str) -> set[str]:
     parser = argparse.ArgumentParser()
-    __import__(COMMANDS[command].module, fromlist=["configure"]).configure(parser)
+    importlib.import_module(COMMANDS[command].module).configure(parser)
     return set(re.findall(r"--[a-z-]+", parser.format_help()))
 
 
@@ -138,6 +144,30 @@ def test_the_readme_shows_what_the_command_prints(
         check=False,
     )
     assert (result.stdout, result.returncode) == (shown, 1)
+
+
+REGISTRY = """\
+git: {repository: https://git.example.org/fleet.git, revision: main}
+acme: {email: ops@platform.example.net}
+clusters:
+  - {name: hub, role: hub, address: 198.51.100.1}
+  - name: us-east
+    role: region
+    address: 198.51.100.2
+    hostname: us-east
+    image: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0
+"""
+
+
+def test_the_readme_shows_what_promote_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (image, shown) = re.findall(r"\$ python -m fleet promote --image (.*)\n(.*\n)", readme)[0]
+    path = tmp_path / "clusters.yaml"
+    path.write_text(REGISTRY)
+    assert promote.run(argparse.Namespace(fleet=path, image=image)) == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_the_readme_shows_status_as_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,21 +8,25 @@ import yaml
 
 from charts import vendor
 from charts.render import render
-from fleet import vendored
+from fleet import lock, vendored
 from fleet.errors import InputError
+from fleet.fetch import mirrored
 from fleet.registry import Fleet
 from tests import kustomize
 from tests.objects import OVERLAYS, read
+from tests.unit.conftest import CONTENT, Upstream
 
-URL = "https://files.example.org/one/bundle.yaml"
-OTHER = "https://files.example.org/two.yaml"
-CONTENT = {URL: b"kind: One\n", OTHER: b"kind: Two\n"}
+URL, OTHER = CONTENT
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    vendored.update(tmp_path / "vendor", list(CONTENT), CONTENT.__getitem__, accept=False)
+def folder(tmp_path: Path, upstream: Upstream) -> Path:
+    update(tmp_path / "vendor", upstream)
     return tmp_path / "vendor"
+
+
+def update(folder: Path, upstream: Upstream, *urls: str) -> list[str]:
+    return vendored.update(folder, urls or list(CONTENT), upstream.fetch, lock.read())
 
 
 def test_each_url_has_a_folder_that_kustomize_takes(folder: Path) -> None:
@@ -39,42 +43,71 @@ def test_no_folder_is_no_copies(tmp_path: Path) -> None:
     assert vendored.load(tmp_path / "vendor") is None
 
 
-def test_a_second_time_changes_nothing(folder: Path) -> None:
-    assert vendored.update(folder, list(CONTENT), CONTENT.__getitem__, accept=False) == []
+def test_a_second_time_changes_and_fetches_nothing(folder: Path, upstream: Upstream) -> None:
+    upstream.read.clear()
+    assert update(folder, upstream) == []
+    assert upstream.read == []
 
 
-def test_what_nobody_needs_goes(folder: Path) -> None:
-    assert vendored.update(folder, [URL], CONTENT.__getitem__, accept=False) == [
-        "- files.example.org/two.yaml/two.yaml"
-    ]
+def test_what_nobody_needs_goes(folder: Path, upstream: Upstream) -> None:
+    assert update(folder, upstream, URL) == ["- files.example.org/two.yaml/two.yaml"]
     assert not (folder / "files.example.org/two.yaml").exists()
 
 
-def test_a_url_that_gives_something_else_is_refused_until_it_is_accepted(folder: Path) -> None:
-    """Upstream may have moved a tag, or somebody else may have."""
+def test_a_wrong_copy_is_replaced(folder: Path, upstream: Upstream) -> None:
+    copy = folder / "files.example.org/two.yaml/two.yaml"
+    copy.write_bytes(b"kind: Evil\n")
+    assert update(folder, upstream) == ["~ files.example.org/two.yaml/two.yaml"]
+    assert copy.read_bytes() == CONTENT[OTHER]
+
+
+def test_a_change_of_the_lock_is_refused_until_it_is_vendored(
+    folder: Path, upstream: Upstream
+) -> None:
+    upstream.content[OTHER] = b"kind: Corrected\n"
+    upstream.lock()
+    with pytest.raises(InputError, match=r"two\.yaml: has sha256 .* run `python -m fleet vendor`"):
+        vendored.load(folder)
+    assert update(folder, upstream) == ["~ files.example.org/two.yaml/two.yaml"]
+    assert vendored.load(folder)
+
+
+def test_a_url_that_cannot_be_read_changes_nothing(folder: Path, upstream: Upstream) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    moved = {**CONTENT, URL: b"kind: Evil\n"}
-    with pytest.raises(InputError, match=rf"{URL}: gave sha256 .* and gives .* --accept"):
-        vendored.update(folder, list(moved), moved.__getitem__, accept=False)
+    with pytest.raises(InputError, match="404"):
+        update(folder, upstream, URL, "https://files.example.org/missing.yaml")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    assert vendored.update(folder, list(moved), moved.__getitem__, accept=True) == [
-        "~ files.example.org/one/bundle.yaml/bundle.yaml"
-    ]
+
+
+def test_a_folder_that_is_not_ours_stays(folder: Path, upstream: Upstream) -> None:
+    (folder / "SHA256SUMS").write_text("of another program\n")
+    with pytest.raises(InputError, match=r"vendor/SHA256SUMS: is no copy of a bundle; remove it$"):
+        update(folder, upstream)
+    assert (folder / "SHA256SUMS").exists()
+
+
+def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path, upstream: Upstream) -> None:
+    (tmp_path / "vendor").write_text("a file")
+    with pytest.raises(InputError, match=r"vendor: is a file; remove it$"):
+        update(tmp_path / "vendor", upstream)
 
 
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
         ("files.example.org/two.yaml/two.yaml", b"kind: Evil\n", "has sha256"),
-        ("files.example.org/two.yaml/two.yaml", None, "is not there; restore it"),
+        ("files.example.org/two.yaml/two.yaml", None, "is missing; restore it"),
         (
             "files.example.org/two.yaml/kustomization.yaml",
             b"resources: [two.yaml, https://elsewhere.example.org/evil.yaml]\n",
             "does not name two.yaml alone",
         ),
-        ("files.example.org/three.yaml/three.yaml", b"kind: Three\n", "does not name it; remove"),
-        ("SHA256SUMS", None, "is not there, so nothing can be trusted"),
-        ("SHA256SUMS", b"nonsense\n", "SHA256SUMS:1: is not a sum and a file"),
+        (
+            "files.example.org/three.yaml/three.yaml",
+            b"kind: Three\n",
+            "upstream.lock does not have it; run `python -m fleet vendor`",
+        ),
+        ("files.example.org/two.yaml/more.yaml", b"kind: More\n", "is no copy of a bundle"),
     ],
 )
 def test_what_was_tampered_with_is_told(
@@ -106,7 +139,7 @@ def test_dist_names_copies_in_place_of_urls(fleet: Fleet, tmp_path: Path) -> Non
     texts = [path.read_text() for path in tmp_path.rglob("kustomization.yaml")]
     named = [each for text in texts for each in yaml.safe_load(text)["resources"]]
     assert not [each for each in named if "://" in each]
-    assert sum(each.startswith("../../../vendor/") for each in named) >= 10
+    assert sum(each.startswith("../../../../vendor/") for each in named) >= 10
 
 
 def test_a_copy_that_is_missing_is_told(fleet: Fleet, tmp_path: Path) -> None:
@@ -118,8 +151,7 @@ def test_kustomize_builds_the_same_of_copies(fleet: Fleet, mirror: Path, tmp_pat
     """Without network: what the URLs hold and what the copies hold is one."""
     command = kustomize.program()
     urls = vendor.bundles(fleet)
-    contents = {url: kustomize.mirrored(mirror, url).read_bytes() for url in urls}
-    vendored.update(tmp_path / "vendor", urls, contents.__getitem__, accept=False)
+    vendored.update(tmp_path / "vendor", urls, mirrored(mirror), lock.read())
     copies = vendored.load(tmp_path / "vendor")
     shutil.copytree(OVERLAYS, tmp_path / "overlays")
     region = fleet.regions[0]

@@ -1,6 +1,5 @@
 """Rules on the hub, for every cluster: kube-prometheus's, and ours generated from the registry."""
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -48,6 +47,7 @@ class Rules(Component):
 
     NAME: ClassVar[ComponentName] = "rules"
     NAMESPACE = MONITORING
+    BUNDLES = tuple(map(kube_prometheus, UPSTREAM))
 
     def __init__(
         self,
@@ -57,21 +57,17 @@ class Rules(Component):
         hub_jobs: Sequence[str],
         hub_logs: bool,
         sources: Sequence[Source],
-        repository: str,
-        revision: str,
+        runbooks: str,
     ) -> None:
         """Rules of ``hub`` for what ``sources`` send.
 
-        ``hub_jobs`` are to be found in the hub's own cluster; ``hub_logs`` says whether its logs
-        are collected. Runbooks are found in the Git
-        ``repository`` at ``revision``.
+        ``hub_jobs`` must exist in the hub's own cluster; ``hub_logs`` says whether its logs are
+        collected. ``runbooks`` is the URL of the folder that holds a page for each alert.
         """
         super().__init__(
             app,
-            bundles=tuple(map(kube_prometheus, UPSTREAM)),
             patches=(_without(NOT_TO_BE_SEEN),),
         )
-        runbooks = f"{web(repository)}/blob/{revision}/docs/runbooks"
         named: dict[str, list[Group]] = {
             "fleet": [
                 of_sending(hub, hub_jobs=hub_jobs, hub_logs=hub_logs),
@@ -107,13 +103,3 @@ def _without(groups: dict[int, str]) -> JsonPatch:
             )
         ),
     )
-
-
-def web(repository: str) -> str:
-    """Where people read a Git repository, by the URL that it is cloned from."""
-    host, path = (
-        re.sub(r"^(https|ssh)://|^[^@/]+@", "", repository)
-        .removesuffix(".git")
-        .split(":" if re.match(r"[^/]+@[^/]+:", repository) else "/", 1)
-    )
-    return f"https://{host.rpartition('@')[2].partition(':')[0]}/{path}"

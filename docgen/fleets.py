@@ -1,0 +1,47 @@
+"""Which clusters a document shows: real ones where there are few, complete ones in any case."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import cdk8s
+
+from charts.component import JsonPatch
+from charts.compose import Cluster, compose
+from fleet.registry import Fleet, Region
+
+Manifest: TypeAlias = Mapping[str, Any]
+Components: TypeAlias = Mapping[str, Sequence[Manifest]]
+"""The objects of one cluster by component, the patches of its bundles included."""
+
+SHOWN: Final = 4
+"""Regions that a drawing has room for."""
+
+EXAMPLE: Final = Region.model_validate(
+    {
+        "name": "ap-south",
+        "role": "region",
+        "address": "203.0.113.7",
+        "hostname": "mumbai-cluster",
+        "image": "registry.example.com/foobar-api:1.0.0",
+    }
+)
+"""A region that no fleet has: its address is reserved for documentation."""
+
+
+def complete(fleet: Fleet) -> Fleet:
+    """The fleet as if no cluster left a component out, and with a region if it has none."""
+    clusters = [each.model_copy(update={"without": ()}) for each in fleet.clusters]
+    return fleet.model_copy(
+        update={"clusters": (*clusters, *(() if fleet.regions else (EXAMPLE,)))}
+    )
+
+
+def synthesize(fleet: Fleet, cluster: Cluster) -> Components:
+    components = [plan(cdk8s.Testing.app()) for plan in compose(fleet, cluster).values()]
+    return {
+        each.NAME: [
+            *cdk8s.Testing.synth(each),
+            *(patch for patch in each.patches if not isinstance(patch, JsonPatch)),
+        ]
+        for each in components
+    }

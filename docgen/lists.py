@@ -1,0 +1,323 @@
+"""The lists that code knows: keys, hostnames, components, commands, alerts, versions, requests."""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from inspect import getdoc
+from typing import Final
+
+from pydantic import BaseModel
+
+from charts import upstream
+from charts.compose import COMPONENTS
+from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
+from docgen.fleets import EXAMPLE, Components, Manifest, complete, synthesize
+from docgen.markdown import Part, code, listed, table
+from fleet.__main__ import COMMANDS
+from fleet.errors import InputError
+from fleet.image import repository
+from fleet.registry import MODELS, OPTIONAL, ROLE_COMPONENTS, Fleet, Hub, Region, Role, keys
+from foobar_api import VERSION
+from foobar_api.settings import OPTIONS, flag, variable
+from operations import credentials
+from operations.status import RED_WHEN
+
+BUCKET: Final = "https://s3.example.com/logs"
+"""Stands for the bucket of a fleet that has none, so that its variables are listed as well."""
+
+HUB, REGION = keys(Hub), keys(Region)
+KEYS: Final[Mapping[str, tuple[type[BaseModel], tuple[str, ...]]]] = {
+    "git": (MODELS["git"], keys(MODELS["git"])),
+    "acme": (MODELS["acme"], keys(MODELS["acme"])),
+    "cluster": (Region, tuple(key for key in HUB if key in REGION)),
+    "hub": (Hub, tuple(key for key in HUB if key not in REGION)),
+    "region": (Region, tuple(key for key in REGION if key not in HUB)),
+}
+"""The keys that each table explains, and the model that they are of."""
+
+
+def _keys(name: str, _: Fleet) -> Iterator[str]:
+    """The keys of a mapping of clusters.yaml."""
+    model, chosen = KEYS[name]
+    described = {field.alias or name: field for name, field in model.model_fields.items()}
+
+    def row(key: str) -> Sequence[str]:
+        field = described[key]
+        default = code(_flow(field.default)) if field.default is not None else "none"
+        (example,) = field.examples or []
+        return (
+            code(key),
+            "required" if field.is_required() else default,
+            code(_flow(example)),
+            field.description or "",
+        )
+
+    return table(("key", "default", "example", "meaning"), map(row, chosen))
+
+
+def _flow(value: object) -> str:
+    """A value as YAML writes it on one line."""
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
+
+
+def _derived(_: Fleet) -> Iterator[str]:
+    """What follows from the keys, in terms of the keys."""
+    hub, region = _in_words("<domain>")
+    plain_hub, plain_region = _in_words(None)
+    yield from table(
+        ("fact", "with `domain`", "without it"),
+        [
+            ("hostname of foobar-api", code(region.host), code(plain_region.host)),
+            *(
+                ("hostname of the hub", code(host), code(plain))
+                for host, plain in zip(hub.hosts, plain_hub.hosts, strict=True)
+            ),
+        ],
+    )
+    yield ""
+    yield from table(
+        ("fact", "derived as"),
+        [
+            ("label of the load balancer at the provider", code(hub.load_balancer_label)),
+            ("folder of the rendered manifests", "`dist/<name>/<component>/`"),
+            ("folder of patches written by hand", "`overlays/<name>/<component>/`"),
+        ],
+    )
+
+
+def _in_words(domain: str | None) -> tuple[Hub, Region]:
+    """Clusters whose facts are the words for them."""
+    facts = {"name": "<name>", "address": "<address>", "domain": domain, "hostname": "<hostname>"}
+    return Hub.model_construct(None, **facts), Region.model_construct(None, **facts)
+
+
+def _records(_: Fleet) -> Iterator[str]:
+    """The names that a domain must have."""
+    hub, region = _in_words("<domain>")
+    yield from table(
+        ("name", "leads to `address` of"),
+        [
+            *((code(host), "the hub") for host in hub.hosts),
+            *((code(host), "the region") for host in region.hosts),
+        ],
+    )
+
+
+def _components(_: Fleet) -> Iterator[str]:
+    """Every component, what it is for, and which clusters have it."""
+
+    def has(role: Role, name: str) -> str:
+        if name not in ROLE_COMPONENTS[role]:
+            return ""
+        return "can be left out" if name in OPTIONAL[role] else "always"
+
+    yield from table(
+        ("component", "hub", "region", "namespace", "what it is"),
+        (
+            (
+                code(name),
+                has("hub", name),
+                has("region", name),
+                code(component.NAMESPACE),
+                (getdoc(sys.modules[component.__module__]) or "").partition("\n")[0],
+            )
+            for name, component in COMPONENTS.items()
+        ),
+    )
+
+
+def _optional(_: Fleet) -> Iterator[str]:
+    """What can be left out, by role."""
+    yield from table(
+        ("role", "can do without"),
+        ((code(role), listed(names)) for role, names in OPTIONAL.items()),
+    )
+
+
+def _commands(_: Fleet) -> Iterator[str]:
+    yield from table(
+        ("command", "what it does"),
+        ((code(f"python -m fleet {name}"), each.help) for name, each in COMMANDS.items()),
+    )
+
+
+def _variables(fleet: Fleet) -> Iterator[str]:
+    """What bootstrap cannot make up, and where it goes."""
+    whole = complete(fleet)
+    hub = whole.hub.model_copy(update={"logs_bucket": whole.hub.logs_bucket or BUCKET})
+    everything = whole.model_copy(update={"clusters": (hub, *whole.regions)})
+    meanings: dict[str, dict[str, None]] = {}
+    for given in credentials.given(everything):
+        for name, what in given.variables.items():
+            meanings.setdefault(name, {})[what] = None
+    yield from table(
+        ("variable", "what it is"),
+        ((code(name), "; ".join(meaning)) for name, meaning in meanings.items()),
+    )
+
+
+def _status(_: Fleet) -> Iterator[str]:
+    yield from table(("column", "is red when"), RED_WHEN.items())
+
+
+def _alerts(fleet: Fleet) -> Iterator[str]:
+    """Our alerts, as the hub has them."""
+    whole = complete(fleet)
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for manifest in synthesize(whole, whole.hub)["rules"]:
+        for group in manifest["spec"].get("groups", ()):
+            for rule in group["rules"]:
+                if "alert" in rule:
+                    summary = re.sub(
+                        r"{{ \$labels\.(\w+) }}", r"*\1*", rule["annotations"]["summary"]
+                    )
+                    found.setdefault(rule["alert"], []).append(
+                        (rule["labels"]["severity"], rule["for"], summary)
+                    )
+    yield from table(
+        ("alert", "severity", "after", "summary"),
+        (
+            (
+                f"[{name}](runbooks/{name}.md)",
+                ", ".join(dict.fromkeys(severity for severity, *_ in cases)),
+                ", ".join(dict.fromkeys(wait for _, wait, _ in cases)),
+                cases[0][2],
+            )
+            for name, cases in sorted(found.items())
+        ),
+    )
+
+
+def _dashboards(_: Fleet) -> Iterator[str]:
+    titles = ", ".join(f"*{each['title']}*" for each in DASHBOARDS)
+    yield f"- Ours: {titles}."
+    yield f"- {len(UPSTREAM)} of kube-prometheus's, in the folder *Kubernetes*: {listed(UPSTREAM)}."
+
+
+def _versions(_: Fleet) -> Iterator[str]:
+    """What charts/upstream.py pins."""
+    pins = {
+        name.rpartition("_")[0].lower().replace("_", "-"): (name, str(value))
+        for name, value in vars(upstream).items()
+        if name.endswith(("_VERSION", "_REVISION"))
+    }
+    yield from table(
+        ("project", "version", "constant"),
+        ((name, code(value), code(constant)) for name, (constant, value) in pins.items()),
+    )
+
+
+def _settings(_: Fleet) -> Iterator[str]:
+    """The settings of foobar-api."""
+    yield from table(
+        ("flag", "environment", "default", "meaning"),
+        (
+            (
+                code(flag(name)),
+                code(variable(name)),
+                code(option.default) if option.default else "",
+                option.says,
+            )
+            for name, option in OPTIONS.items()
+        ),
+    )
+
+
+def _new_region(fleet: Fleet) -> Iterator[str]:
+    """An entry to copy, with the image repository that this fleet has."""
+    try:
+        image = repository(fleet)
+    except InputError:
+        image = EXAMPLE.image_repository
+    yield "```yaml"
+    yield f"  - name: {EXAMPLE.name}"
+    yield f"    role: {EXAMPLE.role}"
+    yield f"    address: {EXAMPLE.address}"
+    yield f"    hostname: {EXAMPLE.hostname}"
+    yield f"    image: {image}:{VERSION}"
+    yield "```"
+
+
+def _requests(fleet: Fleet) -> Iterator[str]:
+    """What the pods of a cluster request of its nodes, overlays aside."""
+    whole = complete(fleet)
+    yield from table(
+        ("cluster", "its pods", "and on each node", "and with foobar-api at its limit"),
+        (
+            (role, *_needs(synthesize(whole, cluster)))
+            for role, cluster in (("hub", whole.hub), ("region", whole.regions[0]))
+        ),
+    )
+
+
+def _needs(components: Components) -> Iterator[str]:
+    objects = [each for manifests in components.values() for each in manifests]
+    scalers = {
+        each["spec"]["scaleTargetRef"]["name"]: each["spec"]
+        for each in objects
+        if each["kind"] == "HorizontalPodAutoscaler"
+    }
+    once, node, scaled = Counter[str](), Counter[str](), Counter[str]()
+    for each in objects:
+        need = _pod(each)
+        scaler = scalers.get(each["metadata"]["name"])
+        if each["kind"] == "DaemonSet":
+            node += need
+        elif scaler and need:
+            once += _times(need, scaler["minReplicas"])
+            scaled += _times(need, scaler["maxReplicas"] - scaler["minReplicas"])
+        else:
+            once += _times(need, each.get("spec", {}).get("replicas", 1))
+    for total in (once, node, scaled):
+        yield f"{total['cpu']}m CPU, {total['memory']} MiB" if total else ""
+
+
+def _pod(manifest: Manifest) -> Counter[str]:
+    """What one pod of a workload requests, in thousandths of a core and MiB; else nothing."""
+    spec = manifest.get("spec", {})
+    if manifest["kind"] in ("Deployment", "StatefulSet", "DaemonSet"):
+        requests = [
+            each.get("resources", {}).get("requests", {})
+            for each in spec.get("template", {}).get("spec", {}).get("containers", ())
+        ]
+    elif manifest["kind"] in ("Prometheus", "PrometheusAgent", "Alertmanager"):
+        requests = [spec["resources"]["requests"]]
+    else:
+        requests = []
+    return Counter(
+        cpu=sum(_amount(each.get("cpu", "0m")) for each in requests),
+        memory=sum(_amount(each.get("memory", "0Mi")) for each in requests),
+    )
+
+
+def _times(need: Counter[str], count: int) -> Counter[str]:
+    return Counter({resource: amount * count for resource, amount in need.items()})
+
+
+UNITS: Final = {"m": 1, "": 1000, "Mi": 1, "Gi": 1024}
+
+
+def _amount(quantity: object) -> int:
+    """A quantity of CPU or memory in thousandths of a core or in MiB."""
+    number, unit = re.fullmatch(r"(\d+)(\D*)", str(quantity)).groups()  # type: ignore[union-attr]
+    return int(number) * UNITS[unit]
+
+
+PARTS: Final[Mapping[str, Part]] = {
+    **{f"keys-{name}": partial(_keys, name) for name in KEYS},
+    "derived": _derived,
+    "records": _records,
+    "components": _components,
+    "optional": _optional,
+    "commands": _commands,
+    "variables": _variables,
+    "status": _status,
+    "alerts": _alerts,
+    "dashboards": _dashboards,
+    "versions": _versions,
+    "settings": _settings,
+    "new-region": _new_region,
+    "requests": _requests,
+}
