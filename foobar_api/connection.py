@@ -32,7 +32,7 @@ _WRITE: Final = 2
 
 
 class Connection:
-    """A client's connection from accept to close, used by one greenlet."""
+    """A client's connection from accept to close, used by one greenlet, but for HTTP/2."""
 
     session: Session
     """Known once the connection is ready for requests."""
@@ -57,6 +57,7 @@ class Connection:
         self._unsent = b""  # as it goes to the socket
         self._sending = False
         self._scheduled = False
+        self._split = False
         self._waiter: Any = None
         self._waits = 0
         self._hub = get_hub()
@@ -69,8 +70,10 @@ class Connection:
         return self._sock.fileno()
 
     def settimeout(self, seconds: float | None) -> None:
-        """All reads from now on must be over in ``seconds``."""
+        """All reads from now on, and one that waits, must be over in ``seconds``."""
         self._limit = None if seconds is None else monotonic() + seconds
+        if self._waiter is not None:
+            self.deadline = self._limit
 
     def gettimeout(self) -> float:
         """That of a socket that does not block, as this one never blocks the process."""
@@ -130,6 +133,35 @@ class Connection:
                     watcher.close()
         finally:
             self._sending = False
+
+    # When one greenlet reads and others send
+
+    def split(self) -> None:
+        """From now on a read does not wait for what is sent, which goes by ``send_some``."""
+        self._split = True
+        # What is in the socket delays what comes after it, such as the answer to a PING.
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 2 * WRITE_AHEAD)
+
+    def join(self) -> None:
+        """From now on one greenlet reads and sends."""
+        self._split = False
+
+    @property
+    def buffered(self) -> bool:
+        """Whether a read would find something without waiting."""
+        tls = self._tls
+        return bool(self._received or (tls and (tls.pending() or self._incoming.pending)))
+
+    def send_some(self, data: bytes = b"") -> bool:
+        """Send what the socket takes at once, ``data`` last; whether something is left.
+
+        Raises OSError.
+        """
+        if data:
+            self._written.append(data)
+        if self._written:
+            self._seal()
+        return self._send_some()
 
     # Before and after HTTP
 
@@ -261,7 +293,8 @@ class Connection:
 
     def _receive(self) -> bytes:
         # Nobody waits for an answer that is still held back.
-        self.flush()
+        if not self._split:
+            self.flush()
         while True:
             self._wait(self._readable, self._limit)
             try:

@@ -1,52 +1,677 @@
-"""HTTP/2 as gunicorn has it, with fewer frames, and with waits that are ours.
+"""HTTP/2: one greenlet reads a connection's frames, and each stream is answered by its own.
 
-Each frame costs as much as all the rest of a short answer, and gunicorn ends every stream with one
-that is empty.
+The frames are h2's; what a request may hold is gunicorn's policy, as for HTTP/1. gunicorn's own
+HTTP/2 connection is not used: it serves one stream at a time, and waits for flow control in a way
+that stops the whole process. Here only the greenlet waits whose client is slow. DATA leaves in
+turns of one frame per stream, so that no stream delays another, and each wait has a deadline that
+a client cannot move by sending or taking a little.
 """
 
-from typing import TYPE_CHECKING
+import io
+import logging
+import math
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from gunicorn.http2.connection import HTTP2ServerConnection
-from gunicorn.http2.response import HTTP2Response
+import gevent
+from gevent import get_hub, getcurrent
+from gevent.event import Event
+from gevent.socket import wait_write
+from gunicorn import util
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.http.wsgi import Response as GunicornResponse
+from gunicorn.http2.request import HTTP2Request
+from h2 import events
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from hyperframe.frame import GoAwayFrame
+
+from foobar_api import metrics
+from foobar_api.frames import Frames
+from foobar_api.settings import WRITE_AHEAD, Settings
 
 if TYPE_CHECKING:
     from gunicorn.config import Config
+    from gunicorn.http.message import Request as GunicornRequest
 
     from foobar_api.connection import Connection
-    from foobar_api.settings import Settings
+
+log = logging.getLogger(__name__)
+
+READ: Final = 16384
+"""Bytes of frames that are handled before other connections have their turn."""
+FRAME: Final = 16384
+"""Bytes of a stream that are sent before the next stream has its turn."""
+LEAVE: Final = 1.0
+"""Seconds that a client has to acknowledge that it is to open no more streams."""
+LINGER: Final = 0.5
+"""Seconds for which frames on their way are read after GOAWAY, since closing would lose it."""
+LINGER_BYTES: Final = 2**20
+MAX_FAULTS: Final = 10
+"""Malformed requests that a connection may send; each is answered."""
+RATE_SECONDS: Final = 10.0
+MAX_RESETS: Final = 200
+"""Streams that a client may cancel in RATE_SECONDS."""
+MAX_NOISE: Final = 1000
+"""Frames that a client may send in RATE_SECONDS though they ask for nothing, such as PING."""
+
+_ALL_STREAMS: Final = 2**31 - 1
 
 
-class Response(HTTP2Response):
-    """Ends its stream with the last piece of a body whose length was announced."""
+class StreamGoneError(ConnectionResetError):
+    """The client took its request back, or is gone itself."""
 
-    _stream_ended: bool
+
+class Worker(Protocol):
+    """What a connection needs of the worker that serves it."""
+
+    cfg: "Config"
+    settings: Settings
+    alive: bool
+
+    def answer(
+        self,
+        request: "GunicornRequest",
+        connection: "Connection",
+        response_class: type[GunicornResponse],
+        response_args: tuple[object, ...],
+    ) -> GunicornResponse: ...
+    def wait(self, connection: "Connection") -> None: ...
+    def busy(self, connection: "Connection") -> None: ...
+    def refuse(self, connection: "Connection", reason: str, says: str) -> None: ...
+
+
+class _Rate:
+    """Whether something happens more than ``most`` times in RATE_SECONDS."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._since = monotonic()
+        self._count = 0
+
+    def exceeded(self) -> bool:
+        """Count one more."""
+        self._count += 1
+        if self._count > self._most:
+            now = monotonic()
+            if now - self._since < RATE_SECONDS:
+                return True
+            self._since, self._count = now, 1
+        return False
+
+
+class Stream:
+    """A request and its response. gunicorn's request reads some of these attributes."""
+
+    priority_weight = 16
+    priority_depends_on = 0
+    trailers = None
+    expect_continue = False
+
+    def __init__(self, owner: "ServerConnection", event: events.RequestReceived) -> None:
+        self.stream_id = event.stream_id
+        self.body_complete = event.stream_ended is not None
+        self.answered = False
+        """Whether the response has begun."""
+        self.ended = False
+        """Whether the whole response has been framed."""
+        self.gone: StreamGoneError | None = None
+        """Why nobody waits for the response."""
+        self.greenlet: Any = None
+        """The one that answers, once it runs."""
+        self.pending = memoryview(b"")
+        """What is to be sent next."""
+        self.last = False
+        """Whether nothing follows what is pending."""
+        self.wakes = Event()
+        self._owner = owner
+        self._headers = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers
+        ]
+        self._chunks: deque[bytes] = deque()
+        self.unread = 0
+        self._body_until = monotonic() + owner.settings.body_timeout
+
+    def get_pseudo_headers(self) -> dict[str, str]:
+        return {name: value for name, value in self._headers if name.startswith(":")}
+
+    def get_regular_headers(self) -> list[tuple[str, str]]:
+        return [each for each in self._headers if not each[0].startswith(":")]
+
+    # The request's body
+
+    def feed(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self.unread += len(data)
+        self.wakes.set()
+
+    def receive(self, size: int) -> bytes:
+        """Up to ``size`` bytes of the body; none at its end. Raises OSError."""
+        while not self._chunks:
+            if self.gone:
+                raise self.gone
+            if self.body_complete:
+                return b""
+            if self.expect_continue:
+                self.expect_continue = False
+                self._owner.send_headers(self, [(b":status", b"100")], end=False)
+            self.wait(self._body_until - monotonic())
+        chunk = self._chunks.popleft()
+        if len(chunk) > size:
+            self._chunks.appendleft(chunk[size:])
+            chunk = chunk[:size]
+        self.unread -= len(chunk)
+        self._owner.acknowledge(self, len(chunk))
+        return chunk
+
+    # The response
+
+    def send_headers(self, headers: list[tuple[bytes, bytes]], *, end: bool) -> None:
+        self.expect_continue = False
+        self.answered = True
+        self._owner.send_headers(self, headers, end=end)
+
+    def send(self, data: bytes, *, end: bool) -> None:
+        """Send ``data`` as fast as the client takes it. Raises OSError."""
+        self._owner.send(self, data, end=end)
+
+    def wait(self, seconds: float) -> None:
+        """Until something changes for this stream. Raises OSError."""
+        self.wakes.clear()
+        if seconds <= 0 or not self.wakes.wait(seconds):
+            raise TimeoutError("timed out")
+        if self.gone:
+            raise self.gone
+
+
+class _Body(io.RawIOBase):
+    """A request's body, as the standard library's buffered reader wants it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._stream.receive(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class Request(HTTP2Request):
+    """A request under gunicorn's policy for headers. Raises ParseException."""
+
+    def __init__(self, stream: Stream, cfg: "Config", client: tuple[str, int]) -> None:
+        super().__init__(stream, cfg, client)
+        if stream.body_complete and self.content_length:
+            raise ParseException("the body is shorter than its content-length")
+        self.body = io.BytesIO() if stream.body_complete else io.BufferedReader(_Body(stream))
+
+
+class Response(GunicornResponse):
+    """Frames what gunicorn makes of the app's response."""
+
+    def __init__(self, req: Request, sock: "Connection", cfg: "Config", stream: Stream) -> None:
+        super().__init__(req, sock, cfg)
+        self._stream = stream
+
+    def is_chunked(self) -> bool:
+        return False
+
+    def can_sendfile(self) -> bool:
+        return False
+
+    def send_headers(self) -> None:
+        if self._stream.answered:
+            return
+        self.headers_sent = True
+        fields = {"server": self.version, "date": util.http_date()}
+        given = [(name.lower(), value) for name, value in self.headers]
+        for name, _ in given:
+            fields.pop(name, None)
+        lines = [(":status", str(self.status_code)), *given, *fields.items()]
+        self._stream.send_headers(
+            # RFC 9113 section 8.2.2 forbids the one that gunicorn lets pass.
+            [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in lines
+                if name != "upgrade"
+            ],
+            end=self._omits_body or self.response_length == 0,
+        )
 
     def _emit_body(self, data: bytes) -> None:
         last = self.response_length is not None and self.sent >= self.response_length
-        if not data or not last or self._stream_ended:
-            super()._emit_body(data)
+        if data or last:
+            self._stream.send(data, end=last)
+
+    def close(self) -> None:
+        self.send_headers()
+        if not self._stream.ended:
+            self._stream.send(b"", end=True)
+
+
+class ServerConnection:
+    """A client's connection over HTTP/2, from after the handshake to its end."""
+
+    def __init__(self, connection: "Connection", worker: Worker) -> None:
+        self.settings = worker.settings
+        self._connection = connection
+        self._worker = worker
+        self._h2 = Frames()
+        self._streams: dict[int, Stream] = {}
+        self._loop = get_hub().loop
+        self._idle_until = math.inf
+        self._out = bytearray()  # frames that go out next
+        self._turns: deque[Stream] = deque()
+        """Streams with something to send, the one whose turn it is first."""
+        self._writing = False
+        self._blocked: gevent.Greenlet[..., None] | None = None
+        """The greenlet that waits for the socket to take more."""
+        self._drained = Event()
+        self._over = False
+        self._broken = False
+        """Whether nothing can be sent any more."""
+        self._leaving = False
+        self._last_call = False
+        """Whether the connection ends with its last stream."""
+        self._faults = 0
+        self._resets = _Rate(MAX_RESETS)
+        self._noise = _Rate(MAX_NOISE)
+        self._updates_due = 0
+
+    def serve(self) -> None:
+        """Serve requests until the client leaves or has to. Raises OSError."""
+        self._connection.split()
+        self._h2.initiate_connection()
+        self._rest()
+        try:
+            while not self._over:
+                self._collect()
+                self._read()
+        finally:
+            self._cancel_all()
+            if self._blocked is not None:
+                self._blocked.kill()
+            self._connection.join()
+        if not self._broken:
+            self._connection.sendall(bytes(self._out))
+            self._connection.linger(LINGER, LINGER_BYTES)
+
+    # The reader
+
+    def _read(self) -> None:
+        connection = self._connection
+        until = self._idle_until
+        if self._h2.began is not None:
+            until = min(until, self._h2.began + self._frame_timeout())
+        connection.settimeout(until - monotonic())
+        try:
+            data = connection.recv(READ)
+        except TimeoutError:
+            self._timed_out()
             return
-        if not self.h2_conn.send_data(self.stream_id, data, end_stream=True):
-            self._aborted("stream closed or stalled while sending the body")
-        self._stream_ended = True
+        if not data:
+            self._over = self._broken = True
+            return
+        try:
+            received = self._h2.receive_data(data)
+        except ProtocolError as error:
+            self._worker.refuse(connection, "http2", str(error))
+            self._over = True
+            self._collect()  # h2 has said why
+            return
+        for event in received:
+            self._handle(event)
+            if self._over:
+                return
+        if self._turns:
+            self._wake_writer()
+        if connection.buffered:
+            gevent.sleep(0)
+        while len(self._out) > 2 * WRITE_AHEAD and not self._over:
+            # The client takes no answers to its control frames.
+            self._drained.clear()
+            self._drained.wait()
+
+    def _frame_timeout(self) -> float:
+        settings = self.settings
+        return settings.body_timeout if self._h2.in_body else settings.header_timeout
+
+    def _timed_out(self) -> None:
+        began = self._h2.began
+        if self._over:
+            return
+        if began is not None and began + self._frame_timeout() <= monotonic():
+            self._worker.refuse(self._connection, "timeout", "too slow")
+            self._end()
+        elif not self._streams:
+            self._end()
+
+    def _handle(self, event: events.Event) -> None:
+        match event:
+            case events.RequestReceived():
+                self._begin(event)
+            case events.DataReceived():
+                self._receive_body(event)
+            case events.StreamEnded():
+                self._end_body(self._streams.get(event.stream_id))
+            case events.StreamReset():
+                self._reset_by_client(event)
+            case events.WindowUpdated():
+                # A client sends one or two for each DATA frame; more of them are noise.
+                if self._updates_due > 0:
+                    self._updates_due -= 1
+                else:
+                    self._count_noise()
+            case events.ConnectionTerminated():
+                if event.error_code == ErrorCodes.NO_ERROR and self._streams:
+                    self._last_call = True
+                else:
+                    self._over = self._broken = True
+            case events.PingAckReceived():
+                self._last_call = self._last_call or self._leaving
+                if self._last_call and not self._streams:
+                    self._end()
+            case (
+                events.PingReceived()
+                | events.RemoteSettingsChanged()
+                | events.PriorityUpdated()
+                | events.UnknownFrameReceived()
+            ):
+                self._count_noise()
+            case _:
+                pass
+
+    def _count_noise(self) -> None:
+        if self._noise.exceeded():
+            self._calm("sends too many frames that ask for nothing")
+
+    def _calm(self, says: str) -> None:
+        self._worker.refuse(self._connection, "http2", says)
+        self._end(ErrorCodes.ENHANCE_YOUR_CALM)
+
+    # Streams
+
+    def _begin(self, event: events.RequestReceived) -> None:
+        self._worker.busy(self._connection)
+        self._idle_until = math.inf
+        stream = Stream(self, event)
+        self._streams[stream.stream_id] = stream
+        try:
+            request = Request(stream, self._worker.cfg, self._connection.session.client)
+        except (ParseException, ValueError) as error:
+            self._refuse_request(stream, error)
+        else:
+            gevent.spawn_raw(self._answer, stream, request)
+
+    def _refuse_request(self, stream: Stream, error: Exception) -> None:
+        status = 400
+        if isinstance(error, LimitRequestLine):
+            status = 414
+        elif isinstance(error, LimitRequestHeaders):
+            status = 431
+        self._count_fault(f"{error}; answered {status}")
+        self._send_status(stream, status)
+        self._finish(stream, slow=False)
+
+    def _count_fault(self, says: str) -> None:
+        metrics.REFUSED.labels("bad_request").inc()
+        log.warning("%s: bad request: %s", self._connection.peer[0], says)
+        self._faults += 1
+        if self._faults > MAX_FAULTS:
+            self._calm("sends too many malformed requests")
+
+    def _send_status(self, stream: Stream, status: int) -> None:
+        """Answer by a status alone, which flow control does not hold up."""
+        self.send_headers(
+            stream, [(b":status", b"%d" % status), (b"content-length", b"0")], end=True
+        )
+
+    def _receive_body(self, event: events.DataReceived) -> None:
+        stream = self._streams.get(event.stream_id)
+        if not event.data and event.stream_ended is None:
+            self._count_noise()
+        size = event.flow_controlled_length
+        if stream is not None and event.data:
+            stream.feed(event.data)
+            size -= len(event.data)
+        if size:  # padding, or what nobody reads
+            self._h2.acknowledge_received_data(size, event.stream_id)
+
+    def _end_body(self, stream: Stream | None) -> None:
+        if stream is not None:
+            stream.body_complete = True
+            stream.wakes.set()
+
+    def _reset_by_client(self, event: events.StreamReset) -> None:
+        stream = self._streams.get(event.stream_id)
+        if not event.remote_reset:
+            # h2 found that the client broke the protocol on this stream alone.
+            self._count_fault(f"stream reset: {ErrorCodes(event.error_code or 0).name}")
+        if stream is not None:
+            self._cancel(stream, StreamGoneError("the client cancelled the request"))
+            self._remove(stream)
+        if event.remote_reset and self._resets.exceeded():
+            self._calm("cancels too many requests")
+
+    def _answer(self, stream: Stream, request: Request) -> None:
+        """In a greenlet of its own."""
+        if stream.gone:
+            return
+        stream.greenlet = getcurrent()
+        slow = False
+        try:
+            response = self._worker.answer(request, self._connection, Response, (stream,))
+            slow = response.status_code == 408
+        except TimeoutError:
+            self._worker.refuse(self._connection, "timeout", "too slow")
+            slow = True
+        except OSError as error:
+            log.debug("%s: stream %d: %s", self._connection.peer[0], stream.stream_id, error)
+        except Exception:
+            log.exception("request failed")
+            if not (stream.gone or stream.answered):
+                self._send_status(stream, 500)
+        finally:
+            stream.greenlet = None
+        if not stream.gone:
+            self._finish(stream, slow=slow)
+
+    def _finish(self, stream: Stream, *, slow: bool) -> None:
+        if not stream.ended:
+            self._reset(stream, ErrorCodes.CANCEL if slow else ErrorCodes.INTERNAL_ERROR)
+        elif not stream.body_complete:
+            # It has the answer, and is asked to send no more (RFC 9113 section 8.1).
+            self._reset(stream, ErrorCodes.NO_ERROR)
+        if not self._worker.alive:
+            self._leave()
+        # A client that was too slow for its only request holds its connection no longer.
+        self._last_call = self._last_call or (slow and len(self._streams) == 1)
+        self._remove(stream)
+        self._collect()
+
+    def _reset(self, stream: Stream, code: ErrorCodes) -> None:
+        self._h2.reset_stream(stream.stream_id, code)
+
+    def _cancel(self, stream: Stream, reason: StreamGoneError) -> None:
+        """End the greenlet of a stream that nobody waits for."""
+        stream.gone = reason
+        stream.pending = memoryview(b"")
+        if stream.greenlet is not None:
+            self._loop.run_callback(_throw, stream)
+
+    def _cancel_all(self) -> None:
+        for stream in self._streams.values():
+            self._cancel(stream, StreamGoneError("the connection is closed"))
+        self._streams.clear()
+        self._turns.clear()
+
+    def _remove(self, stream: Stream) -> None:
+        del self._streams[stream.stream_id]
+        if stream.unread:
+            self.acknowledge(stream, stream.unread)
+        if not self._streams:
+            self._rest()
+
+    # Between requests, and the end
+
+    def _rest(self) -> None:
+        """No request is under way."""
+        if self._last_call:
+            self._end()
+            return
+        self._worker.wait(self._connection)
+        seconds = self.settings.keep_alive
+        if self._leaving:
+            self._connection.idle = False
+            seconds = LEAVE
+        self._idle_until = monotonic() + seconds
+        self._connection.settimeout(seconds)
+
+    def _leave(self) -> None:
+        """Ask the client to open no more streams; those on their way are served."""
+        if not self._leaving:
+            self._leaving = True
+            self._out += GoAwayFrame(0, last_stream_id=_ALL_STREAMS).serialize()
+            # Once it is acknowledged, all has arrived that was sent before the client knew.
+            self._h2.ping(b"leaving.")
+
+    def _end(self, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
+        """End the connection, and say which streams were served."""
+        if not self._over:
+            self._over = True
+            last = self._h2.highest_inbound_stream_id
+            self._collect()
+            self._out += GoAwayFrame(0, last_stream_id=last, error_code=code).serialize()
+            self._wake_reader()
+
+    def _wake_reader(self) -> None:
+        self._drained.set()
+        self._connection.expire()
+
+    # The writer
+
+    def send_headers(
+        self, stream: Stream, headers: list[tuple[bytes, bytes]], *, end: bool
+    ) -> None:
+        if stream.gone:
+            raise stream.gone
+        self._h2.send_headers(stream.stream_id, headers, end_stream=end)
+        stream.ended = end
+        self._collect()
+
+    def send(self, stream: Stream, data: bytes, *, end: bool) -> None:
+        view = memoryview(data)
+        for start in range(0, len(view) or 1, WRITE_AHEAD):
+            if stream.gone:
+                raise stream.gone
+            stream.pending = view[start : start + WRITE_AHEAD]
+            stream.last = end and start + WRITE_AHEAD >= len(view)
+            if not self._turns:
+                while len(self._out) < WRITE_AHEAD and self._frame(stream):
+                    pass
+            self._wake_writer()
+            until = monotonic() + self.settings.send_timeout
+            if _unsent(stream):
+                self._turns.append(stream)
+                while _unsent(stream):
+                    stream.wait(until - monotonic())
+
+    def acknowledge(self, stream: Stream, size: int) -> None:
+        """Let the client send as much again as has been read."""
+        self._h2.acknowledge_received_data(size, stream.stream_id)
+        self._collect()
+
+    def _frame(self, stream: Stream) -> bool:
+        """Frame some of what a stream has to send; whether that was possible."""
+        if not _unsent(stream):
+            return False
+        size = min(len(stream.pending), FRAME)
+        if size:
+            size = min(size, self._h2.local_flow_control_window(stream.stream_id))
+            if size <= 0:
+                return False
+        piece, stream.pending = stream.pending[:size], stream.pending[size:]
+        stream.ended = stream.last and not stream.pending
+        self._h2.send_data(stream.stream_id, piece, end_stream=stream.ended)
+        self._out += self._h2.data_to_send()
+        self._updates_due += 2
+        return True
+
+    def _collect(self) -> None:
+        """Take what h2 wants to be sent."""
+        data = self._h2.data_to_send()
+        if data:
+            self._out += data
+        if self._out:
+            self._wake_writer()
+
+    def _take(self) -> bytes:
+        """What goes out next: everything that is due, and DATA of the streams in turn."""
+        in_vain = 0
+        while self._turns and len(self._out) < WRITE_AHEAD and in_vain < len(self._turns):
+            stream = self._turns.popleft()
+            in_vain = 0 if self._frame(stream) else in_vain + 1
+            if _unsent(stream):
+                self._turns.append(stream)
+            else:
+                stream.wakes.set()
+        data = bytes(self._out)
+        self._out.clear()
+        self._drained.set()
+        return data
+
+    def _wake_writer(self) -> None:
+        if not (self._writing or self._over):
+            self._writing = True
+            self._loop.run_callback(self._write)
+
+    def _write(self) -> None:
+        """In the event loop: send until nothing is left or the socket takes no more."""
+        self._writing = False
+        if self._over:
+            return
+        try:
+            data = self._take()
+            if not data:
+                return
+            self._writing = True
+            if self._connection.send_some(data):
+                self._blocked = gevent.spawn(self._wait_to_write)
+            else:
+                self._loop.run_callback(self._write)
+        except OSError as error:
+            self._fail(error)
+
+    def _wait_to_write(self) -> None:
+        until = monotonic() + self.settings.send_timeout
+        try:
+            while True:
+                left = max(until - monotonic(), 0)
+                wait_write(self._connection.fileno(), left, TimeoutError("timed out"))
+                if not self._connection.send_some():
+                    break
+        except OSError as error:
+            self._fail(error)
+        else:
+            self._write()
+        finally:
+            self._blocked = None
+
+    def _fail(self, error: OSError) -> None:
+        if isinstance(error, TimeoutError):
+            self._worker.refuse(self._connection, "timeout", "too slow")
+        self._over = self._broken = True
+        self._wake_reader()
 
 
-class ServerConnection(HTTP2ServerConnection):
-    """The server's side of an HTTP/2 connection, its own settings sent."""
+def _unsent(stream: Stream) -> bool:
+    return bool(stream.pending) or (stream.last and not stream.ended)
 
-    def __init__(self, cfg: "Config", conn: "Connection", settings: "Settings") -> None:
-        super().__init__(cfg, conn, conn.session.client)
-        self.stream_timeout = settings.body_timeout
-        self.idle_timeout = settings.keep_alive
-        self._send_timeout = settings.send_timeout
-        # gunicorn has checked what a response may hold, and writes names in lower case.
-        self.h2_conn.config.validate_outbound_headers = False
-        self.h2_conn.config.normalize_outbound_headers = False
-        self.initiate_connection()
 
-    def _wait_for_flow_control_window(self, stream_id: int, deadline: float | None = None) -> int:
-        # gunicorn waits for the socket itself, which knows nothing of what a Connection holds back.
-        self.sock.flush()
-        self.sock.settimeout(self._send_timeout)
-        window: int = super()._wait_for_flow_control_window(stream_id, deadline)
-        return window
+def _throw(stream: Stream) -> None:
+    if stream.greenlet is not None:
+        stream.greenlet.throw(stream.gone)

@@ -1,4 +1,4 @@
-"""gunicorn's worker: one greenlet a connection, so that a slow client costs memory and no more.
+"""gunicorn's worker: one greenlet per connection, so that a slow client costs memory and no more.
 
 It differs from gunicorn's own gevent worker in what happens before the first request (a PROXY
 header, then TLS from a context that changes under it), in the limits on every client, and in how
@@ -23,13 +23,12 @@ from gevent.pywsgi import WSGIServer
 from gunicorn import http
 from gunicorn.http.errors import NoMoreData
 from gunicorn.http.wsgi import Response, create
-from gunicorn.http2.errors import HTTP2ConnectionError, HTTP2ProtocolError, HTTP2StreamError
-from gunicorn.http2.stream import StreamState
 from gunicorn.workers.base import Worker as GunicornWorker
 
-from foobar_api import http2, metrics, proxy_protocol
+from foobar_api import metrics, proxy_protocol
 from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
+from foobar_api.http2 import ServerConnection
 from foobar_api.tls import Certificates
 
 if TYPE_CHECKING:
@@ -65,9 +64,8 @@ class Worker(GunicornWorker):
     wsgi: "Application"
 
     def init_process(self) -> None:
-        # A request that sleeps, and gunicorn's HTTP/2 that selects, let the others go on.
+        # A request that sleeps lets the others go on.
         monkey.patch_time()
-        monkey.patch_select()
         gevent.reinit()
         # gunicorn asks for a setting twenty times a request, each time by a search.
         self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
@@ -194,7 +192,7 @@ class Worker(GunicornWorker):
             if self.open(connection):
                 session = connection.session
                 if session.tls and session.tls.protocol == "h2":
-                    self.serve_http2(connection)
+                    ServerConnection(connection, self).serve()
                 else:
                     self.serve_http1(connection)
                 connection.finish()
@@ -279,41 +277,10 @@ class Worker(GunicornWorker):
             self.handle_error(request, connection, connection.session.client, error)
         connection.linger(LINGER, LINGER_BYTES)
 
-    def serve_http2(self, connection: Connection) -> None:
-        h2 = http2.ServerConnection(self.cfg, connection, self.settings)
-        served = 0
-        try:
-            while not h2.is_closed:
-                if not h2.streams:
-                    self.wait(connection)
-                requests = h2.receive_data()
-                connection.idle = False
-                self.waiting.pop(connection, None)
-                for request in requests:
-                    served = request.stream.stream_id
-                    self.answer_http2(request, connection, h2)
-                if not self.alive and not h2.streams:
-                    # Names the last request that was served, so that another may be sent again.
-                    h2.close(last_stream_id=served)
-        except (NoMoreData, HTTP2ConnectionError, HTTP2ProtocolError) as error:
-            self.refuse(connection, "http2", str(error))
-
-    def answer_http2(
-        self, request: "Request", connection: Connection, h2: http2.ServerConnection
-    ) -> None:
-        stream = request.stream
-        try:
-            if stream.state is not StreamState.CLOSED:
-                self.answer(request, connection, http2.Response, (h2, stream.stream_id))
-        except HTTP2StreamError as error:
-            log.debug("%s: stream %d: %s", connection.peer[0], stream.stream_id, error)
-        except (OSError, HTTP2ConnectionError):
-            raise
-        except Exception:
-            log.exception("request failed")
-            h2.send_error(stream.stream_id, 500, "")
-        finally:
-            h2.cleanup_stream(stream.stream_id)
+    def busy(self, connection: Connection) -> None:
+        """A request has come."""
+        connection.idle = False
+        self.waiting.pop(connection, None)
 
     def answer(
         self,
@@ -338,7 +305,7 @@ class Worker(GunicornWorker):
             for piece in body:
                 response.write(piece)
             response.close()
-        except (OSError, HTTP2StreamError, HTTP2ConnectionError):
+        except OSError:
             raise
         except Exception as error:
             if not response.headers_sent:

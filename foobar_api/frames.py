@@ -1,0 +1,94 @@
+"""HTTP/2's frames as the h2 package has them, corrected where a client could misuse it.
+
+h2 does no I/O. It keeps the state of a connection and of its streams, and answers SETTINGS and PING
+by itself. Four things differ from what it does alone: how much memory a client may ask for to
+compress response headers, what a graceful GOAWAY of the client ends, what a body of the wrong
+length ends, and that the start of an unfinished frame is known.
+"""
+
+from time import monotonic
+from typing import Final
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, Event, StreamReset
+from h2.exceptions import InvalidBodyLengthError
+from h2.settings import SettingCodes
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, SettingsFrame
+
+MAX_TABLE: Final = 4096
+"""Bytes of the table that compresses response headers, whatever larger table a client allows.
+
+Each response searches the table, and entries such as X-Request-Id never repeat.
+"""
+
+_DATA: Final = 0
+"""Type of a DATA frame, in the fourth byte of its header."""
+
+
+class Frames(H2Connection):
+    """The server's side of one connection."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            H2Configuration(
+                client_side=False,
+                # gunicorn has checked what a response holds; Response writes names in lower case.
+                validate_outbound_headers=False,
+                normalize_outbound_headers=False,
+            )
+        )
+        self.began: float | None = None
+        """When the frame, or the block of header frames, began that is not complete yet."""
+        self._preface = self.incoming_buffer._preamble_len  # noqa: SLF001 - h2 does not tell
+
+    @property
+    def in_body(self) -> bool:
+        """Whether the frame that is not complete carries a part of a body."""
+        held = self.incoming_buffer._data  # noqa: SLF001 - h2 does not tell
+        return len(held) > 3 and held[3] == _DATA
+
+    def receive_data(self, data: bytes) -> list[Event]:  # type: ignore[override]
+        """Handle what the client sent; the events that it caused. Raises ProtocolError."""
+        buffer = self.incoming_buffer
+        before = len(buffer._data) + len(data)  # noqa: SLF001 - h2 does not tell
+        in_block = bool(buffer._headers_buffer or buffer._preamble_len)  # noqa: SLF001
+        events = super().receive_data(data)
+        after = len(buffer._data)  # noqa: SLF001
+        in_preface = 0 < buffer._preamble_len < self._preface  # noqa: SLF001
+        if not (after or buffer._headers_buffer or in_preface):  # noqa: SLF001
+            self.began = None
+        elif self.began is None or (after < before and not in_block):
+            self.began = monotonic()
+        return events
+
+    def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:
+        size = frame.settings.get(SettingCodes.HEADER_TABLE_SIZE)
+        if size is not None:
+            frame.settings[SettingCodes.HEADER_TABLE_SIZE] = min(size, MAX_TABLE)
+        return super()._receive_settings_frame(frame)
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
+        # h2 would refuse to send anything more. A client that only says that it will open no more
+        # streams still wants the answers to those it has opened (RFC 9113 section 6.8).
+        if frame.error_code == ErrorCodes.NO_ERROR and self.open_inbound_streams:
+            event = ConnectionTerminated()
+            event.error_code = ErrorCodes.NO_ERROR
+            event.last_stream_id = frame.last_stream_id
+            return [], [event]
+        return super()._receive_goaway_frame(frame)
+
+    def _receive_data_frame(self, frame: DataFrame) -> tuple[list[Frame], list[Event]]:
+        # An error of the stream (RFC 9113 section 8.1.1), of which h2 makes one of the connection.
+        try:
+            return super()._receive_data_frame(frame)
+        except InvalidBodyLengthError:
+            self.acknowledge_received_data(frame.flow_controlled_length, frame.stream_id)
+            self.reset_stream(frame.stream_id, ErrorCodes.PROTOCOL_ERROR)
+            event = StreamReset(
+                stream_id=frame.stream_id,
+                error_code=ErrorCodes.PROTOCOL_ERROR,
+                remote_reset=False,
+            )
+            return [], [event]
