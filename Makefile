@@ -21,6 +21,9 @@ BIN = $(dir $(PYTHON))
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foobar-platform/bin
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+H2SPEC := github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+# Its module says nothing about what it needs.
+H2SPEC_NEEDS := github.com/fatih/color@v1.19.0 github.com/spf13/cobra@v1.10.2 golang.org/x/net@v0.62.0
 # Of Prometheus 3.13.2, whose module's version is 0.313.2.
 PROMTOOL := github.com/prometheus/prometheus/cmd/promtool@v0.313.2
 export PATH := $(TOOLS):$(PATH)
@@ -45,13 +48,15 @@ setup: ## make .venv, unless an environment is active, and install what is pinne
 tools: $(TOOLS)/.kustomize-$(lastword $(subst @, ,$(KUSTOMIZE)))
 tools: $(TOOLS)/.actionlint-$(lastword $(subst @, ,$(ACTIONLINT)))
 tools: $(TOOLS)/.promtool-$(lastword $(subst @, ,$(PROMTOOL)))
-tools: ## build kustomize, actionlint and promtool into ~/.cache/foobar-platform/bin (needs Go)
+tools: $(TOOLS)/.h2spec-$(lastword $(subst @, ,$(H2SPEC)))
+tools: ## build kustomize, actionlint, promtool and h2spec into ~/.cache/foobar-platform/bin (needs Go)
 
 # The mark carries the version, so that a new pin builds anew. By way of a module of their own, since
 # go does not install by URL what replaces modules in its go.mod.
 $(TOOLS)/.kustomize-%: ; $(call go-install,$(KUSTOMIZE))
 $(TOOLS)/.actionlint-%: ; $(call go-install,$(ACTIONLINT))
 $(TOOLS)/.promtool-%: ; $(call go-install,$(PROMTOOL))
+$(TOOLS)/.h2spec-%: ; $(call go-install,$(H2SPEC) $(H2SPEC_NEEDS))
 define go-install
 	@command -v go >/dev/null || { echo 'tools are built from source: install Go 1.25 or newer' >&2; exit 1; }
 	@mkdir -p "$(TOOLS)"
