@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from foobar_api import VERSION, data, echo, host
-from foobar_api.answer import HTML, JSON, TEXT, YAML, Answer, Refused, send
+from foobar_api.answer import HTML, JSON, TEXT, YAML, Answer, ClientLeft, Refused, send
 from foobar_api.negotiation import best
 from foobar_api.report import PAGE_POLICY, Report, Request
 from foobar_api.session import session_of
@@ -126,9 +126,8 @@ class Application:
             answer = self._answer(environ)
         except Refused as refused:
             answer = refused.answer
-        except OSError:
-            # The client is gone or too slow: nobody is there to answer, and the server knows.
-            raise
+        except ClientLeft:
+            raise  # to the server, since nobody is there to answer
         except Exception:
             log.exception("request %s failed", identity)
             answer = Answer(b"internal error\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -276,7 +275,10 @@ class Application:
         return Answer(json.dumps(said).encode() + b"\n", JSON)
 
     def _body(self, environ: "WSGIEnvironment") -> bytes:
-        """The request's body. Refuses one that is too long, whether it says so or not."""
+        """The request's body. Refuses one that is too long, whether it says so or not.
+
+        What goes wrong here is the client's doing. Elsewhere, an OSError is a fault of the app.
+        """
         most = self.settings.max_body
         length = environ.get("CONTENT_LENGTH")
         if not length and not environ.get("wsgi.input_terminated"):
@@ -285,6 +287,8 @@ class Application:
             body: bytes = environ["wsgi.input"].read(int(length) if length else most + 1)
         except TimeoutError:
             raise Refused(HTTPStatus.REQUEST_TIMEOUT, "the body took too long") from None
+        except OSError as error:
+            raise ClientLeft(str(error)) from error
         if len(body) > most:
             raise _too_large(most)
         return body

@@ -13,6 +13,7 @@ import ssl
 import sys
 import time
 from datetime import datetime
+from http import HTTPStatus
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,14 +21,14 @@ import gevent
 import gevent.socket
 from gevent import monkey
 from gevent.pywsgi import WSGIServer
-from gunicorn import http
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.wsgi import Response, create
 from gunicorn.http2.errors import HTTP2ConnectionError, HTTP2ProtocolError, HTTP2StreamError
 from gunicorn.http2.stream import StreamState
 from gunicorn.workers.base import Worker as GunicornWorker
 
-from foobar_api import http2, metrics, proxy_protocol
+from foobar_api import http1, http2, metrics, proxy_protocol
+from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
 from foobar_api.tls import Certificates
@@ -49,14 +50,9 @@ LINGER: Final = 2.0
 """Seconds that a client may go on sending after an answer that closes its connection."""
 LINGER_BYTES: Final = 2**20
 
-_UNREAD: Final = frozenset({400, 408, 413, 414, 431})
-"""Answers to requests whose end may never come: the connection closes behind them."""
+CLIENT_LEFT: Final = "499 Client Closed Request"
+"""In metrics and logs, for a client that left before its answer began. It is never sent."""
 _ACCEPT_LATER: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-class _Response(Response):
-    def should_close(self) -> bool:
-        return self.upgrade or self.status_code in _UNREAD or super().should_close()
 
 
 class Worker(GunicornWorker):
@@ -243,41 +239,57 @@ class Worker(GunicornWorker):
     # Requests
 
     def serve_http1(self, connection: Connection) -> None:
-        settings = self.settings
-        parser = http.get_parser(self.cfg, connection, connection.session.client)
+        parser = http1.Parser(self.cfg, connection, connection.session.client)
         unreader = parser.unreader
-        request = None
-        try:
-            while True:
-                if not unreader.buf.getvalue():
-                    self.wait(connection)
-                    data = connection.recv(RAW_CHUNK)
-                    connection.idle = False
-                    if not data:
-                        return
-                    unreader.unread(data)
-                connection.settimeout(settings.header_timeout)
-                request = None
-                request = next(parser)
-                self.waiting.pop(connection, None)
-                connection.settimeout(settings.body_timeout)
-                response = self.answer(request, connection, _Response)
-                if response.status_code in _UNREAD:
-                    break
-                if response.should_close():
+        while True:
+            if not unreader.buf.getvalue():
+                self.wait(connection)
+                data = connection.recv(RAW_CHUNK)
+                connection.idle = False
+                if not data:
                     return
-                # What the app left of a body; bodies of which nothing is left are the rule.
-                if getattr(request.body.reader, "length", 1) and not parser.finish_body(
-                    max_bytes=settings.max_body
-                ):
-                    break
-        except (NoMoreData, StopIteration):
-            return
+                unreader.unread(data)
+            connection.settimeout(self.settings.header_timeout)
+            try:
+                request = next(parser)
+            except (NoMoreData, StopIteration):
+                return
+            except ParseException as error:
+                self.refuse_request(connection, http1.refusal(error))
+                break
+            self.waiting.pop(connection, None)
+            connection.settimeout(self.settings.body_timeout)
+            response = self.answer_http1(request, connection)
+            if response is None:
+                break
+            if response.should_close():
+                if response.upgrade or (request.is_read and request.should_close()):
+                    return  # the client sends nothing more
+                break
+            # Most requests leave nothing of a body to skip.
+            if not request.is_read and not parser.finish_body(max_bytes=self.settings.max_body):
+                break
+        connection.linger(LINGER, LINGER_BYTES)
+
+    def answer_http1(self, request: http1.Request, connection: Connection) -> Response | None:
+        """The response that was sent; None if the app failed before it had one."""
+        try:
+            return self.answer(request, connection, http1.Response)
         except OSError:
             raise
-        except Exception as error:  # noqa: BLE001 - gunicorn knows each of its errors' status
-            self.handle_error(request, connection, connection.session.client, error)
-        connection.linger(LINGER, LINGER_BYTES)
+        except Exception:
+            log.exception("request failed")
+            failed = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+            connection.sendall(http1.closing(failed.answer, os.urandom(8).hex()))
+            return None
+
+    def refuse_request(self, connection: Connection, refused: Refused) -> None:
+        """Answer a request that cannot be read."""
+        status, request_id = refused.answer.status, os.urandom(8).hex()
+        metrics.REFUSED.labels("bad_request").inc()
+        log.info("%s: request %s refused with %d: %s",
+                 connection.session.client[0], request_id, status, refused)  # fmt: skip
+        connection.sendall(http1.closing(refused.answer, request_id))
 
     def serve_http2(self, connection: Connection) -> None:
         h2 = http2.ServerConnection(self.cfg, connection, self.settings)
@@ -339,6 +351,8 @@ class Worker(GunicornWorker):
                 response.write(piece)
             response.close()
         except (OSError, HTTP2StreamError, HTTP2ConnectionError):
+            if not response.headers_sent:
+                response.status = CLIENT_LEFT
             raise
         except Exception as error:
             if not response.headers_sent:
@@ -351,12 +365,6 @@ class Worker(GunicornWorker):
             if hasattr(body, "close"):
                 body.close()
         return response
-
-    def handle_error(
-        self, req: "Request | None", client: Connection, addr: tuple[str, int], exc: Exception
-    ) -> None:
-        metrics.REFUSED.labels("bad_request").inc()
-        super().handle_error(req, client, addr, exc)
 
 
 def _plain(host: str) -> str:
