@@ -19,6 +19,7 @@ from wsproto.events import (
     Ping,
     TextMessage,
 )
+from wsproto.frame_protocol import CloseReason
 from wsproto.handshake import H11Handshake
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
@@ -73,6 +74,8 @@ def serve(sock: Socket, connection: WebSocket, *, max_message: int, idle: float)
                 if isinstance(event, Ping):
                     sock.sendall(connection.send(event.response()))
                 elif isinstance(event, CloseConnection):
+                    if event.code == CloseReason.ABNORMAL_CLOSURE:
+                        return  # no frame had it: the connection ended without one
                     # Of the client, or of wsproto for a frame that breaks the protocol.
                     closing = connection.state is ConnectionState.REMOTE_CLOSING
                     sock.sendall(connection.send(event.response() if closing else event))

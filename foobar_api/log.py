@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from gevent import get_hub
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from gunicorn.http.wsgi import Response
 
     from foobar_api.settings import Settings
+
+log = logging.getLogger(__name__)
 
 PROBES: Final = frozenset({"/livez", "/readyz"})
 """Asked every few seconds by whoever runs this; only a bad answer is worth a line."""
@@ -53,6 +56,27 @@ def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+def _uncaught(kind: type[BaseException], error: BaseException, _: object) -> None:
+    log.critical("uncaught exception", exc_info=(kind, error, error.__traceback__))
+
+
+def _unraisable(args: "sys.UnraisableHookArgs") -> None:
+    says = args.err_msg or "exception ignored in"
+    error = args.exc_value or args.exc_type()
+    log.error("%s %r", says, args.object, exc_info=(args.exc_type, error, args.exc_traceback))
+
+
+def in_event_loop(
+    context: object,
+    kind: type[BaseException] | None,
+    error: BaseException | str | None,
+    trace: TracebackType | None,
+) -> None:
+    """For gevent's hub, of an exception that nobody else handles."""
+    info = (type(error), error, trace) if isinstance(error, BaseException) else None
+    log.error("%r failed: %s", context, error or kind, exc_info=info)
+
+
 class Logger(GunicornLogger):
     """gunicorn's logger; it is told of each request's end, so it counts requests as well."""
 
@@ -68,6 +92,13 @@ class Logger(GunicornLogger):
         ours.handlers = list(self.error_log.handlers)
         ours.setLevel(self.error_log.level)
         ours.propagate = False
+        # What Python would print goes to the log as well.
+        warnings = logging.getLogger("py.warnings")
+        warnings.handlers = list(self.error_log.handlers)
+        warnings.propagate = False
+        logging.captureWarnings(capture=True)
+        sys.excepthook = _uncaught
+        sys.unraisablehook = _unraisable
 
     def access(
         self,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import gevent.socket
 from gevent import monkey
-from gevent.pywsgi import WSGIServer
+from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.wsgi import Response, create
 from gunicorn.http2.errors import HTTP2ConnectionError, HTTP2ProtocolError, HTTP2StreamError
@@ -31,6 +31,7 @@ from foobar_api import http1, http2, metrics, proxy_protocol
 from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
+from foobar_api.log import in_event_loop
 from foobar_api.tls import Certificates
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Worker(GunicornWorker):
         monkey.patch_time()
         monkey.patch_select()
         gevent.reinit()
+        gevent.get_hub().print_exception = in_event_loop  # type: ignore[method-assign,assignment]
         # gunicorn asks for a setting twenty times a request, each time by a search.
         self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
         super().init_process()
@@ -80,7 +82,8 @@ class Worker(GunicornWorker):
         listener, *others = [each.sock for each in self.sockets]
         for other in others:
             inherited = gevent.socket.socket(other.family, other.type, fileno=other.detach())
-            WSGIServer(inherited, metrics.application(), log=None).start()
+            complaints = LoggingLogAdapter(log, logging.INFO)
+            WSGIServer(inherited, metrics.application(), log=None, error_log=complaints).start()
         listener.settimeout(0)
         self.server = listener.getsockname()[:2]
         SHARES.set(self.age, 0)
