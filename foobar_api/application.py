@@ -209,7 +209,9 @@ class Application:
         if size > self.settings.max_data:
             raise Refused(HTTPStatus.BAD_REQUEST, f"gives at most {self.settings.max_data} bytes")
         if _truth(query.get("attachment", "")):
-            answer = data.attachment(size, environ.get("HTTP_RANGE", ""))
+            # Only GET has ranges, and no If-Range can match what has no validator.
+            ranges = environ["REQUEST_METHOD"] == "GET" and "HTTP_IF_RANGE" not in environ
+            answer = data.attachment(size, environ.get("HTTP_RANGE", "") if ranges else "")
         else:
             answer = Answer(data.content(size), length=size)
         if (answer.length or 0) > WRITE_AHEAD:
@@ -219,16 +221,20 @@ class Application:
     def _echo(self, environ: "WSGIEnvironment") -> Answer:
         sock = environ.get("gunicorn.socket")
         try:
-            if environ.get("SERVER_PROTOCOL") != "HTTP/1.1" or sock is None:
-                raise echo.HandshakeError("asks for no WebSocket over HTTP/1.1")  # noqa: TRY301
+            upgradable = (environ.get("SERVER_PROTOCOL"), environ["REQUEST_METHOD"])
+            if upgradable != ("HTTP/1.1", "GET") or sock is None:
+                raise echo.HandshakeError("ask for it by GET over HTTP/1.1")  # noqa: TRY301
             headers, connection = echo.accept(
                 environ.get("RAW_URI", "/echo"), Request.of(environ, b"").all_headers()
             )
         except echo.HandshakeError as error:
+            upgrade = [
+                ("Connection", "upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")
+            ]  # fmt: skip
             raise Refused(
-                HTTPStatus.UPGRADE_REQUIRED,
+                error.status,
                 f"/echo is a WebSocket: {error}",
-                [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
+                upgrade if error.status == HTTPStatus.UPGRADE_REQUIRED else (),
             ) from None
 
         def echoed() -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from tests.app.conftest import Serve
 from tests.app.server import Server, mount, read_response, request
 from tests.app.test_server import eventually
 
-STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 RESET = struct.pack("ii", 1, 0)
 """For SO_LINGER: closing resets the connection."""
 
@@ -38,7 +38,8 @@ def cases() -> Iterator[Any]:
     for section in yaml.safe_load(Path(__file__).with_name("http1.yaml").read_text()):
         for name, own in section["cases"].items():
             case = {**section, **own}
-            body = case["body"] + case.get("repeated", case["body"][-32:]) * case.get("repeat", 0)
+            body = case.get("body", "")
+            body += case.get("repeated", body[-32:]) * case.get("repeat", 0)
             sent = "\r\n".join([*case["head"], "", ""]) + body + case.get("after", "")
             yield pytest.param(
                 Case(
