@@ -15,6 +15,7 @@ from gevent import get_hub
 from gunicorn.glogging import Logger as GunicornLogger
 
 from foobar_api import metrics
+from foobar_api.report import as_text
 from foobar_api.session import session_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class _Json(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return _encode(line)
+
+
+def _text(value: str | None) -> str | None:
+    return value and as_text(value)
 
 
 def _rfc3339(seconds: float) -> str:
@@ -130,14 +135,14 @@ class Logger(GunicornLogger):
             "client": environ.get("REMOTE_ADDR"),
             "client_port": environ.get("REMOTE_PORT"),
             "method": method,
-            "host": environ.get("HTTP_HOST"),
+            "host": _text(environ.get("HTTP_HOST")),
             # Without the query, where people put what no log should keep.
             "path": req.path,
             "protocol": protocol,
             "status": code,
             "bytes": resp.sent,
             "seconds": round(seconds, 6),
-            "user_agent": environ.get("HTTP_USER_AGENT"),
+            "user_agent": _text(environ.get("HTTP_USER_AGENT")),
         }
         if session is not None:
             line.update(session.log_fields)

@@ -118,3 +118,13 @@ get_hub().print_exception = in_event_loop
     (line,) = done.stderr.splitlines()
     assert says in line
     assert line.startswith('{"time":')
+
+
+def test_the_access_log_shows_headers_as_the_text_that_was_sent(serve: Serve) -> None:
+    server = serve()
+    for sent in ("caf\N{SNOWMAN}".encode(), b"caf\xe9"):
+        with server.connect() as sock:
+            sock.sendall(request("/bench", "User-Agent: x").replace(b"x", sent, 1))
+            read_response(sock)
+    eventually(lambda: len(server.access) == 2)
+    assert [line["user_agent"] for line in server.access] == ["caf\N{SNOWMAN}", "café"]
