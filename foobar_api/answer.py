@@ -40,6 +40,10 @@ class Refused(Exception):  # noqa: N818 - an answer that is not what was asked f
         self.answer = Answer(f"{says}\n".encode(), status=status, headers=list(headers))
 
 
+class ClientLeft(ConnectionError):  # noqa: N818 - what happened, not an error of ours
+    """The client went away before its request was complete, and nobody reads an answer."""
+
+
 def send(
     answer: Answer, start_response: "StartResponse", *, head: bool, request_id: str
 ) -> Iterable[bytes]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from foobar_api import VERSION, data, echo, host
-from foobar_api.answer import HTML, JSON, TEXT, YAML, Answer, Refused, send
+from foobar_api.answer import HTML, JSON, TEXT, YAML, Answer, ClientLeft, Refused, send
 from foobar_api.negotiation import best
 from foobar_api.report import PAGE_POLICY, Report, Request
 from foobar_api.session import session_of
@@ -126,9 +126,8 @@ class Application:
             answer = self._answer(environ)
         except Refused as refused:
             answer = refused.answer
-        except OSError:
-            # The client is gone or too slow: nobody is there to answer, and the server knows.
-            raise
+        except ClientLeft:
+            raise  # to the server, since nobody is there to answer
         except Exception:
             log.exception("request %s failed", identity)
             answer = Answer(b"internal error\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -210,7 +209,9 @@ class Application:
         if size > self.settings.max_data:
             raise Refused(HTTPStatus.BAD_REQUEST, f"gives at most {self.settings.max_data} bytes")
         if _truth(query.get("attachment", "")):
-            answer = data.attachment(size, environ.get("HTTP_RANGE", ""))
+            # Only GET has ranges, and no If-Range can match what has no validator.
+            ranges = environ["REQUEST_METHOD"] == "GET" and "HTTP_IF_RANGE" not in environ
+            answer = data.attachment(size, environ.get("HTTP_RANGE", "") if ranges else "")
         else:
             answer = Answer(data.content(size), length=size)
         if (answer.length or 0) > WRITE_AHEAD:
@@ -220,16 +221,20 @@ class Application:
     def _echo(self, environ: "WSGIEnvironment") -> Answer:
         sock = environ.get("gunicorn.socket")
         try:
-            if environ.get("SERVER_PROTOCOL") != "HTTP/1.1" or sock is None:
-                raise echo.HandshakeError("asks for no WebSocket over HTTP/1.1")  # noqa: TRY301
+            upgradable = (environ.get("SERVER_PROTOCOL"), environ["REQUEST_METHOD"])
+            if upgradable != ("HTTP/1.1", "GET") or sock is None:
+                raise echo.HandshakeError("ask for it by GET over HTTP/1.1")  # noqa: TRY301
             headers, connection = echo.accept(
                 environ.get("RAW_URI", "/echo"), Request.of(environ, b"").all_headers()
             )
         except echo.HandshakeError as error:
+            upgrade = [
+                ("Connection", "upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")
+            ]  # fmt: skip
             raise Refused(
-                HTTPStatus.UPGRADE_REQUIRED,
+                error.status,
                 f"/echo is a WebSocket: {error}",
-                [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
+                upgrade if error.status == HTTPStatus.UPGRADE_REQUIRED else (),
             ) from None
 
         def echoed() -> Iterator[bytes]:
@@ -276,7 +281,10 @@ class Application:
         return Answer(json.dumps(said).encode() + b"\n", JSON)
 
     def _body(self, environ: "WSGIEnvironment") -> bytes:
-        """The request's body. Refuses one that is too long, whether it says so or not."""
+        """The request's body. Refuses one that is too long, whether it says so or not.
+
+        What goes wrong here is the client's doing. Elsewhere, an OSError is a fault of the app.
+        """
         most = self.settings.max_body
         length = environ.get("CONTENT_LENGTH")
         if not length and not environ.get("wsgi.input_terminated"):
@@ -285,6 +293,8 @@ class Application:
             body: bytes = environ["wsgi.input"].read(int(length) if length else most + 1)
         except TimeoutError:
             raise Refused(HTTPStatus.REQUEST_TIMEOUT, "the body took too long") from None
+        except OSError as error:
+            raise ClientLeft(str(error)) from error
         if len(body) > most:
             raise _too_large(most)
         return body

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gevent import get_hub, getcurrent
 
-from foobar_api import proxy_protocol
+from foobar_api import client_hello, proxy_protocol
+from foobar_api.client_hello import ClientHello
 from foobar_api.session import Session, Tls
 from foobar_api.settings import WRITE_AHEAD
+from foobar_api.tls import PROTOCOLS
 
 if TYPE_CHECKING:
     from foobar_api.tls import Certificates
@@ -174,7 +176,8 @@ class Connection:
         tls = None
         if certificates:
             certificate = certificates.certificate
-            tls = Tls.of(self._start_tls(certificates.context), certificate)
+            hello = self._read_client_hello()
+            tls = Tls.of(self._start_tls(certificates.context), certificate, hello.server_name)
         self.session = Session(client=client or self.peer, peer=self.peer, tls=tls)
 
     def _read_proxy_header(self) -> proxy_protocol.Address | None:
@@ -188,11 +191,23 @@ class Connection:
         self._received = data[length:]
         return client
 
+    def _read_client_hello(self) -> ClientHello:
+        """Leaves what it has read to OpenSSL."""
+        while (hello := client_hello.parse(self._received)) is None:
+            more = self._receive()
+            if not more:
+                raise ConnectionResetError("closed in the TLS handshake")
+            self._received += more
+        if hello.protocols and not set(PROTOCOLS).intersection(hello.protocols):
+            self._unsent += client_hello.NO_APPLICATION_PROTOCOL
+            raise client_hello.NoCommonProtocolError
+        return hello
+
     def _start_tls(self, context: ssl.SSLContext) -> ssl.SSLObject:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._incoming.write(self._received or self._receive())
+        self._incoming.write(self._received)
         self._received = b""
         while True:
             try:

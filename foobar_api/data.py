@@ -8,7 +8,7 @@ from typing import Final
 from foobar_api.answer import Answer, Refused
 
 _ALPHABET: Final = b"-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 _BLOCK: Final = _ALPHABET * (65536 // len(_ALPHABET))
 UNITS: Final = {"kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
 """As whoami has them; any other unit is bytes."""

@@ -5,7 +5,9 @@ to the app.
 """
 
 import contextlib
+import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Final, Protocol
 
 import h11
@@ -19,11 +21,20 @@ from wsproto.events import (
     Ping,
     TextMessage,
 )
+from wsproto.frame_protocol import CloseReason
 from wsproto.handshake import H11Handshake
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 MESSAGE_TOO_BIG: Final = 1009
 PROTOCOL_ERROR: Final = 1002
+
+
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
+_ASKS: Final = frozenset({
+    "Connection", "Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Protocol",
+    "Sec-Websocket-Version", "Upgrade",
+})  # fmt: skip
+"""Fields of the handshake, by the names that WSGI leaves of them."""
 
 
 class Socket(Protocol):
@@ -35,6 +46,14 @@ class Socket(Protocol):
 class HandshakeError(ValueError):
     """The request asks for no WebSocket, or not as RFC 6455 section 4.2.1 says."""
 
+    status = HTTPStatus.UPGRADE_REQUIRED
+
+
+class KeyInvalidError(HandshakeError):
+    """It asks for one, with a Sec-WebSocket-Key that is missing or not 16 bytes in base64."""
+
+    status = HTTPStatus.BAD_REQUEST
+
 
 def accept(
     path: str, headers: Iterable[tuple[str, str]]
@@ -43,14 +62,20 @@ def accept(
 
     Raises HandshakeError.
     """
+    # wsproto asks for a host, which has been checked, and reads it with more limits than a URI has.
+    told = {"Host": "localhost", "Sec-Websocket-Key": ""} | {
+        name: value for name, value in headers if name in _ASKS
+    }
     handshake = H11Handshake(ConnectionType.SERVER)
     try:
         handshake.initiate_upgrade_connection(
-            [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers], path
+            [(name.encode(), value.encode("latin-1")) for name, value in told.items()], path
         )
         answer = handshake.send(AcceptConnection())
     except (h11.ProtocolError, LocalProtocolError, RemoteProtocolError, UnicodeError) as error:
         raise HandshakeError(str(error)) from None
+    if not _KEY.fullmatch(told["Sec-Websocket-Key"]):
+        raise KeyInvalidError("Sec-WebSocket-Key is not 16 bytes in base64")
     connection = handshake.connection
     if connection is None:  # it has one once it has sent an answer
         raise HandshakeError("no WebSocket")
@@ -73,6 +98,8 @@ def serve(sock: Socket, connection: WebSocket, *, max_message: int, idle: float)
                 if isinstance(event, Ping):
                     sock.sendall(connection.send(event.response()))
                 elif isinstance(event, CloseConnection):
+                    if event.code == CloseReason.ABNORMAL_CLOSURE:
+                        return  # no frame had it: the connection ended without one
                     # Of the client, or of wsproto for a frame that breaks the protocol.
                     closing = connection.state is ConnectionState.REMOTE_CLOSING
                     sock.sendall(connection.send(event.response() if closing else event))

@@ -11,6 +11,8 @@ import io
 import logging
 import math
 from collections import deque
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -19,7 +21,7 @@ from gevent import get_hub, getcurrent
 from gevent.event import Event
 from gevent.socket import wait_write
 from gunicorn import util
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.http.errors import InvalidHeader, ParseException
 from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.http2.request import HTTP2Request
 from h2 import events
@@ -27,8 +29,9 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from hyperframe.frame import GoAwayFrame
 
-from foobar_api import metrics
+from foobar_api.answer import ClientLeft, Refused, send
 from foobar_api.frames import Frames
+from foobar_api.http1 import is_authority, refusal
 from foobar_api.settings import WRITE_AHEAD, Settings
 
 if TYPE_CHECKING:
@@ -59,10 +62,6 @@ MAX_NOISE: Final = 1000
 _ALL_STREAMS: Final = 2**31 - 1
 
 
-class StreamGoneError(ConnectionResetError):
-    """The client took its request back, or is gone itself."""
-
-
 class Worker(Protocol):
     """What a connection needs of the worker that serves it."""
 
@@ -80,6 +79,7 @@ class Worker(Protocol):
     def wait(self, connection: "Connection") -> None: ...
     def busy(self, connection: "Connection") -> None: ...
     def refuse(self, connection: "Connection", reason: str, says: str) -> None: ...
+    def refuse_request(self, connection: "Connection", refused: Refused) -> str: ...
 
 
 class _Rate:
@@ -116,7 +116,7 @@ class Stream:
         """Whether the response has begun."""
         self.ended = False
         """Whether the whole response has been framed."""
-        self.gone: StreamGoneError | None = None
+        self.gone: ClientLeft | None = None
         """Why nobody waits for the response."""
         self.greenlet: Any = None
         """The one that answers, once it runs."""
@@ -176,6 +176,20 @@ class Stream:
         """Send ``data`` as fast as the client takes it. Raises OSError."""
         self._owner.send(self, data, end=end)
 
+    def answer(self, refused: Refused, request_id: str) -> None:
+        """Send the answer to a request that cannot be read. Raises OSError."""
+        lines: list[tuple[str, str]] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _: object = None, /
+        ) -> Callable[[bytes], object]:
+            lines.extend([(":status", status[:3]), *headers])
+            return lambda data: None
+
+        pieces = send(refused.answer, start_response, head=False, request_id=request_id)
+        self.send_headers(_encoded(lines), end=False)
+        self.send(b"".join(pieces), end=True)
+
     def wait(self, seconds: float) -> None:
         """Until something changes for this stream. Raises OSError."""
         self.wakes.clear()
@@ -204,7 +218,12 @@ class Request(HTTP2Request):
     """A request under gunicorn's policy for headers. Raises ParseException."""
 
     def __init__(self, stream: Stream, cfg: "Config", client: tuple[str, int]) -> None:
-        super().__init__(stream, cfg, client)
+        try:
+            super().__init__(stream, cfg, client)
+        except ValueError as error:
+            raise ParseException(str(error)) from None
+        if not is_authority(self.get_header("HOST") or ""):
+            raise InvalidHeader("HOST")
         if stream.body_complete and self.content_length:
             raise ParseException("the body is shorter than its content-length")
         self.body = io.BytesIO() if stream.body_complete else io.BufferedReader(_Body(stream))
@@ -234,11 +253,7 @@ class Response(GunicornResponse):
         lines = [(":status", str(self.status_code)), *given, *fields.items()]
         self._stream.send_headers(
             # RFC 9113 section 8.2.2 forbids the one that gunicorn lets pass.
-            [
-                (name.encode("latin-1"), value.encode("latin-1"))
-                for name, value in lines
-                if name != "upgrade"
-            ],
+            _encoded(line for line in lines if line[0] != "upgrade"),
             end=self._omits_body or self.response_length == 0,
         )
 
@@ -251,6 +266,11 @@ class Response(GunicornResponse):
         self.send_headers()
         if not self._stream.ended:
             self._stream.send(b"", end=True)
+
+
+def _encoded(lines: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Header fields as they are sent."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines]
 
 
 class ServerConnection:
@@ -400,35 +420,12 @@ class ServerConnection:
         self._idle_until = math.inf
         stream = Stream(self, event)
         self._streams[stream.stream_id] = stream
-        try:
-            request = Request(stream, self._worker.cfg, self._connection.session.client)
-        except (ParseException, ValueError) as error:
-            self._refuse_request(stream, error)
-        else:
-            gevent.spawn_raw(self._answer, stream, request)
+        gevent.spawn_raw(self._answer, stream)
 
-    def _refuse_request(self, stream: Stream, error: Exception) -> None:
-        status = 400
-        if isinstance(error, LimitRequestLine):
-            status = 414
-        elif isinstance(error, LimitRequestHeaders):
-            status = 431
-        self._count_fault(f"{error}; answered {status}")
-        self._send_status(stream, status)
-        self._finish(stream, slow=False)
-
-    def _count_fault(self, says: str) -> None:
-        metrics.REFUSED.labels("bad_request").inc()
-        log.warning("%s: bad request: %s", self._connection.peer[0], says)
+    def _count_fault(self) -> None:
         self._faults += 1
         if self._faults > MAX_FAULTS:
             self._calm("sends too many malformed requests")
-
-    def _send_status(self, stream: Stream, status: int) -> None:
-        """Answer by a status alone, which flow control does not hold up."""
-        self.send_headers(
-            stream, [(b":status", b"%d" % status), (b"content-length", b"0")], end=True
-        )
 
     def _receive_body(self, event: events.DataReceived) -> None:
         stream = self._streams.get(event.stream_id)
@@ -450,22 +447,25 @@ class ServerConnection:
         stream = self._streams.get(event.stream_id)
         if not event.remote_reset:
             # h2 found that the client broke the protocol on this stream alone.
-            self._count_fault(f"stream reset: {ErrorCodes(event.error_code or 0).name}")
+            broken = ErrorCodes(event.error_code or 0).name
+            self._worker.refuse_request(
+                self._connection, Refused(HTTPStatus.BAD_REQUEST, f"stream reset: {broken}")
+            )
+            self._count_fault()
         if stream is not None:
-            self._cancel(stream, StreamGoneError("the client cancelled the request"))
+            self._cancel(stream, ClientLeft("the client cancelled the request"))
             self._remove(stream)
         if event.remote_reset and self._resets.exceeded():
             self._calm("cancels too many requests")
 
-    def _answer(self, stream: Stream, request: Request) -> None:
+    def _answer(self, stream: Stream) -> None:
         """In a greenlet of its own."""
         if stream.gone:
             return
         stream.greenlet = getcurrent()
         slow = False
         try:
-            response = self._worker.answer(request, self._connection, Response, (stream,))
-            slow = response.status_code == 408
+            slow = self._respond(stream) == HTTPStatus.REQUEST_TIMEOUT
         except TimeoutError:
             self._worker.refuse(self._connection, "timeout", "too slow")
             slow = True
@@ -474,11 +474,25 @@ class ServerConnection:
         except Exception:
             log.exception("request failed")
             if not (stream.gone or stream.answered):
-                self._send_status(stream, 500)
+                # Without a body, since nothing may hold it up here.
+                stream.send_headers([(b":status", b"500"), (b"content-length", b"0")], end=True)
         finally:
             stream.greenlet = None
         if not stream.gone:
             self._finish(stream, slow=slow)
+
+    def _respond(self, stream: Stream) -> int:
+        """Answer a request; the status. Raises OSError."""
+        connection = self._connection
+        try:
+            request = Request(stream, self._worker.cfg, connection.session.client)
+        except ParseException as error:
+            refused = refusal(error)
+            request_id = self._worker.refuse_request(connection, refused)
+            self._count_fault()
+            stream.answer(refused, request_id)
+            return refused.answer.status
+        return int(self._worker.answer(request, connection, Response, (stream,)).status_code)
 
     def _finish(self, stream: Stream, *, slow: bool) -> None:
         if not stream.ended:
@@ -496,7 +510,7 @@ class ServerConnection:
     def _reset(self, stream: Stream, code: ErrorCodes) -> None:
         self._h2.reset_stream(stream.stream_id, code)
 
-    def _cancel(self, stream: Stream, reason: StreamGoneError) -> None:
+    def _cancel(self, stream: Stream, reason: ClientLeft) -> None:
         """End the greenlet of a stream that nobody waits for."""
         stream.gone = reason
         stream.pending = memoryview(b"")
@@ -505,7 +519,7 @@ class ServerConnection:
 
     def _cancel_all(self) -> None:
         for stream in self._streams.values():
-            self._cancel(stream, StreamGoneError("the connection is closed"))
+            self._cancel(stream, ClientLeft("the connection is closed"))
         self._streams.clear()
         self._turns.clear()
 

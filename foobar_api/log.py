@@ -8,12 +8,14 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from gevent import get_hub
 from gunicorn.glogging import Logger as GunicornLogger
 
 from foobar_api import metrics
+from foobar_api.report import as_text
 from foobar_api.session import session_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from gunicorn.http.wsgi import Response
 
     from foobar_api.settings import Settings
+
+log = logging.getLogger(__name__)
 
 PROBES: Final = frozenset({"/livez", "/readyz"})
 """Asked every few seconds by whoever runs this; only a bad answer is worth a line."""
@@ -43,6 +47,10 @@ class _Json(logging.Formatter):
         return _encode(line)
 
 
+def _text(value: str | None) -> str | None:
+    return value and as_text(value)
+
+
 def _rfc3339(seconds: float) -> str:
     whole = int(seconds)
     return f"{_to_the_second(whole)}.{int((seconds - whole) * 1000):03}Z"
@@ -51,6 +59,27 @@ def _rfc3339(seconds: float) -> str:
 @lru_cache(maxsize=2)
 def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, _: object) -> None:
+    log.critical("uncaught exception", exc_info=(kind, error, error.__traceback__))
+
+
+def _unraisable(args: "sys.UnraisableHookArgs") -> None:
+    says = args.err_msg or "exception ignored in"
+    error = args.exc_value or args.exc_type()
+    log.error("%s %r", says, args.object, exc_info=(args.exc_type, error, args.exc_traceback))
+
+
+def in_event_loop(
+    context: object,
+    kind: type[BaseException] | None,
+    error: BaseException | str | None,
+    trace: TracebackType | None,
+) -> None:
+    """For gevent's hub, of an exception that nobody else handles."""
+    info = (type(error), error, trace) if isinstance(error, BaseException) else None
+    log.error("%r failed: %s", context, error or kind, exc_info=info)
 
 
 class Logger(GunicornLogger):
@@ -68,6 +97,13 @@ class Logger(GunicornLogger):
         ours.handlers = list(self.error_log.handlers)
         ours.setLevel(self.error_log.level)
         ours.propagate = False
+        # What Python would print goes to the log as well.
+        warnings = logging.getLogger("py.warnings")
+        warnings.handlers = list(self.error_log.handlers)
+        warnings.propagate = False
+        logging.captureWarnings(capture=True)
+        sys.excepthook = _uncaught
+        sys.unraisablehook = _unraisable
 
     def access(
         self,
@@ -99,14 +135,14 @@ class Logger(GunicornLogger):
             "client": environ.get("REMOTE_ADDR"),
             "client_port": environ.get("REMOTE_PORT"),
             "method": method,
-            "host": environ.get("HTTP_HOST"),
+            "host": _text(environ.get("HTTP_HOST")),
             # Without the query, where people put what no log should keep.
             "path": req.path,
             "protocol": protocol,
             "status": code,
             "bytes": resp.sent,
             "seconds": round(seconds, 6),
-            "user_agent": environ.get("HTTP_USER_AGENT"),
+            "user_agent": _text(environ.get("HTTP_USER_AGENT")),
         }
         if session is not None:
             line.update(session.log_fields)

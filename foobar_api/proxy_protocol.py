@@ -3,20 +3,17 @@
 Source: https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt, sections 2.1 and 2.2.
 """
 
-import socket
 import struct
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 V1_PREFIX = b"PROXY "
 V1_LONGEST = 107
 V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
-V2_LONGEST = 16 + 1024
-"""Addresses take 36 bytes at most; the rest is for what proxies append, all of it skipped."""
 
-_INET_BYTES = 12
-_INET6_BYTES = 36
+_V2_TCP = {0x11: 4, 0x21: 16}
+"""TCP over IPv4 and IPv6, and the bytes of an address. Two addresses come first, then two ports."""
 
 Network = IPv4Network | IPv6Network
 Address = tuple[str, int]
@@ -58,14 +55,14 @@ def _parse_v1(data: bytes) -> tuple[Address | None, int] | None:
         family, source, _, port, _ = words
         version = {"TCP4": 4, "TCP6": 6}[family]
         address = ip_address(source)
-        if address.version != version or not (port.isascii() and port.isdigit()):
+        if address.version != version or "%" in source or not (port.isascii() and port.isdigit()):
             raise HeaderError("version 1 with an address of another family or a bad port")
         number = int(port)
     except (KeyError, ValueError) as error:
         raise HeaderError("version 1 malformed") from error
     if number > 0xFFFF:
         raise HeaderError("version 1 with a port above 65535")
-    return (str(address), number), length
+    return (_printed(address), number), length
 
 
 def _parse_v2(data: bytes) -> tuple[Address | None, int] | None:
@@ -75,21 +72,25 @@ def _parse_v2(data: bytes) -> tuple[Address | None, int] | None:
         return None
     version_command, family, size = struct.unpack_from("!BBH", data, 12)
     length = 16 + size
-    if version_command not in (0x20, 0x21) or length > V2_LONGEST:
-        raise HeaderError("version 2 with an unknown command or too long")
+    if version_command not in (0x20, 0x21):
+        raise HeaderError("version 2 with an unknown command")
     if len(data) < length:
         return None
     if version_command == 0x20:  # LOCAL: the proxy speaks for itself
         return None, length
-    if family == 0x11 and size >= _INET_BYTES:
-        host, port = socket.inet_ntop(socket.AF_INET, data[16:20]), data[24:26]
-    elif family == 0x21 and size >= _INET6_BYTES:
-        host, port = socket.inet_ntop(socket.AF_INET6, data[16:32]), data[48:50]
-    elif family == 0x00:  # UNSPEC: nobody
+    width = _V2_TCP.get(family)
+    if width is None:
+        # UNSPEC names nobody, and a receiver may take any family that it does not know for it.
         return None, length
-    else:
-        raise HeaderError("version 2 of no TCP connection or too short")
-    return (host, int.from_bytes(port)), length
+    if size < 2 * width + 4:
+        raise HeaderError("version 2 too short for its addresses")
+    address, port = data[16 : 16 + width], data[16 + 2 * width : 18 + 2 * width]
+    return (_printed(ip_address(address)), int.from_bytes(port)), length
+
+
+def _printed(address: IPv4Address | IPv6Address) -> str:
+    """The same text for the same client, whichever version and family its proxy speaks."""
+    return str((address.version == 6 and address.ipv4_mapped) or address)
 
 
 class Trusted:

@@ -41,12 +41,12 @@ class Request:
     @classmethod
     def of(cls, environ: Mapping[str, Any], body: bytes) -> "Request":
         headers = [
-            (_name(key), value)
+            (_name(key), as_text(value))
             for key, value in environ.items()
             if key.startswith("HTTP_") and key != "HTTP_HOST"
         ]
         headers += [
-            (_name(f"HTTP_{key}"), value)
+            (_name(f"HTTP_{key}"), as_text(value))
             for key in ("CONTENT_TYPE", "CONTENT_LENGTH")
             if (value := environ.get(key))
         ]
@@ -55,7 +55,7 @@ class Request:
             method=environ["REQUEST_METHOD"],
             target=environ.get("RAW_URI") or environ.get("PATH_INFO", "/"),
             protocol=environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
-            host=environ.get("HTTP_HOST", ""),
+            host=as_text(environ.get("HTTP_HOST", "")),
             headers=tuple(headers),
             body=body,
             client=(environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT", "")),
@@ -69,6 +69,19 @@ class Request:
         """The client as ``address:port``."""
         host, port = self.client
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def as_text(value: str) -> str:
+    """A header's value as text: UTF-8 where it is valid, and Latin-1 otherwise.
+
+    In WSGI each character of ``value`` stands for a byte that was received (PEP 3333).
+    """
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _order(header: tuple[str, str]) -> tuple[int, str]:
@@ -114,7 +127,7 @@ class Report:
         lines.append(f"Host: {request.host}\r\n")
         lines += [f"{name}: {value}\r\n" for name, value in request.headers]
         lines.append("\r\n")
-        text = "".join(lines).encode("latin-1", "replace") + request.body
+        text = "".join(lines).encode(errors="replace") + request.body
         if self.environment:
             text += "".join(f"{name}={value}\n" for name, value in self.environment.items()).encode(
                 errors="replace"

@@ -62,13 +62,13 @@ class Tls:
     """The one that was served."""
 
     @classmethod
-    def of(cls, tls: ssl.SSLObject, certificate: Certificate) -> "Tls":
+    def of(cls, tls: ssl.SSLObject, certificate: Certificate, server_name: str | None) -> "Tls":
         name, _, _ = tls.cipher() or ("", "", 0)
         return cls(
             version=tls.version() or "",
             cipher=name,
             protocol=tls.selected_alpn_protocol() or "http/1.1",
-            server_name=getattr(tls, "server_name", None),
+            server_name=server_name,
             client_subject=_subject(tls),
             certificate=certificate,
         )
@@ -78,4 +78,9 @@ def _subject(tls: ssl.SSLObject) -> str | None:
     if tls.context.verify_mode is ssl.CERT_NONE:
         return None
     found = tls.getpeercert(binary_form=True)
-    return x509.load_der_x509_certificate(found).subject.rfc4514_string() if found else None
+    if not found:
+        return None
+    try:
+        return x509.load_der_x509_certificate(found).subject.rfc4514_string()
+    except ValueError:
+        return "unreadable"  # OpenSSL is less strict, and it has checked the signature

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2; forward secret and authenticated, all that browsers of the last ten years need."""
 
+PROTOCOLS: Final = ("h2", "http/1.1")
+"""What ALPN can choose, the preferred one first."""
+
 
 class CertificateError(Exception):
     """Why a certificate cannot be served, in a sentence."""
@@ -71,7 +74,7 @@ def _build(cert: Path, key: Path, cacert: Path | None) -> tuple[ssl.SSLContext, 
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_ciphers(CIPHERS)
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(list(PROTOCOLS))
     # Of two, most clients throw one away, and each costs a handshake some of its time.
     context.num_tickets = 1
     try:
@@ -117,7 +120,6 @@ class Certificates:
         self._on_reload = on_reload
         self._seen = self._look()
         self.context, self.certificate = _build(cert, key, cacert)
-        self.context.sni_callback = _remember_name
 
     def refresh(self) -> None:
         """Serve what the files hold now, if they changed and are good."""
@@ -131,7 +133,6 @@ class Certificates:
                 log.error("certificate not replaced: %s", error)  # noqa: TRY400 - it says all
                 self._tell(good=False)
             else:
-                context.sni_callback = _remember_name
                 self.context, self.certificate = context, certificate
                 log.info("certificate replaced: %s, until %s", certificate.subject,
                          certificate.not_after.isoformat())  # fmt: skip
@@ -152,8 +153,3 @@ def _identity(path: Path) -> object:
     except OSError as error:
         return error.errno
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _remember_name(tls: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
-    # OpenSSL forgets it after the handshake as far as Python can see.
-    tls.server_name = name  # type: ignore[attr-defined]

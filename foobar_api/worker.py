@@ -13,22 +13,24 @@ import ssl
 import sys
 import time
 from datetime import datetime
+from http import HTTPStatus
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 import gevent.socket
 from gevent import monkey
-from gevent.pywsgi import WSGIServer
-from gunicorn import http
-from gunicorn.http.errors import NoMoreData
+from gevent.pywsgi import LoggingLogAdapter, WSGIServer
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.wsgi import Response, create
 from gunicorn.workers.base import Worker as GunicornWorker
 
-from foobar_api import metrics, proxy_protocol
+from foobar_api import http1, metrics, proxy_protocol
+from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
 from foobar_api.http2 import ServerConnection
+from foobar_api.log import in_event_loop
 from foobar_api.tls import Certificates
 
 if TYPE_CHECKING:
@@ -48,14 +50,9 @@ LINGER: Final = 2.0
 """Seconds that a client may go on sending after an answer that closes its connection."""
 LINGER_BYTES: Final = 2**20
 
-_UNREAD: Final = frozenset({400, 408, 413, 414, 431})
-"""Answers to requests whose end may never come: the connection closes behind them."""
+CLIENT_LEFT: Final = "499 Client Closed Request"
+"""In metrics and logs, for a client that left before its answer began. It is never sent."""
 _ACCEPT_LATER: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-class _Response(Response):
-    def should_close(self) -> bool:
-        return self.upgrade or self.status_code in _UNREAD or super().should_close()
 
 
 class Worker(GunicornWorker):
@@ -67,6 +64,7 @@ class Worker(GunicornWorker):
         # A request that sleeps lets the others go on.
         monkey.patch_time()
         gevent.reinit()
+        gevent.get_hub().print_exception = in_event_loop  # type: ignore[method-assign,assignment]
         # gunicorn asks for a setting twenty times a request, each time by a search.
         self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
         super().init_process()
@@ -82,7 +80,8 @@ class Worker(GunicornWorker):
         listener, *others = [each.sock for each in self.sockets]
         for other in others:
             inherited = gevent.socket.socket(other.family, other.type, fileno=other.detach())
-            WSGIServer(inherited, metrics.application(), log=None).start()
+            complaints = LoggingLogAdapter(log, logging.INFO)
+            WSGIServer(inherited, metrics.application(), log=None, error_log=complaints).start()
         listener.settimeout(0)
         self.server = listener.getsockname()[:2]
         SHARES.set(self.age, 0)
@@ -241,41 +240,59 @@ class Worker(GunicornWorker):
     # Requests
 
     def serve_http1(self, connection: Connection) -> None:
-        settings = self.settings
-        parser = http.get_parser(self.cfg, connection, connection.session.client)
+        parser = http1.Parser(self.cfg, connection, connection.session.client)
         unreader = parser.unreader
-        request = None
-        try:
-            while True:
-                if not unreader.buf.getvalue():
-                    self.wait(connection)
-                    data = connection.recv(RAW_CHUNK)
-                    connection.idle = False
-                    if not data:
-                        return
-                    unreader.unread(data)
-                connection.settimeout(settings.header_timeout)
-                request = None
-                request = next(parser)
-                self.waiting.pop(connection, None)
-                connection.settimeout(settings.body_timeout)
-                response = self.answer(request, connection, _Response)
-                if response.status_code in _UNREAD:
-                    break
-                if response.should_close():
+        while True:
+            if not unreader.buf.getvalue():
+                self.wait(connection)
+                data = connection.recv(RAW_CHUNK)
+                connection.idle = False
+                if not data:
                     return
-                # What the app left of a body; bodies of which nothing is left are the rule.
-                if getattr(request.body.reader, "length", 1) and not parser.finish_body(
-                    max_bytes=settings.max_body
-                ):
-                    break
-        except (NoMoreData, StopIteration):
-            return
+                unreader.unread(data)
+            connection.settimeout(self.settings.header_timeout)
+            try:
+                request = next(parser)
+            except (NoMoreData, StopIteration):
+                return
+            except ParseException as error:
+                refused = http1.refusal(error)
+                request_id = self.refuse_request(connection, refused)
+                connection.sendall(http1.closing(refused.answer, request_id))
+                break
+            self.waiting.pop(connection, None)
+            connection.settimeout(self.settings.body_timeout)
+            response = self.answer_http1(request, connection)
+            if response is None:
+                break
+            if response.should_close():
+                if response.upgrade or (request.is_read and request.should_close()):
+                    return  # the client sends nothing more
+                break
+            # Most requests leave nothing of a body to skip.
+            if not request.is_read and not parser.finish_body(max_bytes=self.settings.max_body):
+                break
+        connection.linger(LINGER, LINGER_BYTES)
+
+    def answer_http1(self, request: http1.Request, connection: Connection) -> Response | None:
+        """The response that was sent; None if the app failed before it had one."""
+        try:
+            return self.answer(request, connection, http1.Response)
         except OSError:
             raise
-        except Exception as error:  # noqa: BLE001 - gunicorn knows each of its errors' status
-            self.handle_error(request, connection, connection.session.client, error)
-        connection.linger(LINGER, LINGER_BYTES)
+        except Exception:
+            log.exception("request failed")
+            failed = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+            connection.sendall(http1.closing(failed.answer, os.urandom(8).hex()))
+            return None
+
+    def refuse_request(self, connection: Connection, refused: Refused) -> str:
+        """Count and log a request that cannot be read; the id that its answer gets."""
+        request_id = os.urandom(8).hex()
+        metrics.REFUSED.labels("bad_request").inc()
+        log.info("%s: request %s refused with %d: %s", connection.session.client[0], request_id,
+                 refused.answer.status, refused)  # fmt: skip
+        return request_id
 
     def busy(self, connection: Connection) -> None:
         """A request has come."""
@@ -306,6 +323,8 @@ class Worker(GunicornWorker):
                 response.write(piece)
             response.close()
         except OSError:
+            if not response.headers_sent:
+                response.status = CLIENT_LEFT
             raise
         except Exception as error:
             if not response.headers_sent:
@@ -318,12 +337,6 @@ class Worker(GunicornWorker):
             if hasattr(body, "close"):
                 body.close()
         return response
-
-    def handle_error(
-        self, req: "Request | None", client: Connection, addr: tuple[str, int], exc: Exception
-    ) -> None:
-        metrics.REFUSED.labels("bad_request").inc()
-        super().handle_error(req, client, addr, exc)
 
 
 def _plain(host: str) -> str:

@@ -68,7 +68,20 @@ HEADERS = {
     v2(): ("2001:db8::7", 4711),
     v2("203.0.113.9"): ("203.0.113.9", 4711),
     v2("203.0.113.9", extra=b"\x04\x00\x05extra"): ("203.0.113.9", 4711),
+    v2("203.0.113.9", extra=b"\x04\x27\x10" + b"x" * 10000): ("203.0.113.9", 4711),
     v2(command=0x20): None,
+    # Families that are not TCP name nobody: UNSPEC, UDP over IPv4 and IPv6, UNIX, an unknown one.
+    **{
+        V2_SIGNATURE + struct.pack("!BBH", 0x21, family, 40) + b"x" * 40: None
+        for family in (0x00, 0x12, 0x22, 0x31, 0x41)
+    },
+    # An IPv4 client is the same, however its proxy writes it.
+    b"PROXY TCP6 ::ffff:203.0.113.9 ::1 4711 443\r\n": ("203.0.113.9", 4711),
+    b"PROXY TCP6 ::FFFF:CB00:7109 ::1 4711 443\r\n": ("203.0.113.9", 4711),
+    v2("::ffff:203.0.113.9"): ("203.0.113.9", 4711),
+    b"PROXY TCP6 2001:DB8:0:0::7 ::1 4711 443\r\n": ("2001:db8::7", 4711),
+    b"PROXY TCP6 ::203.0.113.9 ::1 4711 443\r\n": ("::cb00:7109", 4711),
+    v2("::203.0.113.9"): ("::cb00:7109", 4711),
 }
 
 
@@ -103,8 +116,9 @@ def test_what_begins_like_no_proxy_header_is_left_alone(data: bytes) -> None:
         b"PROXY " + b"x" * 200,
         v2(command=0x31),
         V2_SIGNATURE + struct.pack("!BBH", 0x21, 0x11, 4) + b"1234",
-        V2_SIGNATURE + struct.pack("!BBH", 0x21, 0x31, 12) + b"x" * 12,
-        V2_SIGNATURE + struct.pack("!BBH", 0x21, 0x11, 65535),
+        V2_SIGNATURE + struct.pack("!BBH", 0x21, 0x11, 11) + b"x" * 11,
+        V2_SIGNATURE + struct.pack("!BBH", 0x21, 0x21, 35) + b"x" * 35,
+        b"PROXY TCP6 fe80::1%eth0 ::1 1 2\r\n",
     ],
 )
 def test_a_malformed_proxy_header_is_refused(header: bytes) -> None:
@@ -121,7 +135,7 @@ def test_no_bytes_break_the_parser(received: bytes) -> None:
         return
     if found is None:
         # It asks for more only as long as a header may be.
-        assert len(received) < 2048
+        assert len(received) < 16 + 2**16
     else:
         assert 0 <= found[1] <= len(received)
 

@@ -337,3 +337,26 @@ def test_no_request_makes_a_500(
 
 
 ANYTHING = asking("--allow-env", "--allow-health", "--max-data=1MiB", "--max-wait=0s")
+
+
+@pytest.mark.parametrize(
+    ("received", "shown"),
+    [
+        ("caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{SNOWMAN}".encode(), "café \N{SNOWMAN}"),
+        (b"caf\xe9", "café"),
+        (b"\xff\xc3\xa9", "ÿÃ©"),
+    ],
+)
+@pytest.mark.parametrize("media", ["text/plain", "text/html", "application/json"])
+def test_a_header_is_shown_as_the_text_that_was_sent(
+    ask: Ask, received: bytes, shown: str, media: str
+) -> None:
+    got = ask(accept=media, x_name=received.decode("latin-1"))
+    if media == "application/json":
+        assert json.loads(got.body)["headers"]["X-Name"] == [shown]
+    else:
+        assert f"X-Name: {shown}" in got.text
+
+
+def test_the_text_names_the_server_in_any_script() -> None:
+    assert asking("--name=caf\N{SNOWMAN}")("/").text.startswith("Name: caf\N{SNOWMAN}\n")

@@ -1,0 +1,207 @@
+"""HTTP/1 requests: gunicorn reads them, and this module names whose mistake a bad one is.
+
+A client's mistake never looks like a failure of the app. What the parser refuses, in the head of a
+request or later in its body, becomes a Refused with its status; a client that stops sending in the
+middle of a body becomes ClientLeft.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from http import HTTPStatus
+from ipaddress import IPv6Address
+from typing import Final
+
+from gunicorn.http import errors, message, parser, wsgi
+from gunicorn.http.body import Body as GunicornBody
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.unreader import Unreader
+from gunicorn.util import http_date
+
+from foobar_api.answer import Answer, ClientLeft, Refused, send
+
+SHOWN: Final = 200
+"""Characters of an error that the client sees: enough to find the mistake, too few to reflect."""
+
+_AUTHORITY: Final = re.compile(
+    r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)"
+    r"(?::\d{0,5})?",
+    re.ASCII,
+)
+_ABSOLUTE: Final = re.compile(r"https?://(?P<authority>[^/?#]+)", re.IGNORECASE)
+_UPGRADE: Final = "Connection: upgrade"
+
+_UNREAD: Final = frozenset({400, 408, 413, 414, 431})
+"""Answers to requests whose end may never come: the connection closes behind them."""
+
+_STATUS: Final = {
+    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+}
+"""Of the errors that are not 400."""
+
+
+def refusal(error: errors.ParseException) -> Refused:
+    """The answer to a request that breaks HTTP/1."""
+    status = _STATUS.get(type(error), HTTPStatus.BAD_REQUEST)
+    return Refused(status, str(error)[:SHOWN])
+
+
+def closing(answer: Answer, request_id: str) -> bytes:
+    """``answer`` as a response that no request leads to, and that ends its connection."""
+    head: list[str] = []
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], _: object = None, /
+    ) -> Callable[[bytes], object]:
+        head.append(f"HTTP/1.1 {status}")
+        head.extend(f"{name}: {value}" for name, value in headers)
+        return lambda data: None
+
+    pieces = send(answer, start_response, head=False, request_id=request_id)
+    head += [f"Date: {http_date()}", "Connection: close", "", ""]
+    return "\r\n".join(head).encode("latin-1") + b"".join(pieces)
+
+
+@lru_cache(maxsize=256)
+def is_authority(text: str) -> bool:
+    """Whether ``text`` is a host, with or without a port (RFC 3986, 3.2)."""
+    match = _AUTHORITY.fullmatch(text)
+    if match is None:
+        return False
+    try:
+        return not match["literal"] or bool(IPv6Address(match["literal"]))
+    except ValueError:
+        return False
+
+
+class Body(GunicornBody):
+    """A request's body, which raises Refused, ClientLeft, TimeoutError and OSError."""
+
+    def __init__(self, reader: object, invite: Callable[[], object] | None = None) -> None:
+        """``invite`` asks a client to send its body that waits for that."""
+        super().__init__(reader)
+        self.invite = invite
+
+    def _read_reader(self, size: int) -> bytes:
+        if self.invite:
+            self.invite()
+            self.invite = None
+        length = getattr(self.reader, "length", 0)
+        try:
+            data: bytes = super()._read_reader(size)
+        except errors.ChunkMissingTerminator as error:
+            if len(error.term) < len(b"\r\n"):  # gunicorn means the end of the connection
+                raise ClientLeft("left within a chunked body") from None
+            raise refusal(error) from None
+        except errors.ParseException as error:
+            raise refusal(error) from None
+        if len(data) < min(size, length):
+            self.failed = True
+            raise ClientLeft(f"left with {length - len(data)} bytes of the body to come")
+        return data
+
+
+class Request(message.Request):
+    """A request as RFC 9112 has it, where gunicorn is more lenient."""
+
+    body: Body
+    headers: list[tuple[str, str]]
+    version: tuple[int, int]
+    _expected_100_continue: bool
+
+    def parse(self, unreader: Unreader) -> bytes:
+        rest: bytes = super().parse(unreader)
+        # A later minor version is served as the latest that is known (RFC 9110, 2.5).
+        self.version = min(self.version, (1, 1))
+        self._judge_host()
+        self._judge_connection()
+        return rest
+
+    def _values(self, name: str) -> list[str]:
+        """The members of a list that may come in several fields, in lower case."""
+        return [
+            member.strip(" \t").lower()
+            for key, value in self.headers
+            if key == name
+            for member in value.split(",")
+        ]
+
+    def _judge_host(self) -> None:
+        """Refuse a host that is missing or none; that of an absolute target wins (3.2)."""
+        host = next((value for name, value in self.headers if name == "HOST"), None)
+        if host is None:
+            if self.version >= (1, 1):
+                raise errors.InvalidHeader("HOST, which is missing")
+        elif not is_authority(host):
+            raise errors.InvalidHeader("HOST")
+        if self.method == "CONNECT" or self.uri.startswith(("/", "*")):
+            return
+        target = _ABSOLUTE.match(self.uri)
+        if not target or not is_authority(target["authority"]):
+            raise errors.InvalidRequestLine(self.uri)
+        self.headers = [("HOST", target["authority"])] + [
+            field for field in self.headers if field[0] != "HOST"
+        ]
+
+    def _judge_connection(self) -> None:
+        """Close if any member of the field says so (9.3)."""
+        options = self._values("CONNECTION")
+        persists = self.version >= (1, 1) or "keep-alive" in options
+        if self.method == "CONNECT" or "close" in options or not persists:
+            self.force_close()
+
+    def set_body_reader(self) -> None:
+        codings = self._values("TRANSFER-ENCODING")
+        if codings and (codings[-1] != "chunked" or codings.count("chunked") > 1):
+            raise errors.InvalidHeader("TRANSFER-ENCODING")  # no end to be known (6.3)
+        if len(codings) > 1:
+            raise errors.UnsupportedTransferCoding(", ".join(codings))
+        super().set_body_reader()
+        waits = self._expected_100_continue and not self._is_at_end(self.body.reader)
+        # gunicorn would invite the body of a request that is about to be refused.
+        self._expected_100_continue = False
+        self.body = Body(self.body.reader, self._invite if waits else None)
+
+    def _invite(self) -> None:
+        self.unreader.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def should_close(self) -> bool:
+        # A client that was not invited may send its body or may not.
+        return bool(self.must_close or self.body.invite)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the next byte of the connection belongs to another request."""
+        return self._is_at_end(self.body.reader)
+
+    @staticmethod
+    def _is_at_end(reader: ChunkedReader | LengthReader) -> bool:
+        if isinstance(reader, ChunkedReader):
+            return reader.parser is None
+        return bool(reader.length == 0)
+
+
+class Parser(parser.RequestParser):
+    mesg_class = Request
+
+    def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> bool:
+        """Whether the rest of the body could be skipped."""
+        try:
+            return bool(super().finish_body(deadline, max_bytes))
+        except Refused:
+            return False  # its request has an answer already
+
+
+class Response(wsgi.Response):
+    def should_close(self) -> bool:
+        return self.upgrade or self.status_code in _UNREAD or super().should_close()
+
+    def default_headers(self) -> list[str]:
+        headers: list[str] = super().default_headers()
+        if self.upgrade and self.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            # It names what the client may upgrade to, and gunicorn leaves out that it closes.
+            headers = [each.replace(_UPGRADE, f"{_UPGRADE}, close") for each in headers]
+        return headers
