@@ -21,7 +21,8 @@ from gevent import get_hub, getcurrent
 from gevent.event import Event
 from gevent.socket import wait_write
 from gunicorn import util
-from gunicorn.http.errors import InvalidHeader, ParseException
+from gunicorn.http.errors import InvalidHeader, InvalidHeaderName, ParseException
+from gunicorn.http.message import TOKEN_RE
 from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.http2.request import HTTP2Request
 from h2 import events
@@ -130,6 +131,7 @@ class Stream:
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers
         ]
         self._chunks: deque[bytes] = deque()
+        self._received = 0
         self.unread = 0
         self._body_until = monotonic() + owner.settings.body_timeout
 
@@ -141,8 +143,15 @@ class Stream:
 
     # The request's body
 
+    @property
+    def is_short(self) -> bool:
+        """Whether less came than was announced, which h2 sees in DATA frames alone."""
+        announced = next((value for name, value in self._headers if name == "content-length"), "0")
+        return self._received < int(announced)
+
     def feed(self, data: bytes) -> None:
         self._chunks.append(data)
+        self._received += len(data)
         self.unread += len(data)
         self.wakes.set()
 
@@ -222,9 +231,12 @@ class Request(HTTP2Request):
             super().__init__(stream, cfg, client)
         except ValueError as error:
             raise ParseException(str(error)) from None
+        for name, _ in self.headers:
+            if not TOKEN_RE.fullmatch(name):
+                raise InvalidHeaderName(name)
         if not is_authority(self.get_header("HOST") or ""):
             raise InvalidHeader("HOST")
-        if stream.body_complete and self.content_length:
+        if stream.body_complete and stream.is_short:
             raise ParseException("the body is shorter than its content-length")
         self.body = io.BytesIO() if stream.body_complete else io.BufferedReader(_Body(stream))
 
@@ -439,24 +451,32 @@ class ServerConnection:
             self._h2.acknowledge_received_data(size, event.stream_id)
 
     def _end_body(self, stream: Stream | None) -> None:
-        if stream is not None:
-            stream.body_complete = True
-            stream.wakes.set()
+        if stream is None or stream.body_complete:
+            return
+        stream.body_complete = True
+        stream.wakes.set()
+        if stream.is_short:
+            self._reset(stream, ErrorCodes.PROTOCOL_ERROR)
+            self._drop_malformed(stream, "the body is shorter than its content-length")
 
     def _reset_by_client(self, event: events.StreamReset) -> None:
         stream = self._streams.get(event.stream_id)
         if not event.remote_reset:
             # h2 found that the client broke the protocol on this stream alone.
-            broken = ErrorCodes(event.error_code or 0).name
-            self._worker.refuse_request(
-                self._connection, Refused(HTTPStatus.BAD_REQUEST, f"stream reset: {broken}")
-            )
-            self._count_fault()
+            self._drop_malformed(stream, ErrorCodes(event.error_code or 0).name)
+            return
         if stream is not None:
             self._cancel(stream, ClientLeft("the client cancelled the request"))
             self._remove(stream)
-        if event.remote_reset and self._resets.exceeded():
+        if self._resets.exceeded():
             self._calm("cancels too many requests")
+
+    def _drop_malformed(self, stream: Stream | None, says: str) -> None:
+        self._worker.refuse_request(self._connection, Refused(HTTPStatus.BAD_REQUEST, says))
+        self._count_fault()
+        if stream is not None:
+            self._cancel(stream, ClientLeft(says))
+            self._remove(stream)
 
     def _answer(self, stream: Stream) -> None:
         """In a greenlet of its own."""

@@ -55,10 +55,12 @@ class Client:
         )
         self._encoder, self._decoder = Encoder(), Decoder()
         self._received = bytearray()
+        self._decoder.max_allowed_table_size = 2**32 - 1
         self.answers: dict[int, Answer] = {}
         self.goaways: list[GoAwayFrame] = []
-        self.acknowledged: list[Frame] = []
-        """Acknowledgements of our PING and SETTINGS frames."""
+        self.pongs: list[bytes] = []
+        """What acknowledged PING frames of ours held."""
+        self._pings = 0
         self.closed = False
         self._shake_hands()
         self.send(PREFACE, SettingsFrame(0, settings=settings or {}))
@@ -83,6 +85,11 @@ class Client:
                 self._sock.sendall(self._outgoing.read())
                 return
 
+    @property
+    def table_size(self) -> int:
+        """Bytes of the table that the server's headers refer to, as it has set it."""
+        return self._decoder.header_table_size
+
     # Sending
 
     def send(self, *frames: Frame | bytes, records: bool = False) -> None:
@@ -92,24 +99,32 @@ class Client:
             self._tls.write(piece)
         self._sock.sendall(self._outgoing.read())
 
+    def encode(self, *headers: tuple[str | bytes, str | bytes]) -> bytes:
+        return self._encoder.encode(headers)
+
     def request(
         self,
         path: str,
         *headers: tuple[str | bytes, str | bytes],
         stream: int = 1,
         method: str = "GET",
+        authority: str = HOST,
         end: bool = True,
     ) -> HeadersFrame:
         """The frame that asks for ``path``."""
-        pseudo = {":method": method, ":scheme": "https", ":authority": HOST, ":path": path}
+        pseudo = {":method": method, ":scheme": "https", ":authority": authority, ":path": path}
         frame = HeadersFrame(stream, flags=["END_HEADERS", *(["END_STREAM"] if end else [])])
-        frame.data = self._encoder.encode([*pseudo.items(), *headers])
+        frame.data = self.encode(*pseudo.items(), *headers)
         self.answers[stream] = Answer()
         return frame
 
-    def get(self, path: str, *, stream: int = 1) -> Answer:
+    def get(self, path: str, *headers: tuple[str | bytes, str | bytes], stream: int = 1) -> Answer:
         """Ask, and wait for the answer."""
-        self.send(self.request(path, stream=stream))
+        self.send(self.request(path, *headers, stream=stream))
+        return self.answer(stream)
+
+    def answer(self, stream: int = 1) -> Answer:
+        """The answer on ``stream`` once it is over."""
         self.until(lambda: self.answers[stream].over)
         return self.answers[stream]
 
@@ -123,6 +138,17 @@ class Client:
             assert left > 0, f"not within {seconds} s"
             self.read(left)
         return time.monotonic() - started
+
+    def until_closed(self, *, seconds: float = 5) -> float:
+        return self.until(lambda: self.closed, seconds=seconds)
+
+    def until_acknowledged(self, *, seconds: float = 5) -> float:
+        """Send SETTINGS and PING, and wait until both are acknowledged; the seconds that took."""
+        self._pings += 1
+        data = b"%08d" % self._pings
+        self.send(SettingsFrame(0), PingFrame(0, opaque_data=data))
+        # The server acknowledges them in turn.
+        return self.until(lambda: data in self.pongs, seconds=seconds)
 
     def read(self, seconds: float) -> None:
         """Take what arrives next, if anything does in time."""
@@ -153,10 +179,11 @@ class Client:
     def _take(self, frame: Frame) -> None:
         if isinstance(frame, GoAwayFrame):
             self.goaways.append(frame)
-        elif isinstance(frame, PingFrame | SettingsFrame) and "ACK" in frame.flags:
-            self.acknowledged.append(frame)
         elif isinstance(frame, PingFrame):
-            self.send(PingFrame(0, opaque_data=frame.opaque_data, flags=["ACK"]))
+            if "ACK" in frame.flags:
+                self.pongs.append(frame.opaque_data)
+            else:
+                self.send(PingFrame(0, opaque_data=frame.opaque_data, flags=["ACK"]))
         elif frame.stream_id in self.answers:
             answer = self.answers[frame.stream_id]
             if isinstance(frame, HeadersFrame):

@@ -1,7 +1,10 @@
 """HTTP/2 over real sockets: no client affects another, and no stream its neighbours."""
 
 import contextlib
+import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from h2.errors import ErrorCodes
@@ -43,14 +46,13 @@ def test_clients_that_grant_no_window_delay_nobody(serve: Serve) -> None:
         stalled = [stack.enter_context(Client(server, NO_WINDOW)) for _ in range(3)]
         for client in stalled:
             client.send(client.request("/data?size=100"))
-            client.until(lambda client=client: client.answers[1].headers)
+            client.until_acknowledged()
         assert max(seconds_of(server) for _ in range(10)) < 0.5
         for client in stalled:
-            client.acknowledged.clear()
-            client.send(PingFrame(0, opaque_data=b"12345678"), SettingsFrame(0))
-            assert client.until(lambda client=client: len(client.acknowledged) == 2) < 0.5
+            assert client.until_acknowledged() < 0.5
         for client in stalled:
-            client.until(lambda client=client: client.closed)
+            client.until_closed()
+            assert client.answers[1].status == 200
             assert client.answers[1].reset == ErrorCodes.CANCEL
             assert client.goaways[-1].error_code == ErrorCodes.NO_ERROR
     name = 'foobar_api_connections_refused_total{reason="timeout"}'
@@ -98,10 +100,8 @@ def test_a_stream_that_waits_delays_no_other(server: Server) -> None:
     with Client(server) as client:
         client.send(client.request("/?wait=2s"), client.request("/livez", stream=3))
         assert client.until(lambda: client.answers[3].ended) < 0.5
-        client.send(PingFrame(0, opaque_data=b"12345678"))
-        assert client.until(lambda: len(client.acknowledged) == 2) < 0.5
-        client.until(lambda: client.answers[1].ended)
-        assert client.answers[1].status == 200
+        assert client.until_acknowledged() < 0.5
+        assert client.answer().status == 200
 
 
 def test_a_page_loads_while_a_download_runs(server: Server) -> None:
@@ -135,3 +135,284 @@ def test_a_cancelled_download_frees_its_slot_at_once(serve: Serve) -> None:
         client.send(client.request("/data?size=1&unit=mb", stream=3))
         client.until(lambda: client.answers[3].body)
         assert client.answers[3].status == 200
+
+
+# Requests
+
+
+def test_any_byte_above_ascii_may_be_in_a_header(server: Server) -> None:
+    with Client(server) as client:
+        answer = client.get("/", (b"x-name", b"caf\xe9"), (b"x-other", "caf\u00e9".encode()))
+        assert answer.status == 200
+        assert answer.body.count("caf\u00e9\r\n".encode()) == 2
+        assert client.get("/livez", stream=3).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/" + "x" * 9000, [], 414),
+        ("/", [("x-long", "x" * 9000)], 431),
+        ("/", [(f"x-{number}", "1") for number in range(1000)], 431),
+        ("/", [("content-length", "5")], 400),
+        ("/", [("bad(name", "x")], 400),
+    ],
+)
+def test_what_is_wrong_with_a_request_has_its_status(
+    serve: Serve, path: str, headers: list[tuple[str | bytes, str | bytes]], status: int
+) -> None:
+    server = serve("--workers=1")
+    with Client(server) as client:
+        answer = client.get(path, *headers)
+        assert answer.status == status
+        assert dict(answer.headers)["x-request-id"] in server.errors
+        assert client.get("/livez", stream=3).status == 200
+    name = 'foobar_api_connections_refused_total{reason="bad_request"}'
+    assert server.metrics()[name] == 1
+    assert "traceback" not in server.errors
+
+
+def test_a_host_that_is_none_is_400(server: Server) -> None:
+    with Client(server) as client:
+        client.send(client.request("/", authority="a b"))
+        assert client.answer().status == 400
+
+
+@pytest.mark.parametrize("said", [b"abc", b"abcdefgh"])
+def test_a_body_of_the_wrong_length_resets_its_stream_alone(server: Server, said: bytes) -> None:
+    with Client(server) as client:
+        client.send(
+            client.request("/?wait=1s", stream=1),
+            client.request("/api", ("content-length", "5"), stream=3, method="POST", end=False),
+            DataFrame(3, said, flags=["END_STREAM"]),
+        )
+        assert client.answer(3).reset == ErrorCodes.PROTOCOL_ERROR
+        assert client.answer(1).status == 200
+
+
+def test_a_body_cut_by_trailers_is_malformed(server: Server) -> None:
+    with Client(server) as client:
+        client.send(
+            client.request("/api", ("content-length", "5"), method="POST", end=False),
+            DataFrame(1, b"abc"),
+        )
+        trailers = HeadersFrame(1, flags=["END_HEADERS", "END_STREAM"])
+        trailers.data = client.encode(("x-checksum", "1"))
+        client.send(trailers)
+        assert client.answer().reset == ErrorCodes.PROTOCOL_ERROR
+
+
+def test_a_client_that_sends_many_malformed_requests_is_left(serve: Serve) -> None:
+    server = serve("--workers=1")
+    with Client(server) as client:
+        for number in range(50):
+            client.send(client.request("/", ("bad(name", "x"), stream=2 * number + 1))
+            client.read(0.1)
+            if client.closed:
+                break
+        client.until_closed()
+        assert client.goaways[-1].error_code == ErrorCodes.ENHANCE_YOUR_CALM
+    name = 'foobar_api_connections_refused_total{reason="bad_request"}'
+    assert server.metrics()[name] <= 12
+
+
+def test_a_body_is_read_as_it_comes(server: Server) -> None:
+    with Client(server) as client:
+        client.send(client.request("/", method="POST", end=False))
+        for piece in (b"hel", b"lo"):
+            client.send(DataFrame(1, piece))
+            time.sleep(0.1)
+        client.send(DataFrame(1, flags=["END_STREAM"]))
+        answer = client.answer()
+        assert answer.status == 200
+        assert answer.body.endswith(b"\r\n\r\nhello")
+
+
+def test_a_body_larger_than_the_window_is_read(server: Server) -> None:
+    sni = {"sni_hostname": HOST}
+    with server.client(http2=True) as client:
+        for size in (2**17, 2**20):
+            got = client.post("/", content=b"x" * size, extensions=sni)
+            assert (got.http_version, len(got.content) > size) == ("HTTP/2", True)
+
+
+def test_a_body_that_is_too_long_is_not_waited_for(server: Server) -> None:
+    with Client(server) as client:
+        length = ("content-length", str(2**20 + 1))
+        client.send(client.request("/", length, method="POST", end=False))
+        client.until(lambda: client.answers[1].reset is not None)
+        assert client.answers[1].status == 413
+        assert client.answers[1].reset == ErrorCodes.NO_ERROR
+        assert client.get("/livez", stream=3).status == 200
+
+
+@pytest.mark.parametrize("end", ["reset", "goaway", "close"])
+def test_a_client_that_leaves_within_a_body_is_no_error_of_the_server(
+    serve: Serve, end: str
+) -> None:
+    server = serve("--workers=1", "--body-timeout=1s")
+    with Client(server) as client:
+        client.send(client.request("/api", method="POST", end=False), DataFrame(1, b"abc"))
+        eventually(lambda: server.metrics()["http_requests_in_flight"] == 1)
+        if end == "reset":
+            client.send(RstStreamFrame(1, error_code=ErrorCodes.CANCEL))
+        elif end == "goaway":
+            client.send(GoAwayFrame(0, error_code=ErrorCodes.NO_ERROR))
+            assert client.answer().status == 408
+        else:
+            client.close()
+        eventually(lambda: len(server.access) == 1)
+    assert server.access[0]["status"] == (408 if end == "goaway" else 499)
+    assert not [name for name in server.metrics() if 'code="5' in name]
+    assert "traceback" not in server.errors
+
+
+def test_a_websocket_is_refused_without_a_header_that_http_2_forbids(server: Server) -> None:
+    with Client(server) as client:
+        answer = client.get("/echo")
+        assert 400 <= answer.status < 500
+        assert {"upgrade", "connection"}.isdisjoint(dict(answer.headers))
+
+
+# Deadlines and limits
+
+
+def test_headers_that_drip_do_not_buy_time(serve: Serve) -> None:
+    server = serve("--header-timeout=1s")
+    with Client(server) as client:
+        frame = client.request("/livez").serialize()
+        started = time.monotonic()
+        for byte in frame:
+            client.send(bytes([byte]))
+            client.read(0.2)
+            if client.closed:
+                break
+        assert client.closed
+        assert time.monotonic() - started < 3
+
+
+def test_a_block_of_header_frames_that_drips_does_not_buy_time(serve: Serve) -> None:
+    server = serve("--header-timeout=1s")
+    with Client(server) as client:
+        frame = client.request("/livez")
+        frame.flags.discard("END_HEADERS")
+        client.send(frame)
+        started = time.monotonic()
+        while not client.closed and time.monotonic() - started < 3:
+            client.send(ContinuationFrame(1, b""))
+            client.read(0.2)
+        assert client.closed
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_body_that_drips_is_408(serve: Serve, whole: bool) -> None:  # noqa: FBT001
+    server = serve("--body-timeout=1s")
+    with Client(server) as client:
+        client.send(client.request("/api", method="POST", end=False))
+        started = time.monotonic()
+        pieces = DataFrame(1, b"x" * 100).serialize()
+        for number in range(25):
+            client.send(DataFrame(1, b"x") if whole else pieces[number : number + 1])
+            client.read(0.2)
+            if client.closed or client.answers[1].over:
+                break
+        assert client.answer().status == 408
+        assert time.monotonic() - started < 3
+        client.until_closed()
+
+
+def test_a_larger_table_of_the_client_is_not_used(server: Server) -> None:
+    with Client(server, {int(SettingCodes.HEADER_TABLE_SIZE): 2**32 - 1}) as client:
+        for number in range(200):
+            client.get("/livez", ("x-request-id", f"{number:064}"), stream=2 * number + 1)
+        assert client.table_size <= 4096
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        PingFrame(0, opaque_data=b"12345678"),
+        SettingsFrame(0),
+        WindowUpdateFrame(0, window_increment=1),
+    ],
+    ids=["PING", "SETTINGS", "WINDOW_UPDATE"],
+)
+def test_a_flood_of_frames_that_ask_for_nothing_ends(
+    server: Server, frame: PingFrame | SettingsFrame | WindowUpdateFrame
+) -> None:
+    with Client(server) as client:
+        with contextlib.suppress(OSError):
+            for _ in range(50):
+                client.send(*[frame] * 100)
+                client.read(0.01)
+                if client.closed:
+                    break
+        client.until(lambda: client.goaways or client.closed)
+        assert client.goaways[-1].error_code == ErrorCodes.ENHANCE_YOUR_CALM
+
+
+# Stopping
+
+
+def test_a_new_connection_is_answered_during_the_drain(serve: Serve) -> None:
+    server = serve("--drain=3s")
+    server.process.terminate()
+    time.sleep(1)
+    for _ in range(5):
+        with Client(server) as client:
+            assert client.get("/bench").status == 200
+            client.until_closed()
+            assert client.goaways[-1].last_stream_id == 1
+            assert client.goaways[-1].error_code == ErrorCodes.NO_ERROR
+
+
+def test_a_request_under_way_is_answered_after_the_drain(serve: Serve) -> None:
+    server = serve()
+    with Client(server) as client:
+        client.send(client.request("/?wait=2s"))
+        client.until_acknowledged()
+        server.process.terminate()
+        assert client.answer().status == 200
+        client.until_closed()
+        assert client.goaways[-1].last_stream_id == 1
+    assert server.process.wait(10) == 0
+
+
+class Load:
+    """Clients that ask without a pause, and leave a connection when they are asked to."""
+
+    def __init__(self, server: Server, clients: int = 4) -> None:
+        self._server = server
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(clients)
+        self._results = [self._pool.submit(self._ask) for _ in range(clients)]
+
+    def stop(self) -> int:
+        """The requests that were answered."""
+        self._stop.set()
+        return sum(each.result() for each in self._results)
+
+    def _ask(self) -> int:
+        answered = 0
+        while not self._stop.is_set():
+            with Client(self._server) as client:
+                client.send(WindowUpdateFrame(0, window_increment=2**30))
+                stream = 1
+                while not (self._stop.is_set() or client.goaways or client.closed):
+                    client.send(
+                        *(client.request("/?wait=5ms", stream=stream + at) for at in (0, 2))
+                    )
+                    for at in (0, 2):
+                        assert client.answer(stream + at).status == 200
+                    answered += 2
+                    stream += 4
+        return answered
+
+
+def test_a_reload_under_load_loses_no_request(serve: Serve) -> None:
+    server = serve("--drain=1s", "--workers=2")
+    load = Load(server)
+    time.sleep(1)
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(4)
+    assert load.stop() > 100
