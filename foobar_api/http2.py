@@ -533,7 +533,6 @@ class ServerConnection:
     def _cancel(self, stream: Stream, reason: ClientLeft) -> None:
         """End the greenlet of a stream that nobody waits for."""
         stream.gone = reason
-        stream.pending = memoryview(b"")
         if stream.greenlet is not None:
             self._loop.run_callback(_throw, stream)
 
@@ -703,7 +702,7 @@ class ServerConnection:
 
 
 def _unsent(stream: Stream) -> bool:
-    return bool(stream.pending) or (stream.last and not stream.ended)
+    return not stream.gone and (bool(stream.pending) or (stream.last and not stream.ended))
 
 
 def _throw(stream: Stream) -> None:

@@ -137,6 +137,17 @@ def test_a_cancelled_download_frees_its_slot_at_once(serve: Serve) -> None:
         assert client.answers[3].status == 200
 
 
+def test_the_end_of_a_cancelled_response_is_not_sent(serve: Serve) -> None:
+    server = serve("--workers=1")
+    with Client(server, NO_WINDOW) as client:
+        client.send(client.request("/data?size=100"))
+        client.until_acknowledged()
+        client.send(RstStreamFrame(1), WindowUpdateFrame(0, window_increment=1))
+        client.until_acknowledged()
+        assert client.answers[1].body == b""
+    assert "traceback" not in server.errors
+
+
 # Requests
 
 
