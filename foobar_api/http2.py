@@ -54,6 +54,10 @@ LINGER: Final = 0.5
 LINGER_BYTES: Final = 2**20
 MAX_FAULTS: Final = 10
 """Malformed requests that a connection may send; each is answered."""
+MAX_HOLDING: Final = 16
+"""Streams of a connection that may hold data which the client does not take; the next ones wait."""
+MAX_BODIES: Final = 2
+"""Bodies of the largest size that the streams of a connection may hold together."""
 RATE_SECONDS: Final = 10.0
 MAX_RESETS: Final = 200
 """Streams that a client may cancel in RATE_SECONDS."""
@@ -133,6 +137,8 @@ class Stream:
         self._chunks: deque[bytes] = deque()
         self._received = 0
         self.unread = 0
+        self.held = 0
+        """Bytes of the body that the app has."""
         self._body_until = monotonic() + owner.settings.body_timeout
 
     def get_pseudo_headers(self) -> dict[str, str]:
@@ -156,7 +162,7 @@ class Stream:
         self.wakes.set()
 
     def receive(self, size: int) -> bytes:
-        """Up to ``size`` bytes of the body; none at its end. Raises OSError."""
+        """Up to ``size`` bytes of the body; none at its end. Raises OSError and Refused."""
         while not self._chunks:
             if self.gone:
                 raise self.gone
@@ -171,6 +177,7 @@ class Stream:
             self._chunks.appendleft(chunk[size:])
             chunk = chunk[:size]
         self.unread -= len(chunk)
+        self._owner.hold(self, len(chunk))
         self._owner.acknowledge(self, len(chunk))
         return chunk
 
@@ -299,6 +306,9 @@ class ServerConnection:
         self._out = bytearray()  # frames that go out next
         self._turns: deque[Stream] = deque()
         """Streams with something to send, the one whose turn it is first."""
+        self._queue: deque[Stream] = deque()
+        """Streams that begin once fewer have something to send."""
+        self._held = 0  # bytes of bodies that the app has
         self._writing = False
         self._blocked: gevent.Greenlet[..., None] | None = None
         """The greenlet that waits for the socket to take more."""
@@ -504,6 +514,9 @@ class ServerConnection:
     def _respond(self, stream: Stream) -> int:
         """Answer a request; the status. Raises OSError."""
         connection = self._connection
+        while len(self._turns) >= MAX_HOLDING:
+            self._queue.append(stream)
+            stream.wait(self.settings.send_timeout)
         try:
             request = Request(stream, self._worker.cfg, connection.session.client)
         except ParseException as error:
@@ -544,10 +557,23 @@ class ServerConnection:
 
     def _remove(self, stream: Stream) -> None:
         del self._streams[stream.stream_id]
+        stream.gone = stream.gone or ClientLeft("the response is over")
+        self._held -= stream.held
+        if self._turns:
+            self._wake_writer()  # which leaves this one out
+        self._admit()
         if stream.unread:
             self.acknowledge(stream, stream.unread)
         if not self._streams:
             self._rest()
+
+    def _admit(self) -> None:
+        """Let the stream begin that has waited longest, if few enough hold data."""
+        while self._queue and len(self._turns) < MAX_HOLDING:
+            stream = self._queue.popleft()
+            if not stream.gone:
+                stream.wakes.set()
+                return
 
     # Between requests, and the end
 
@@ -613,6 +639,17 @@ class ServerConnection:
                 while _unsent(stream):
                     stream.wait(until - monotonic())
 
+    def hold(self, stream: Stream, size: int) -> None:
+        """Count what the app is given of a body. Raises Refused."""
+        stream.held += size
+        self._held += size
+        if self._held > MAX_BODIES * self.settings.max_body:
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "other requests of this connection have large bodies; try again",
+                [("Retry-After", "1")],
+            )
+
     def acknowledge(self, stream: Stream, size: int) -> None:
         """Let the client send as much again as has been read."""
         self._h2.acknowledge_received_data(size, stream.stream_id)
@@ -650,8 +687,9 @@ class ServerConnection:
             in_vain = 0 if self._frame(stream) else in_vain + 1
             if _unsent(stream):
                 self._turns.append(stream)
-            else:
-                stream.wakes.set()
+                continue
+            stream.wakes.set()
+            self._admit()
         data = bytes(self._out)
         self._out.clear()
         self._drained.set()

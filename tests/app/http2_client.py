@@ -16,6 +16,7 @@ from hyperframe.frame import (
     PingFrame,
     RstStreamFrame,
     SettingsFrame,
+    WindowUpdateFrame,
 )
 
 from tests.app.server import HOST, Server, client_context
@@ -58,6 +59,8 @@ class Client:
         self._decoder.max_allowed_table_size = 2**32 - 1
         self.answers: dict[int, Answer] = {}
         self.goaways: list[GoAwayFrame] = []
+        self.windows: dict[int, int] = {0: 65535}
+        """Bytes that may be sent, on streams that upload and on the whole connection."""
         self.pongs: list[bytes] = []
         """What acknowledged PING frames of ours held."""
         self._pings = 0
@@ -123,6 +126,19 @@ class Client:
         self.send(self.request(path, *headers, stream=stream))
         return self.answer(stream)
 
+    def upload(self, stream: int, size: int) -> None:
+        """Send ``size`` bytes of a body, and not its end, unless the answer comes before."""
+        self.windows.setdefault(stream, 65535)
+        while size and not self.answers[stream].over:
+            piece = min(size, 16384, self.windows[0], self.windows[stream])
+            if not piece:
+                self.read(1)
+                continue
+            self.send(DataFrame(stream, bytes(piece)))
+            size -= piece
+            self.windows[0] -= piece
+            self.windows[stream] -= piece
+
     def answer(self, stream: int = 1) -> Answer:
         """The answer on ``stream`` once it is over."""
         self.until(lambda: self.answers[stream].over)
@@ -179,6 +195,9 @@ class Client:
     def _take(self, frame: Frame) -> None:
         if isinstance(frame, GoAwayFrame):
             self.goaways.append(frame)
+        elif isinstance(frame, WindowUpdateFrame):
+            if frame.stream_id in self.windows:
+                self.windows[frame.stream_id] += frame.window_increment
         elif isinstance(frame, PingFrame):
             if "ACK" in frame.flags:
                 self.pongs.append(frame.opaque_data)

@@ -93,6 +93,36 @@ def test_downloads_of_one_connection_share_its_window(server: Server) -> None:
         assert max(shares) - min(shares) <= 2**16
 
 
+def test_a_stream_that_stalls_is_reset_and_its_neighbours_go_on(serve: Serve) -> None:
+    server = serve("--workers=1", "--send-timeout=1s")
+    with Client(server, NO_WINDOW) as client:
+        client.send(client.request("/data?size=100"), client.request("/?wait=3s", stream=3))
+        client.send(WindowUpdateFrame(3, window_increment=2**20))
+        assert client.answer(1).reset == ErrorCodes.CANCEL
+        assert not client.answers[3].over
+        assert client.answer(3).status == 200
+    assert "traceback" not in server.errors
+
+
+def test_streams_that_hold_data_make_others_of_their_connection_wait(server: Server) -> None:
+    with Client(server, NO_WINDOW) as client:
+        numbers = range(1, 81, 2)
+        client.send(*(client.request("/data?size=60000", stream=each) for each in numbers))
+        client.until_acknowledged()
+        assert sum(bool(each.headers) for each in client.answers.values()) <= 17
+        assert seconds_of(server) < 0.5
+        # Those that wait begin one after another, though they hold nothing themselves.
+        small = range(101, 141, 2)
+        client.send(*(client.request("/livez", stream=each) for each in small))
+        settings = {int(SettingCodes.INITIAL_WINDOW_SIZE): 2**20}
+        client.send(SettingsFrame(0, settings=settings))
+        client.send(WindowUpdateFrame(0, window_increment=2**24))
+        for each in numbers:
+            assert len(client.answer(each).body) == 60000
+        for each in small:
+            assert client.answer(each).status == 200
+
+
 # Streams of one connection
 
 
@@ -255,6 +285,18 @@ def test_a_body_that_is_too_long_is_not_waited_for(server: Server) -> None:
         assert client.answers[1].status == 413
         assert client.answers[1].reset == ErrorCodes.NO_ERROR
         assert client.get("/livez", stream=3).status == 200
+
+
+def test_bodies_of_one_connection_share_a_limit(server: Server) -> None:
+    with Client(server) as client:
+        for each in (1, 3, 5):
+            client.send(client.request("/api", method="POST", stream=each, end=False))
+            client.upload(each, 900_000)
+        client.until(lambda: client.answers[5].over)
+        assert client.answers[5].status == 503
+        for each in (1, 3):
+            client.send(DataFrame(each, b"", flags=["END_STREAM"]))
+            assert client.answer(each).status == 200
 
 
 @pytest.mark.parametrize("end", ["reset", "goaway", "close"])
