@@ -1,13 +1,12 @@
-"""HTTP/1 requests: gunicorn reads them, and this module names whose mistake a bad one is.
+"""HTTP/1 requests: gunicorn parses them, and this module holds them to RFC 9110 and RFC 9112.
 
-A client's mistake never looks like a failure of the app. What the parser refuses, in the head of a
-request or later in its body, becomes a Refused with its status; a client that stops sending in the
+A client's mistake never looks like a failure of the app. A request that breaks the rules, in its
+head or later in its body, becomes a Refused with its status. A client that stops sending in the
 middle of a body becomes ClientLeft.
 """
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address
 from typing import Final
@@ -21,7 +20,7 @@ from gunicorn.util import http_date
 from foobar_api.answer import Answer, ClientLeft, Refused, send
 
 SHOWN: Final = 200
-"""Characters of an error that the client sees: enough to find the mistake, too few to reflect."""
+"""Characters of an error that its client gets to see: enough to find the mistake."""
 
 _AUTHORITY: Final = re.compile(
     r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)"
@@ -65,7 +64,6 @@ def closing(answer: Answer, request_id: str) -> bytes:
     return "\r\n".join(head).encode("latin-1") + b"".join(pieces)
 
 
-@lru_cache(maxsize=256)
 def is_authority(text: str) -> bool:
     """Whether ``text`` is a host, with or without a port (RFC 3986, 3.2)."""
     match = _AUTHORITY.fullmatch(text)
@@ -77,17 +75,16 @@ def is_authority(text: str) -> bool:
         return False
 
 
-@lru_cache(maxsize=256)
-def _members(text: str) -> tuple[str, ...]:
+def _members(text: str) -> list[str]:
     """The members of a list, in lower case."""
-    return tuple(member.strip(" \t").lower() for member in text.split(","))
+    return [member.strip(" \t") for member in text.lower().split(",")]
 
 
 class Body(GunicornBody):
     """A request's body, which raises Refused, ClientLeft, TimeoutError and OSError."""
 
     def __init__(self, reader: object, invite: Callable[[], object] | None = None) -> None:
-        """``invite`` asks a client to send its body that waits for that."""
+        """``invite`` tells a client that waits for it to send the body."""
         super().__init__(reader)
         self.invite = invite
 
@@ -164,7 +161,7 @@ class Request(message.Request):
         if "close" in members or not persists or self.method == "CONNECT":
             self.force_close()
 
-    def _judge_codings(self, codings: tuple[str, ...]) -> None:
+    def _judge_codings(self, codings: list[str]) -> None:
         """Refuse all but chunked (6.1), and a body whose end cannot be known (6.3)."""
         if codings[-1] != "chunked" or codings.count("chunked") > 1:
             raise errors.InvalidHeader("TRANSFER-ENCODING")
