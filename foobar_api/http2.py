@@ -247,6 +247,10 @@ class Request(HTTP2Request):
             raise ParseException("the body is shorter than its content-length")
         self.body = io.BytesIO() if stream.body_complete else io.BufferedReader(_Body(stream))
 
+    def _peer_is_trusted_proxy(self) -> bool:
+        """Nobody's X-Forwarded headers count."""
+        return False
+
 
 class Response(GunicornResponse):
     """Frames what gunicorn makes of the app's response."""

@@ -10,12 +10,20 @@ _QUALITY: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=256)
+KEPT: Final = 512
+"""Characters of a header up to which its answer is kept; clients decide how long headers are."""
+
+
 def best(accept: str, offers: Sequence[str]) -> str | None:
     """The offer that ``accept`` likes most, the first among equals; None when it accepts none.
 
     A missing or empty header accepts everything; what cannot be read is passed over.
     """
+    return (_best if len(accept) <= KEPT else _best.__wrapped__)(accept, offers)
+
+
+@lru_cache(maxsize=256)
+def _best(accept: str, offers: Sequence[str]) -> str | None:
     ranges = [found for part in accept.split(",")[:64] if (found := _range(part))]
     if not ranges:
         return offers[0]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foobar_api import data, host, metrics, worker
+from foobar_api import data, host, metrics, negotiation, worker
 from foobar_api.balance import Shares
 from foobar_api.negotiation import best
 from foobar_api.proxy_protocol import V2_SIGNATURE, HeaderError, Trusted, parse
@@ -48,6 +48,14 @@ def test_the_best_offer_is_what_rfc_9110_says(accept: str, chosen: str | None) -
 @given(st.text(max_size=200))
 def test_no_accept_header_breaks_the_choice(accept: str) -> None:
     assert best(accept, OFFERS) in {*OFFERS, None}
+
+
+def test_long_accept_headers_are_not_kept_in_memory() -> None:
+    negotiation._best.cache_clear()
+    assert best("text/html" + ",x/y" * 10_000, OFFERS) == "text/html"
+    assert negotiation._best.cache_info().currsize == 0
+    assert best("text/html", OFFERS) == "text/html"
+    assert negotiation._best.cache_info().currsize == 1
 
 
 def v2(
