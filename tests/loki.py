@@ -2,7 +2,7 @@
 
 Loki itself reads no file here. Names and types are those of its configuration reference and of the
 structs behind it at v3.7.6; any other key is refused, so a key that we add gets its type here, from
-there. ``docs/decisions.md`` says when a real Loki last verified the file.
+there. ``docs/monitoring.md`` says when a real Loki last verified the file.
 """
 
 import re
