@@ -45,7 +45,8 @@ setup: ## make .venv, unless an environment is active, and install what is pinne
 tools: $(TOOLS)/.kustomize-$(lastword $(subst @, ,$(KUSTOMIZE)))
 tools: $(TOOLS)/.actionlint-$(lastword $(subst @, ,$(ACTIONLINT)))
 tools: $(TOOLS)/.promtool-$(lastword $(subst @, ,$(PROMTOOL)))
-tools: ## build kustomize, actionlint and promtool into ~/.cache/foobar-platform/bin (needs Go)
+tools: logql-grammar
+tools: ## install kustomize, actionlint, promtool and LogQL's grammar into ~/.cache (needs Go)
 
 # The mark carries the version, so that a new pin builds anew. By way of a module of their own, since
 # go does not install by URL what replaces modules in its go.mod.
@@ -60,6 +61,11 @@ define go-install
 	  rm -r "$$module"
 	@touch $@
 endef
+
+# By the npm that comes with jsii's Node.
+.PHONY: logql-grammar
+logql-grammar: ## install the grammar that LogQL queries are checked with
+	"$(PYTHON)" -m tests.logql
 
 .PHONY: requirements
 requirements: ## lock requirements*.in into requirements*.txt; UPGRADE=1 takes newer versions
