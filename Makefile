@@ -49,7 +49,8 @@ tools: $(TOOLS)/.kustomize-$(lastword $(subst @, ,$(KUSTOMIZE)))
 tools: $(TOOLS)/.actionlint-$(lastword $(subst @, ,$(ACTIONLINT)))
 tools: $(TOOLS)/.promtool-$(lastword $(subst @, ,$(PROMTOOL)))
 tools: $(TOOLS)/.h2spec-$(lastword $(subst @, ,$(H2SPEC)))
-tools: ## build kustomize, actionlint, promtool and h2spec into ~/.cache/foobar-platform/bin (needs Go)
+tools: logql-grammar
+tools: ## install kustomize, actionlint, promtool, h2spec and LogQL's grammar into ~/.cache (needs Go)
 
 # The mark carries the version, so that a new pin builds anew. By way of a module of their own, since
 # go does not install by URL what replaces modules in its go.mod.
@@ -65,6 +66,11 @@ define go-install
 	  rm -r "$$module"
 	@touch $@
 endef
+
+# By the npm that comes with jsii's Node.
+.PHONY: logql-grammar
+logql-grammar: ## install the grammar that LogQL queries are checked with
+	"$(PYTHON)" -m tests.logql
 
 .PHONY: requirements
 requirements: ## lock requirements*.in into requirements*.txt; UPGRADE=1 takes newer versions

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,21 +42,6 @@ def read_patches(dist: Path) -> Iterator[Object]:
         # The other form, a list of operations, is no object.
         if isinstance(body, dict):
             yield Object(cluster, component, file.relative_to(dist), body)
-
-
-def images(objects: Iterable[Object]) -> Iterator[str]:
-    """The image of every container of the workloads among ``objects``."""
-    for each in objects:
-        pod = each.body.get("spec", {}).get("template", {}).get("spec", {})
-        for container in (*pod.get("initContainers", ()), *pod.get("containers", ())):
-            yield container["image"]
-
-
-def pinned(image: str) -> bool:
-    """Whether ``image`` has a digest, or a tag other than latest."""
-    name, _, digest = image.partition("@")
-    tag = name.rpartition("/")[2].partition(":")[2]
-    return bool(digest) or tag not in ("", "latest")
 
 
 def holds_a_secret(file: Path) -> bool:

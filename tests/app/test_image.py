@@ -153,7 +153,7 @@ git:
   repository: https://git.example.org/team/fleet.git
   revision: main
 acme:
-  email: ops@platform.example.net
+  email: ops@foobar-platform.dev
 clusters:
   - name: hub
     role: hub

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.objects import ROOT, holds_a_secret, images, pinned, read, read_objects
+from tests.objects import ROOT, holds_a_secret, read
 
 DIST: Final = ROOT / "dist"
 OVERLAYS: Final = ROOT / "overlays"
@@ -42,12 +42,6 @@ def test_every_overlay_is_applied() -> None:
     assert {folder: names for folder, names in named.items() if names} == {
         folder: [f"../../../overlays/{folder.as_posix()}"] for folder in overlays
     }
-
-
-def test_every_image_is_pinned() -> None:
-    found = set(images(read_objects(DIST)))
-    assert found
-    assert {image for image in found if not pinned(image)} == set()
 
 
 def test_no_file_holds_a_password() -> None:

@@ -21,8 +21,6 @@ from tests.objects import (
     ROOT,
     SAMPLE,
     holds_a_secret,
-    images,
-    pinned,
     read,
     read_patches,
 )
@@ -149,23 +147,6 @@ def test_an_overlay_is_named_where_its_folder_exists(rendered: Path) -> None:
         if "components" in read(file)
     }
     assert named == {"eu-west/foobar-api": ["../../../overlays/eu-west/foobar-api"]}
-
-
-def test_no_secret_has_data(any_objects: Sequence[Object]) -> None:
-    for each in any_objects:
-        if each.kind == "Secret":
-            assert not each.body.keys() & {"data", "stringData"}, each
-
-
-def test_every_image_is_pinned(any_objects: Sequence[Object]) -> None:
-    found = list(images(any_objects))
-    assert found
-    assert [image for image in found if not pinned(image)] == []
-
-
-@pytest.mark.parametrize("image", ["traefik", "traefik:latest", "localhost:5000/traefik"])
-def test_an_image_that_may_change_is_not_pinned(image: str) -> None:
-    assert not pinned(image)
 
 
 def test_every_url_is_pinned(rendered: Path) -> None:

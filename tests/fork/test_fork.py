@@ -19,7 +19,7 @@ git:
   revision: trunk
 
 acme:
-  email: infra@example.net
+  email: infra@foobar-platform.dev
 
 clusters:
   - name: core

@@ -135,18 +135,11 @@ class TestCredentials:
 
     def test_main_shows_none(self, write: Write, tmp_path: Path) -> None:
         registry = write(TEXT.replace("https://", "https://bot:SECRET@"))
-        main = [
-            sys.executable,
-            "main.py",
-            "--fleet",
-            str(registry),
-            "--output",
-            str(tmp_path / "d"),
-        ]
+        main = [*MAIN, "--fleet", str(registry), "--output", str(tmp_path / "d")]
         for arguments in (["--diff"], ["--validate", "--cluster", "https://a:SECRET@b"]):
             result = subprocess.run(
                 [*main, *arguments],
-                cwd=ROOT,
+                cwd=tmp_path,
                 capture_output=True,
                 text=True,
                 check=False,
