@@ -1,39 +1,34 @@
 """HTTP/2: one greenlet reads a connection's frames, and each stream is answered by its own.
 
-The frames are h2's; what a request may hold is gunicorn's policy, as for HTTP/1. gunicorn's own
-HTTP/2 connection is not used: it serves one stream at a time, and waits for flow control in a way
-that stops the whole process. Here only the greenlet waits whose client is slow. DATA leaves in
-turns of one frame per stream, so that no stream delays another, and each wait has a deadline that
-a client cannot move by sending or taking a little.
+h2 reads and writes the frames. gunicorn's own HTTP/2 connection is not used: it serves one stream
+at a time, and it waits for flow control in a way that stops the whole process. Here a slow client
+holds up its own streams only. DATA leaves in turns of one frame per stream, so that no stream
+delays another. Each wait has a deadline, and no client moves it by sending or taking a little.
 """
 
-import io
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import gevent
 from gevent import get_hub, getcurrent
 from gevent.event import Event
 from gevent.socket import wait_write
-from gunicorn import util
-from gunicorn.http.errors import InvalidHeader, InvalidHeaderName, ParseException
-from gunicorn.http.message import TOKEN_RE
+from gunicorn.http.errors import ParseException
 from gunicorn.http.wsgi import Response as GunicornResponse
-from gunicorn.http2.request import HTTP2Request
 from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from hyperframe.frame import GoAwayFrame
 
-from foobar_api.answer import ClientLeft, Refused, send
+from foobar_api.answer import ClientLeft, Refused
 from foobar_api.frames import Frames
-from foobar_api.http1 import is_authority, refusal
+from foobar_api.http1 import refusal
 from foobar_api.settings import WRITE_AHEAD, Settings
+from foobar_api.stream import Request, Response, Stream
 
 if TYPE_CHECKING:
     from gunicorn.config import Config
@@ -50,7 +45,7 @@ FRAME: Final = 16384
 LEAVE: Final = 1.0
 """Seconds that a client has to acknowledge that it is to open no more streams."""
 LINGER: Final = 0.5
-"""Seconds for which frames on their way are read after GOAWAY, since closing would lose it."""
+"""Seconds for which the client's frames are still read after GOAWAY: a reset would destroy it."""
 LINGER_BYTES: Final = 2**20
 MAX_FAULTS: Final = 10
 """Malformed requests that a connection may send; each is answered."""
@@ -88,7 +83,7 @@ class Worker(Protocol):
 
 
 class _Rate:
-    """Whether something happens more than ``most`` times in RATE_SECONDS."""
+    """Notices what happens more than ``most`` times in RATE_SECONDS."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -104,196 +99,6 @@ class _Rate:
                 return True
             self._since, self._count = now, 1
         return False
-
-
-class Stream:
-    """A request and its response. gunicorn's request reads some of these attributes."""
-
-    priority_weight = 16
-    priority_depends_on = 0
-    trailers = None
-    expect_continue = False
-
-    def __init__(self, owner: "ServerConnection", event: events.RequestReceived) -> None:
-        self.stream_id = event.stream_id
-        self.body_complete = event.stream_ended is not None
-        self.answered = False
-        """Whether the response has begun."""
-        self.ended = False
-        """Whether the whole response has been framed."""
-        self.gone: ClientLeft | None = None
-        """Why nobody waits for the response."""
-        self.greenlet: Any = None
-        """The one that answers, once it runs."""
-        self.pending = memoryview(b"")
-        """What is to be sent next."""
-        self.last = False
-        """Whether nothing follows what is pending."""
-        self.wakes = Event()
-        self._owner = owner
-        self._headers = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers
-        ]
-        self._chunks: deque[bytes] = deque()
-        self._received = 0
-        self.unread = 0
-        self.held = 0
-        """Bytes of the body that the app has."""
-        self._body_until = monotonic() + owner.settings.body_timeout
-
-    def get_pseudo_headers(self) -> dict[str, str]:
-        return {name: value for name, value in self._headers if name.startswith(":")}
-
-    def get_regular_headers(self) -> list[tuple[str, str]]:
-        return [each for each in self._headers if not each[0].startswith(":")]
-
-    # The request's body
-
-    @property
-    def is_short(self) -> bool:
-        """Whether less came than was announced, which h2 sees in DATA frames alone."""
-        announced = next((value for name, value in self._headers if name == "content-length"), "0")
-        return self._received < int(announced)
-
-    def feed(self, data: bytes) -> None:
-        self._chunks.append(data)
-        self._received += len(data)
-        self.unread += len(data)
-        self.wakes.set()
-
-    def receive(self, size: int) -> bytes:
-        """Up to ``size`` bytes of the body; none at its end. Raises OSError and Refused."""
-        while not self._chunks:
-            if self.gone:
-                raise self.gone
-            if self.body_complete:
-                return b""
-            if self.expect_continue:
-                self.expect_continue = False
-                self._owner.send_headers(self, [(b":status", b"100")], end=False)
-            self.wait(self._body_until - monotonic())
-        chunk = self._chunks.popleft()
-        if len(chunk) > size:
-            self._chunks.appendleft(chunk[size:])
-            chunk = chunk[:size]
-        self.unread -= len(chunk)
-        self._owner.hold(self, len(chunk))
-        self._owner.acknowledge(self, len(chunk))
-        return chunk
-
-    # The response
-
-    def send_headers(self, headers: list[tuple[bytes, bytes]], *, end: bool) -> None:
-        self.expect_continue = False
-        self.answered = True
-        self._owner.send_headers(self, headers, end=end)
-
-    def send(self, data: bytes, *, end: bool) -> None:
-        """Send ``data`` as fast as the client takes it. Raises OSError."""
-        self._owner.send(self, data, end=end)
-
-    def answer(self, refused: Refused, request_id: str) -> None:
-        """Send the answer to a request that cannot be read. Raises OSError."""
-        lines: list[tuple[str, str]] = []
-
-        def start_response(
-            status: str, headers: list[tuple[str, str]], _: object = None, /
-        ) -> Callable[[bytes], object]:
-            lines.extend([(":status", status[:3]), *headers])
-            return lambda data: None
-
-        pieces = send(refused.answer, start_response, head=False, request_id=request_id)
-        self.send_headers(_encoded(lines), end=False)
-        self.send(b"".join(pieces), end=True)
-
-    def wait(self, seconds: float) -> None:
-        """Until something changes for this stream. Raises OSError."""
-        self.wakes.clear()
-        if seconds <= 0 or not self.wakes.wait(seconds):
-            raise TimeoutError("timed out")
-        if self.gone:
-            raise self.gone
-
-
-class _Body(io.RawIOBase):
-    """A request's body, as the standard library's buffered reader wants it."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        data = self._stream.receive(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-class Request(HTTP2Request):
-    """A request under gunicorn's policy for headers. Raises ParseException."""
-
-    def __init__(self, stream: Stream, cfg: "Config", client: tuple[str, int]) -> None:
-        try:
-            super().__init__(stream, cfg, client)
-        except ValueError as error:
-            raise ParseException(str(error)) from None
-        for name, _ in self.headers:
-            if not TOKEN_RE.fullmatch(name):
-                raise InvalidHeaderName(name)
-        if not is_authority(self.get_header("HOST") or ""):
-            raise InvalidHeader("HOST")
-        if stream.body_complete and stream.is_short:
-            raise ParseException("the body is shorter than its content-length")
-        self.body = io.BytesIO() if stream.body_complete else io.BufferedReader(_Body(stream))
-
-    def _peer_is_trusted_proxy(self) -> bool:
-        """Nobody's X-Forwarded headers count."""
-        return False
-
-
-class Response(GunicornResponse):
-    """Frames what gunicorn makes of the app's response."""
-
-    def __init__(self, req: Request, sock: "Connection", cfg: "Config", stream: Stream) -> None:
-        super().__init__(req, sock, cfg)
-        self._stream = stream
-
-    def is_chunked(self) -> bool:
-        return False
-
-    def can_sendfile(self) -> bool:
-        return False
-
-    def send_headers(self) -> None:
-        if self._stream.answered:
-            return
-        self.headers_sent = True
-        fields = {"server": self.version, "date": util.http_date()}
-        given = [(name.lower(), value) for name, value in self.headers]
-        for name, _ in given:
-            fields.pop(name, None)
-        lines = [(":status", str(self.status_code)), *given, *fields.items()]
-        self._stream.send_headers(
-            # RFC 9113 section 8.2.2 forbids the one that gunicorn lets pass.
-            _encoded(line for line in lines if line[0] != "upgrade"),
-            end=self._omits_body or self.response_length == 0,
-        )
-
-    def _emit_body(self, data: bytes) -> None:
-        last = self.response_length is not None and self.sent >= self.response_length
-        if data or last:
-            self._stream.send(data, end=last)
-
-    def close(self) -> None:
-        self.send_headers()
-        if not self._stream.ended:
-            self._stream.send(b"", end=True)
-
-
-def _encoded(lines: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Header fields as they are sent."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines]
 
 
 class ServerConnection:
@@ -518,9 +323,11 @@ class ServerConnection:
     def _respond(self, stream: Stream) -> int:
         """Answer a request; the status. Raises OSError."""
         connection = self._connection
-        while len(self._turns) >= MAX_HOLDING:
+        if len(self._turns) >= MAX_HOLDING:
             self._queue.append(stream)
-            stream.wait(self.settings.send_timeout)
+        until = monotonic() + self.settings.send_timeout
+        while stream in self._queue:
+            stream.wait(until - monotonic())
         try:
             request = Request(stream, self._worker.cfg, connection.session.client)
         except ParseException as error:
