@@ -45,7 +45,8 @@ setup: ## make .venv, unless an environment is active, and install what is pinne
 tools: $(TOOLS)/.kustomize-$(lastword $(subst @, ,$(KUSTOMIZE)))
 tools: $(TOOLS)/.actionlint-$(lastword $(subst @, ,$(ACTIONLINT)))
 tools: $(TOOLS)/.promtool-$(lastword $(subst @, ,$(PROMTOOL)))
-tools: ## build kustomize, actionlint and promtool into ~/.cache/foobar-platform/bin (needs Go)
+tools: logql-grammar
+tools: ## install kustomize, actionlint, promtool and LogQL's grammar into ~/.cache (needs Go)
 
 # The mark carries the version, so that a new pin builds anew. By way of a module of their own, since
 # go does not install by URL what replaces modules in its go.mod.
@@ -60,6 +61,11 @@ define go-install
 	  rm -r "$$module"
 	@touch $@
 endef
+
+# By the npm that comes with jsii's Node.
+.PHONY: logql-grammar
+logql-grammar: ## install the grammar that LogQL queries are checked with
+	"$(PYTHON)" -m tests.logql
 
 .PHONY: requirements
 requirements: ## lock requirements*.in into requirements*.txt; UPGRADE=1 takes newer versions
@@ -157,6 +163,21 @@ lock-check: ## fail when upstream.lock does not have exactly the files that the 
 
 # Generated files
 
+# In this order, because each may read what those before it write.
+GENERATED := \
+  lock \
+  imports \
+  schema \
+  docs \
+  synth \
+  snapshots
+
+.PHONY: update
+update: ## regenerate everything generated, after any change, and list what to commit
+	@for target in $(GENERATED); do $(MAKE) --no-print-directory $$target || exit; done
+	@git status --porcelain --untracked-files=all | cut -c 4- | tr -d '"' | cut -d / -f 1,2 | sort | uniq -c | \
+	  awk 'NR == 1 { print "Changed files since the last commit:" } { print } END { if (!NR) print "Nothing changed." }'
+
 .PHONY: imports
 imports: ## generate imports/ from the URLs in cdk8s.yaml, if they or the generator have changed
 	"$(PYTHON)" -m fleet import
@@ -176,6 +197,10 @@ docs-check: ## fail when a document is not what `make docs` writes
 .PHONY: schema
 schema: ## generate clusters.schema.json, which editors check clusters.yaml with
 	"$(PYTHON)" -m fleet schema
+
+.PHONY: snapshots
+snapshots: ## take the snapshots of tests/contract anew
+	"$(PYTHON)" -m pytest --quiet --snapshot-update tests/contract/test_variants.py
 
 .PHONY: schema-check
 schema-check: ## fail when clusters.schema.json is not what `make schema` generates

@@ -1,9 +1,11 @@
-"""What the tests share: the real fleet, rendered once, and its objects."""
+"""Fixtures that all tests share: fixture fleets, rendered once, and their objects."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from charts.render import render
 from fleet import lock
@@ -11,20 +13,37 @@ from fleet import mirror as upstream
 from fleet.registry import Fleet, load
 from fleet.validation import build, sources
 from fleet.validation.objects import Object
-from tests import kustomize
-from tests.objects import OVERLAYS, ROOT, read_objects
+from tests import guard, kustomize
+from tests.objects import FLEETS, OVERLAYS, SAMPLE, read_objects
+
+# A busy machine is slow, which is no fault of what is tested.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
+
+guard.install()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with guard.reading_allowed(item.path):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
 def fleet() -> Fleet:
-    """The real fleet."""
-    return load(ROOT / "clusters.yaml", overlays=OVERLAYS)
+    """The sample fleet."""
+    return load(SAMPLE, overlays=OVERLAYS)
 
 
 @pytest.fixture(scope="session")
 def rendered(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real fleet, freshly rendered."""
-    dist = tmp_path_factory.mktemp("fresh") / "dist"
+    """The sample fleet, rendered."""
+    return _rendered(fleet, tmp_path_factory.mktemp("sample") / "dist")
+
+
+def _rendered(fleet: Fleet, dist: Path) -> Path:
     for cluster in fleet.clusters:
         render(fleet, cluster, folder=dist / cluster.name, overlays=OVERLAYS)
     return dist
@@ -32,8 +51,35 @@ def rendered(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def objects(rendered: Path) -> Sequence[Object]:
-    """Every object of the real fleet, without patches and kustomizations."""
+    """Every object of the sample fleet, without patches and kustomizations."""
     return list(read_objects(rendered))
+
+
+@pytest.fixture(scope="session", params=sorted(FLEETS.glob("*.yaml")), ids=lambda path: path.stem)
+def any_fleet(request: pytest.FixtureRequest) -> Fleet:
+    """Each fixture fleet in turn, for claims that hold for every fleet."""
+    return load(request.param)
+
+
+@pytest.fixture(scope="session")
+def any_dist(any_fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each fixture fleet in turn, rendered."""
+    return _rendered(any_fleet, tmp_path_factory.mktemp("any") / "dist")
+
+
+@pytest.fixture(scope="session")
+def any_objects(any_dist: Path) -> Sequence[Object]:
+    """Every object of each fixture fleet in turn."""
+    return list(read_objects(any_dist))
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the sample fleet as a checkout does, to run commands in; read-only."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copy(SAMPLE, folder / "clusters.yaml")
+    shutil.copytree(OVERLAYS, folder / "overlays")
+    return folder
 
 
 @pytest.fixture(scope="session")

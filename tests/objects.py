@@ -1,5 +1,7 @@
-"""Objects of dist as the tests see them, and how YAML of ours and of others is read."""
+"""The fleets that tests run on, the objects that they render, and how tests read YAML."""
 
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +14,14 @@ from fleet.documents import BundleLoader
 from fleet.validation.objects import Object
 
 ROOT: Final = Path(__file__).parent.parent
-OVERLAYS: Final = ROOT / "overlays"
+MAIN: Final = (sys.executable, str(ROOT / "main.py"))
+"""The command that renders the fleet in the folder that it is run in."""
+FLEETS: Final = ROOT / "tests" / "fixtures" / "fleets"
+"""Registries that tests run on: a fork replaces clusters.yaml, but never these."""
+SAMPLE: Final = FLEETS / "sample.yaml"
+"""The fleet that the documents describe, and that tests use unless they need another."""
+OVERLAYS: Final = FLEETS / "overlays"
+"""Overlays of the sample fleet."""
 
 
 def read_objects(dist: Path) -> Iterator[Object]:
@@ -33,6 +42,14 @@ def read_patches(dist: Path) -> Iterator[Object]:
         # The other form, a list of operations, is no object.
         if isinstance(body, dict):
             yield Object(cluster, component, file.relative_to(dist), body)
+
+
+def holds_a_secret(file: Path) -> bool:
+    """Whether ``file`` holds what looks like a private key, a token or a password."""
+    return file.is_file() and bool(_SECRET.search(file.read_bytes()))
+
+
+_SECRET: Final = re.compile(rb"PRIVATE KEY|eyJhbGci|password[ \t]*[:=][ \t]*\S", re.IGNORECASE)
 
 
 def read(file: Path) -> Any:

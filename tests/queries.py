@@ -37,9 +37,9 @@ SYNTHETIC: Final = frozenset(
 )
 
 
-def filled(query: str) -> str:
+def filled(query: str, values: Mapping[str, str] = VARIABLES) -> str:
     """``query`` with a value for each variable of Grafana's."""
-    for name, value in VARIABLES.items():
+    for name, value in values.items():
         query = query.replace(name, value)
     assert "$" not in query, query
     return query
@@ -62,6 +62,27 @@ def targets(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         for target in panel.get("targets", ()):
             where = f"{panel['title']} {target['refId']}"
             yield where, target["datasource"]["type"], target["expr"]
+
+
+def logql_of_dashboards() -> Iterator[tuple[str, str]]:
+    """Where it stands, and the query: for one choice of the variables, and for *All* of each."""
+    for dashboard in DASHBOARDS:
+        variables = dashboard["templating"]["list"]
+        everything = {
+            f"${variable['name']}": variable["allValue"]
+            for variable in variables
+            if variable.get("includeAll")
+        }
+        asked = [(where, query) for where, kind, query in targets(dashboard) if kind == "loki"]
+        for variable in variables:
+            if variable.get("datasource", {}).get("type") == "loki":
+                found = re.fullmatch(r"label_values\((?:(.*), )?\w+\)", variable["query"])
+                assert found, variable["query"]
+                if found[1]:
+                    asked.append((f"${variable['name']}", found[1]))
+        for where, query in asked:
+            for choice, values in (("one", VARIABLES), ("All", {**VARIABLES, **everything})):
+                yield f"{dashboard['uid']}: {where}, {choice}", filled(query, values)
 
 
 def promql_of_dashboards() -> Iterator[tuple[str, str]]:

@@ -87,15 +87,16 @@ class Ingest(Component):
         super().__init__(app)
         hosts = {METRICS: prometheus_host, LOGS: loki_host}
 
-        # Prometheus has one for its pages already.
-        serving_certificate(
-            self,
-            namespace=MONITORING,
-            name=loki.LOKI,
-            secret=loki.TLS_SECRET,
-            host=loki_host,
-            issuer=issuer,
-        )
+        # Prometheus has one for its pages already. Without a route Traefik would not serve it.
+        if any(LOGS in source.signals for source in sources):
+            serving_certificate(
+                self,
+                namespace=MONITORING,
+                name=loki.LOKI,
+                secret=loki.TLS_SECRET,
+                host=loki_host,
+                issuer=issuer,
+            )
         # No name here begins with "ingest-", as those of the regions do. One bucket of requests
         # per route: all that a route takes has the same host.
         Middleware(

@@ -11,7 +11,7 @@ import pytest
 
 from foobar_api import VERSION
 from tests.app.server import Pair, Server
-from tests.objects import ROOT
+from tests.objects import OVERLAYS, ROOT, SAMPLE
 
 CONTAINERFILE = (ROOT / "foobar_api" / "Containerfile").read_text()
 
@@ -153,7 +153,7 @@ git:
   repository: https://git.example.org/team/fleet.git
   revision: main
 acme:
-  email: ops@platform.example.net
+  email: ops@foobar-platform.dev
 clusters:
   - name: hub
     role: hub
@@ -239,16 +239,19 @@ case $* in 'pr list'*) cat "$OPEN" ;; esac
 """
 
 
-def test_a_promotion_is_proposed_once_for_each_region(tmp_path: Path) -> None:
+def test_a_promotion_is_proposed_once_for_each_region(rendered: Path, tmp_path: Path) -> None:
     """With a real remote, and a gh that only notes what it is asked for."""
     remote, clone = tmp_path / "remote.git", tmp_path / "clone"
     run("git", "clone", "--quiet", "--bare", str(ROOT), str(remote))
     run("git", "clone", "--quiet", str(remote), str(clone))
-    # The working tree as it is now, which may be ahead of what is committed.
-    for name in ("fleet", "charts", "foobar_api", ".github", "imports", "dist"):
+    # The working tree as it is now, which may be ahead of what is committed, on the sample fleet.
+    for name in ("fleet", "charts", "foobar_api", ".github", "imports"):
         shutil.copytree(ROOT / name, clone / name, dirs_exist_ok=True)
-    for name in ("clusters.yaml", "main.py"):
-        shutil.copy(ROOT / name, clone / name)
+    shutil.copy(ROOT / "main.py", clone / "main.py")
+    shutil.copy(SAMPLE, clone / "clusters.yaml")
+    for name, folder in (("dist", rendered), ("overlays", OVERLAYS)):
+        shutil.rmtree(clone / name, ignore_errors=True)
+        shutil.copytree(folder, clone / name)
     identity = {
         f"GIT_{who}_{what}": value
         for who in ("AUTHOR", "COMMITTER")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
@@ -14,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foobar_api import data, host, metrics, negotiation
+from foobar_api import data, host, metrics, negotiation, worker
 from foobar_api.balance import Shares
 from foobar_api.negotiation import best
 from foobar_api.proxy_protocol import V2_SIGNATURE, HeaderError, Trusted, parse
+from foobar_api.settings import load
 
 OFFERS = ("text/plain", "text/html", "application/json")
 
@@ -170,13 +172,43 @@ def test_data_begins_and_ends_with_a_bar() -> None:
 
 def test_a_worker_with_more_connections_lets_the_others_go_first() -> None:
     shares = Shares()
-    for worker, connections in ((1, 10), (2, 12), (3, 40)):
-        shares.set(worker, connections)
-    assert [shares.is_ahead(worker) for worker in (1, 2, 3)] == [False, False, True]
+    for number, connections in ((1, 10), (2, 12), (3, 40)):
+        shares.set(number, connections)
+    assert [shares.is_ahead(number) for number in (1, 2, 3)] == [False, False, True]
     shares.forget(1)
     assert not shares.is_ahead(2)
     shares.set(65, 0)  # the one that replaces it, in the same place
     assert shares.is_ahead(2)
+
+
+@pytest.mark.parametrize(("own", "waits"), [(2, [worker.YIELD]), (1, [])])
+def test_a_worker_that_is_ahead_leaves_a_new_connection_to_the_others(
+    own: int, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment, and takes it if they have no time."""
+    shares = Shares()
+    shares.set(1, own)
+    shares.set(2, 0)
+    monkeypatch.setattr(worker, "SHARES", shares)
+    slept: list[float] = []
+    monkeypatch.setattr("foobar_api.worker.gevent.sleep", slept.append)
+
+    def accept_one(listener: socket.socket) -> None:
+        listener.accept()[0].close()
+        raise EndOfTestError
+
+    stub = SimpleNamespace(age=1, connections=(), settings=load([], {}), accept_one=accept_one)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()),
+        pytest.raises(EndOfTestError),
+    ):
+        worker.Worker.accept(stub, listener)  # type: ignore[arg-type]
+    assert slept == waits
+
+
+class EndOfTestError(Exception):
+    """Ends a loop that otherwise has no end."""
 
 
 def test_metrics_are_read_while_a_worker_starts(

@@ -311,7 +311,7 @@ ANY_TEXT = st.text(st.characters(codec="latin-1"), max_size=80)
 
 
 @pytest.mark.filterwarnings("ignore:Unknown REQUEST_METHOD")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     path=st.one_of(st.sampled_from(PATHS), ANY_TEXT.map(lambda text: "/" + text)),
     query=st.one_of(

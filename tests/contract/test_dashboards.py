@@ -8,12 +8,10 @@ import pytest
 
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
 from charts.monitoring.dashboards.model import COLUMNS, Json
-from charts.monitoring.loki import INDEX_LABELS
 from fleet.validation.objects import Object
 from tests.queries import (
     SYNTHETIC,
     exported,
-    filled,
     names,
     of_bundles,
     promql_of_dashboards,
@@ -23,18 +21,11 @@ from tests.queries import (
 )
 
 QUERIES = list(promql_of_dashboards())
-LOG_QUERIES = [
-    (f"{dashboard['uid']}: {title}", filled(query))
-    for dashboard in DASHBOARDS
-    for title, kind, query in targets(dashboard)
-    if kind == "loki"
-]
 BY_UID = {dashboard["uid"]: dashboard for dashboard in DASHBOARDS}
 
 
 def test_there_are_as_many_as_are_named() -> None:
     assert len(QUERIES) >= 80
-    assert len(LOG_QUERIES) >= 6
 
 
 @pytest.mark.parametrize(("where", "query"), QUERIES, ids=[where for where, _ in QUERIES])
@@ -44,15 +35,6 @@ def test_a_query_asks_for_metrics_that_exist(
     """It is PromQL; an exporter has each name, or a rule of ours makes it."""
     known = exported() | SYNTHETIC | recorded(rules(objects))
     assert names(query) <= known, where
-
-
-@pytest.mark.parametrize(("where", "query"), LOG_QUERIES, ids=[where for where, _ in LOG_QUERIES])
-def test_a_log_query_selects_by_index_labels(where: str, query: str) -> None:
-    """By any other label Loki would look through everything; Loki itself parses it elsewhere."""
-    (selector,) = re.findall(r"\{(.*?)\}", query)
-    labels = re.findall(r"(\w+)(?:=~|!~|!=|=)", selector)
-    assert labels, where
-    assert set(labels) <= set(INDEX_LABELS), where
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: str(dashboard["uid"]))

@@ -1,6 +1,6 @@
 """Monitoring across components: who writes where, by which path, and that the programs take it.
 
-Loki and the OpenTelemetry Collector check their own configuration where they are on the PATH.
+The OpenTelemetry Collector checks its own configuration where it is on the PATH.
 """
 
 import shutil
@@ -144,45 +144,11 @@ def test_monitors_find_a_port_that_the_scraper_may_reach(built: Sequence[Object]
     assert seen >= 30
 
 
-@pytest.fixture(params=[None, loki.Bucket("https://sjc1.vultrobjects.com/fleet-logs", "sjc1")])
-def loki_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    path = tmp_path / "loki.yaml"
-    path.write_text(yaml.safe_dump(loki.configuration(retention="30d", bucket=request.param)))
-    return path
-
-
 def program(name: str) -> str:
     found = shutil.which(name)
     if not found:
         pytest.skip(f"needs {name} on the PATH")
     return found
-
-
-def test_loki_takes_its_configuration(loki_file: Path) -> None:
-    """On a volume and in a bucket."""
-    result = subprocess.run(
-        [program("loki"), "-verify-config", f"-config.file={loki_file}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-
-
-def test_loki_in_a_bucket() -> None:
-    """By its endpoint's region and name; retention deletes there, and no key is in the file."""
-    bucket = loki.Bucket("https://sjc1.vultrobjects.com/some-logs", "sjc1")
-    found = loki.configuration(retention="9d", bucket=bucket)
-    s3 = found["common"]["storage"]["s3"]
-    assert s3 == {
-        "endpoint": "sjc1.vultrobjects.com",
-        "region": "sjc1",
-        "bucketnames": "some-logs",
-        "s3forcepathstyle": True,
-    }
-    assert found["compactor"]["delete_request_store"] == "s3"
-    assert found["schema_config"]["configs"][0]["object_store"] == "s3"
-    assert found["limits_config"]["retention_period"] == "9d"
 
 
 @pytest.mark.parametrize("cluster", ["tooling", "us-east"])

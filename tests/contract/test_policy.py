@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from charts import labels
-from fleet.validation import admission, deployment, policy, references
+from fleet.validation import admission, deployment, policy, references, validate
 from fleet.validation.objects import ClusterObjects, Finding, Object, containers
+from tests import kustomize
+from tests.objects import OVERLAYS
 
 HUB = "tooling"
 REGION = "us-east"
@@ -37,6 +39,14 @@ def found(clusters: Mapping[str, ClusterObjects], name: str) -> Iterator[Finding
 def test_nothing_that_runs_breaks_a_rule(clusters: Mapping[str, ClusterObjects]) -> None:
     assert sum(len(list(each.workloads())) for each in clusters.values()) >= 23
     assert [finding for name in clusters for finding in found(clusters, name)] == []
+
+
+def test_every_fleet_is_valid(any_dist: Path, mirror: Path) -> None:
+    """Whatever it leaves out, whoever its provider is, however many regions it has."""
+    kustomize.program()
+    report = validate(any_dist, OVERLAYS, mirror=mirror)
+    assert report.problems == []
+    assert report.unchecked == []
 
 
 def test_every_exception_is_needed(clusters: Mapping[str, ClusterObjects]) -> None:

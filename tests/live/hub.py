@@ -137,10 +137,6 @@ class Logs:
         streams = answered(f"{self._url}/loki/api/v1/query_range?{asked}")["data"]["result"]
         return len({line for stream in streams for _, line in stream["values"]})
 
-    def formatted(self, expression: str) -> str:
-        asked = urlencode({"query": expression})
-        return str(answered(f"{self._url}/loki/api/v1/format_query?{asked}")["data"])
-
 
 def secret_of(cluster: str, name: str) -> dict[str, str]:
     data = json.loads(said(cluster, "-n", MONITORING, "get", "secret", name, "-ojson"))["data"]

@@ -7,7 +7,7 @@ LIVE_RESOLVER       DNS server that knows these, if this machine's does not
 LIVE_ACME           URL of the directory of an ACME server that can reach the clusters
 LIVE_ACME_CA        file with the authority of that server's own certificate
 LIVE_ACME_ROOT      file with the authority of the certificates that it issues
-LIVE_ABSENT         workloads whose image is not to be had
+LIVE_ABSENT         workloads whose image cannot be had, of ``events`` and ``grafana``
 LIVE_HOST           address by which the clusters reach this machine, if it is none of its own
 """
 
@@ -28,6 +28,7 @@ import pytest
 import trustme
 import yaml
 
+from charts.applications import ARGOCD
 from charts.foobar_api import FOOBAR_API
 from fleet.registry import Fleet, load
 from tests.live.cluster import said
@@ -172,9 +173,6 @@ def _registry(path: Path, place: Place, repository: str) -> None:
     content["git"]["repository"] = repository
     for cluster in content["clusters"]:
         cluster["domain"] = place.domain.format(cluster=cluster["name"])
-        optional = {"metrics-server", "kube-state-metrics"}
-        if without := sorted(optional & place.absent):
-            cluster["without"] = without
     path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
@@ -182,7 +180,6 @@ def _overlays(made: Fork, authority: trustme.CA) -> None:
     place, fleet = made.place, made.fleet
     git_host = str(urlsplit(fleet.git.repository).hostname)
     hub = fleet.hub.name
-    # The bundle's objects have no namespace yet when an overlay is applied.
     _overlay(
         made.folder,
         hub,
@@ -190,7 +187,7 @@ def _overlays(made: Fork, authority: trustme.CA) -> None:
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": "argocd-tls-certs-cm"},
+            "metadata": {"name": "argocd-tls-certs-cm", "namespace": ARGOCD},
             "data": {git_host: authority.cert_pem.bytes().decode()},
         },
         # There is no gpg in some builds of it, and no signature here to check.
@@ -198,7 +195,7 @@ def _overlays(made: Fork, authority: trustme.CA) -> None:
             {
                 "apiVersion": "apps/v1",
                 "kind": kind,
-                "metadata": {"name": name},
+                "metadata": {"name": name, "namespace": ARGOCD},
                 "spec": {
                     "template": {
                         "spec": {
@@ -230,10 +227,6 @@ def _overlays(made: Fork, authority: trustme.CA) -> None:
             resources=[_outward(place)],
         )
         _collector(made, cluster.name)
-    if "metrics-server" in place.absent:
-        # Argo CD calls an autoscaler degraded that knows no load.
-        for region in fleet.regions:
-            replicas(made.folder, region.name, 2)
     for region in fleet.regions:
         agent = read(
             made.folder / f"dist/{region.name}/prometheus-agent/PrometheusAgent.agent.yaml"
@@ -256,24 +249,20 @@ def _overlays(made: Fork, authority: trustme.CA) -> None:
         )
 
 
-def replicas(folder: Path, region: str, number: int) -> None:
-    """Gives foobar-api as many pods, and nobody who changes that."""
+def fewest_pods(folder: Path, region: str, number: int) -> None:
+    """Has the autoscaler of a region's foobar-api never go below ``number`` pods."""
     overlay = folder / "overlays" / region / FOOBAR_API
     overlay.mkdir(parents=True, exist_ok=True)
     path = overlay / "kustomization.yaml"
     content = read(path) if path.is_file() else _component()
-    autoscaler = {
+    patch = {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": FOOBAR_API, "namespace": FOOBAR_API},
-        "$patch": "delete",
+        "spec": {"minReplicas": number},
     }
-    patches = (autoscaler, _scaled("Deployment", FOOBAR_API, FOOBAR_API, number))
-    for each in patches:
-        file = f"replicas-{each['kind']}.yaml"
-        (overlay / file).write_text(json.dumps(each))
-        if {"path": file} not in content["patches"]:
-            content["patches"].append({"path": file})
+    (overlay / "fewest-pods.yaml").write_text(json.dumps(patch))
+    content["patches"].append({"path": "fewest-pods.yaml"})
     path.write_text(yaml.safe_dump(content))
 
 

@@ -1,7 +1,4 @@
-"""A real API server takes every folder of dist, bundles included: nothing refused, no warning.
-
-Those as well that are left out of the fork, because their images are not to be had.
-"""
+"""A real API server takes every folder of dist, bundles included: nothing refused, no warning."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +9,7 @@ from charts.argocd_access import ARGOCD_MANAGER
 from charts.compose import COMPONENTS
 from fleet.registry import Fleet
 from fleet.validation.objects import Object
-from tests.live.cluster import apply, kubectl, said
+from tests.live.cluster import apply, kubectl
 from tests.live.conftest import Bootstrapped
 
 pytestmark = pytest.mark.live
@@ -36,23 +33,6 @@ def test_the_fleet_is_the_one_that_the_tests_know(fleet: Fleet) -> None:
     assert fleet.names == ("tooling", "us-east", "eu-west")
 
 
-@pytest.fixture
-def namespaces(cluster: str, built: Sequence[Object], up: Bootstrapped) -> Iterator[None]:
-    """Those of the folders that the fork has not, for as long as a test."""
-    there = up.fork.fleet.cluster(cluster).components
-    absent = [
-        each
-        for each in built
-        if each.cluster == cluster and each.kind == "Namespace" and each.component not in there
-    ]
-    for each in absent:
-        said(cluster, "create", "namespace", each.name)
-    yield
-    for each in absent:
-        said(cluster, "delete", "namespace", each.name, "--wait=false")
-
-
-@pytest.mark.usefixtures("namespaces")
 def test_every_folder_would_apply(cluster: str, built: Sequence[Object], fleet: Fleet) -> None:
     """In a region with the rights of Argo CD's account there, and no more."""
     account = f"--as=system:serviceaccount:argocd:{ARGOCD_MANAGER}"

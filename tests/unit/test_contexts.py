@@ -14,7 +14,7 @@ from operations.probes import Outside, ProbeError
 
 REGISTRY = """\
 git: {repository: https://git.example.org/fleet.git, revision: main}
-acme: {email: ops@example.org}
+acme: {email: ops@foobar-platform.dev}
 clusters:
   - {name: hub, role: hub, address: 192.0.2.1}
   - {name: north-1, role: region, address: 192.0.2.2, hostname: north, image: r.example.org/a:1}

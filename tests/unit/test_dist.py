@@ -19,7 +19,7 @@ from tests.objects import ROOT, read_objects
 
 HUB = """\
 git: {repository: https://git.example.org/fleet.git, revision: main}
-acme: {email: ops@example.org}
+acme: {email: ops@foobar-platform.dev}
 clusters:
   - {name: hub, role: hub, address: 192.0.2.1}
 """

@@ -1,7 +1,9 @@
 """What a reviewer reads in the job summary of a pull request."""
 
 import runpy
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +66,17 @@ def test_a_revision_without_dist_is_empty() -> None:
     assert committed("not-a-revision") == {}
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the repository's history")
-def test_a_revision_is_read_from_git() -> None:
-    assert b"kind: Deployment" in committed("HEAD")["us-east/traefik/Deployment.traefik.yaml"]
+def test_a_revision_is_read_from_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content in {**BEFORE, "../README.md": b"outside dist"}.items():
+        file = tmp_path / "dist" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for command in (
+        ("init", "--quiet"),
+        ("add", "."),
+        (*identity, "commit", "--quiet", "--message", "first"),
+    ):
+        subprocess.run(["git", *command], check=True)
+    assert committed("HEAD") == BEFORE

@@ -23,7 +23,8 @@ ACME = "acme: {email: ops@foobar-platform.dev}\n"
 HUB = "  - {name: headquarters, role: hub, address: 198.51.100.99}\n"
 OWN_DOMAIN = (
     "  - {name: headquarters, role: hub, address: '2001:db8:1::1', domain: hq.example.net, "
-    "without: [metrics-server, opentelemetry-collector], logsBucket: 'https://s3.example.net/logs', logsBucketRegion: eu}\n"
+    "without: [metrics-server, opentelemetry-collector], logsBucketRegion: eu, "
+    "logsBucket: 'https://s3.example.net/logs'}\n"
 )
 
 

@@ -4,7 +4,6 @@ import argparse
 import importlib.util
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from fleet.__main__ import COMMANDS
 from fleet.registry import ROLE_COMPONENTS, Fleet
 from operations import status, terminal
 from operations.status import NONE, Cell, Row
-from tests.objects import ROOT
+from tests.objects import MAIN, ROOT, SAMPLE
 
 # The changelog also names what is gone.
 DOCUMENTS = [path for path in documents(ROOT) if path.name != "CHANGELOG.md"]
@@ -107,11 +106,7 @@ def options_in(text: str) -> set[str]:
 @cache
 def main_options() -> set[str]:
     result = subprocess.run(
-        [sys.executable, ROOT / "main.py", "--help"],
-        cwd=ROOT / "docs",
-        capture_output=True,
-        text=True,
-        check=True,
+        [*MAIN, "--help"], cwd=ROOT / "docs", capture_output=True, text=True, check=True
     )
     return set(re.findall(r"--[a-z-]+", result.stdout))
 
@@ -133,16 +128,18 @@ def test_the_two_commands_are_those_that_ci_runs() -> None:
     assert '"$work/venv/bin/python" -m pytest\n' in ci
 
 
-def test_the_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
-    """The tour's diff, word for word."""
+def test_the_readme_shows_what_the_command_prints(
+    project: Path, rendered: Path, tmp_path: Path
+) -> None:
+    """The tour's diff, word for word, for the sample fleet."""
     readme = (ROOT / "README.md").read_text("utf-8")
     (shown,) = re.findall(r"\$ python main\.py --diff\n(.*?)```", readme, re.DOTALL)
     registry = tmp_path / "clusters.yaml"
-    text = (ROOT / "clusters.yaml").read_text("utf-8")
+    text = SAMPLE.read_text("utf-8")
     registry.write_text(text.replace("foobar-api:1.0.0", "foobar-api:1.1.0", 1), "utf-8")
     result = subprocess.run(
-        [sys.executable, "main.py", "--diff", "--fleet", str(registry)],
-        cwd=ROOT,
+        [*MAIN, "--diff", "--fleet", str(registry), "--output", str(rendered)],
+        cwd=project,
         capture_output=True,
         text=True,
         check=False,

@@ -33,13 +33,13 @@ from operations.credentials import Answers, Name
 from operations.kubectl import ClusterError, Kubectl
 from operations.probes import Outside, ProbeError, Served
 from operations.status import Cell, Row
-from tests.objects import ROOT
+from tests.objects import SAMPLE
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
     path = tmp_path / "clusters.yaml"
-    path.write_bytes((ROOT / "clusters.yaml").read_bytes())
+    path.write_bytes(SAMPLE.read_bytes())
     return path
 
 
@@ -68,10 +68,10 @@ def test_an_address_that_the_registry_refuses_is_not_written(registry: Path) -> 
 
 
 def test_without_kubectl_that_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(project)
     for command in ("bootstrap", "status", "addresses"):
         with pytest.raises(InputError, match="kubectl: is not on the PATH; install it"):
             fleet_main.main([command])
@@ -79,7 +79,7 @@ def test_without_kubectl_that_is_told(
 
 
 @pytest.fixture
-def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def kubeconfig(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contexts for two of three clusters; nobody answers there."""
     content = {
         "apiVersion": "v1",
@@ -94,7 +94,7 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(content))
     monkeypatch.setenv("KUBECONFIG", str(path))
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(project)
 
 
 def needs_kubectl() -> None:
@@ -207,9 +207,9 @@ def test_definitions_come_from_the_components_that_bring_them(built: Any, fleet:
     assert found == {*steps.DEFINING_COMPONENTS, "argocd"}
 
 
-def test_traefik_may_watch_from_the_start(fleet: Fleet) -> None:
+def test_traefik_may_watch_from_the_start(fleet: Fleet, rendered: Path) -> None:
     """Every namespace that it is told to: a watch that is refused comes back late."""
-    site = steps.Site(fleet, {}, ROOT / "dist", Answers({}), {})
+    site = steps.Site(fleet, {}, rendered, Answers({}), {})
     for cluster in fleet.names:
         (deployment,) = manifests.of_files(site.dist, cluster, "Deployment.traefik.yaml")
         (told,) = {

@@ -6,7 +6,7 @@ import pytest
 
 from fleet.errors import InputError
 from fleet.promote import Step, promote
-from tests.objects import ROOT
+from tests.objects import SAMPLE
 
 OLD = "sjc.vultrcr.com/globalregistry/foobar-api:1.0.0"
 NEW = f"sjc.vultrcr.com/globalregistry/foobar-api:1.1.0@sha256:{'a' * 64}"
@@ -15,12 +15,12 @@ NEW = f"sjc.vultrcr.com/globalregistry/foobar-api:1.1.0@sha256:{'a' * 64}"
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
     path = tmp_path / "clusters.yaml"
-    path.write_bytes((ROOT / "clusters.yaml").read_bytes())
+    path.write_bytes(SAMPLE.read_bytes())
     return path
 
 
 def changed(path: Path) -> list[tuple[str, str]]:
-    before = (ROOT / "clusters.yaml").read_text().splitlines()
+    before = SAMPLE.read_text().splitlines()
     after = path.read_text().splitlines()
     return [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
 

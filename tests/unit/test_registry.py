@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from fleet.errors import InputError
 from fleet.registry import PRIVATE_NETWORKS, ROLE_COMPONENTS, Fleet, load
 from fleet.source import shown
-from tests.objects import ROOT
+from tests.objects import MAIN, ROOT, SAMPLE
 
 FIXTURES = ROOT / "tests" / "fixtures" / "registry"
-REAL = (ROOT / "clusters.yaml").read_text("utf-8")
+TEXT = SAMPLE.read_text("utf-8")
 SEVERAL = FIXTURES / "invalid" / "several_faults.yaml"
 
 Write = Callable[[str | bytes], Path]
@@ -134,19 +134,12 @@ class TestCredentials:
         assert not [line for line in told if "SECRET" in line]
 
     def test_main_shows_none(self, write: Write, tmp_path: Path) -> None:
-        registry = write(REAL.replace("https://", "https://bot:SECRET@"))
-        main = [
-            sys.executable,
-            "main.py",
-            "--fleet",
-            str(registry),
-            "--output",
-            str(tmp_path / "d"),
-        ]
+        registry = write(TEXT.replace("https://", "https://bot:SECRET@"))
+        main = [*MAIN, "--fleet", str(registry), "--output", str(tmp_path / "d")]
         for arguments in (["--diff"], ["--validate", "--cluster", "https://a:SECRET@b"]):
             result = subprocess.run(
                 [*main, *arguments],
-                cwd=ROOT,
+                cwd=tmp_path,
                 capture_output=True,
                 text=True,
                 check=False,
@@ -179,18 +172,18 @@ class TestFile:
         assert (ROOT / "docs" / "registry.md").is_file()
 
     def test_not_utf8(self, write: Write) -> None:
-        latin = REAL.replace("platform@", "plätform@").encode("latin-1")
+        latin = TEXT.replace("platform@", "plätform@").encode("latin-1")
         assert problems(write(latin)) == ["11: byte 0xe4 is not UTF-8; save the file as UTF-8"]
 
     def test_utf16(self, write: Write) -> None:
-        found = problems(write(REAL.encode("utf-16")))
+        found = problems(write(TEXT.encode("utf-16")))
         assert found == ["1: byte 0xff is not UTF-8; save the file as UTF-8"]
 
     def test_a_byte_order_mark_is_no_fault(self, write: Write) -> None:
-        assert load(write(REAL.encode("utf-8-sig"))) == load(ROOT / "clusters.yaml")
+        assert load(write(TEXT.encode("utf-8-sig"))) == load(SAMPLE)
 
     def test_line_ends_of_windows_are_no_fault(self, write: Write) -> None:
-        assert load(write(REAL.replace("\n", "\r\n"))) == load(ROOT / "clusters.yaml")
+        assert load(write(TEXT.replace("\n", "\r\n"))) == load(SAMPLE)
 
     def test_missing(self, tmp_path: Path) -> None:
         assert problems(tmp_path / "none.yaml") == [" no such file; name one with --fleet"]
@@ -208,12 +201,12 @@ class TestFile:
     )
     def test_a_number_that_is_none(self, value: str, write: Write) -> None:
         """It has a number's form or tag, and Python's numbers do not take it."""
-        (told,) = problems(write(REAL.replace("revision: main", f"revision: {value}")))
+        (told,) = problems(write(TEXT.replace("revision: main", f"revision: {value}")))
         assert told.startswith("8:13: not YAML: ")
         assert told.endswith(" cannot be read; mend it there or just above")
 
     def test_an_alias_that_contains_itself(self, write: Write) -> None:
-        assert problems(write(f"{REAL}\n  - &self\n    name: [*self]\n"))[:1] == [
+        assert problems(write(f"{TEXT}\n  - &self\n    name: [*self]\n"))[:1] == [
             "35: clusters[3].role: is missing; add hub or region"
         ]
 
@@ -336,8 +329,8 @@ class TestCommand:
         dist.mkdir()
         (dist / "README.md").write_text("of an earlier render")
         result = subprocess.run(
-            [sys.executable, "main.py", "--fleet", str(SEVERAL), "--output", str(dist)],
-            cwd=ROOT,
+            [*MAIN, "--fleet", str(SEVERAL), "--output", str(dist)],
+            cwd=tmp_path,
             capture_output=True,
             text=True,
             check=False,
@@ -349,8 +342,8 @@ class TestCommand:
         assert (dist / "README.md").read_text() == "of an earlier render"
 
     def test_the_documented_example(self, write: Write) -> None:
-        """docs/registry.md shows what three faults in the real file give."""
-        text = REAL.replace("name: us-east", "name: tooling")
+        """docs/registry.md shows what three faults in the sample fleet give."""
+        text = TEXT.replace("name: us-east", "name: tooling")
         text = text.replace(
             "image: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0",
             "image: registry.example/app:latest",
@@ -416,7 +409,7 @@ def loaded(path: Path) -> Fleet | tuple[str, ...]:
         return error.problems
 
 
-anything = settings(max_examples=100, deadline=None, database=None, derandomize=True)
+anything = settings(max_examples=100, database=None, derandomize=True)
 
 PIECES = st.sampled_from(
     [
@@ -441,15 +434,15 @@ class TestAnything:
     @anything
     @given(
         edits=st.lists(
-            st.tuples(st.integers(0, len(REAL)), st.integers(0, 40), PIECES | st.text(max_size=4)),
+            st.tuples(st.integers(0, len(TEXT)), st.integers(0, 40), PIECES | st.text(max_size=4)),
             min_size=1,
             max_size=4,
         )
     )
-    def test_of_the_real_file_changed(
+    def test_of_a_file_that_was_edited(
         self, edits: list[tuple[int, int, str]], scratch: Path
     ) -> None:
-        text = REAL
+        text = TEXT
         for start, length, piece in edits:
             text = text[:start] + piece + text[start + length :]
         holds(scratch, text.encode())
@@ -457,16 +450,14 @@ class TestAnything:
     @anything
     @given(
         values=st.dictionaries(
-            st.integers(0, REAL.count(": ") - 1),
+            st.integers(0, TEXT.count(": ") - 1),
             st.lists(PIECES, max_size=3).map("".join),
             min_size=1,
             max_size=4,
         )
     )
-    def test_of_the_real_file_with_other_values(
-        self, values: dict[int, str], scratch: Path
-    ) -> None:
-        first, *rest = REAL.split(": ")
+    def test_of_a_file_with_other_values(self, values: dict[int, str], scratch: Path) -> None:
+        first, *rest = TEXT.split(": ")
         for at, value in values.items():
             rest[at] = value + rest[at][rest[at].find("\n") :]
         holds(scratch, ": ".join([first, *rest]).encode())

@@ -14,10 +14,9 @@ from charts.monitoring.dashboards.model import (
 )
 
 
-def _choice(name: str, label: str, within: str = "") -> Variable:
-    selector = f"{{{within}}}" if within else ""
-    query = f"label_values({selector}, {name})" if selector else f"label_values({name})"
-    return Variable(name, query, label, several=True, logs=True)
+def _choice(name: str, label: str, within: str = "", *, everything: str = ".*") -> Variable:
+    query = f"label_values({{{within}}}, {name})" if within else f"label_values({name})"
+    return Variable(name, query, label, several=True, logs=True, everything=everything)
 
 
 _CHOSEN: Final = 'cluster=~"$cluster",namespace=~"$namespace",app=~"$app"'
@@ -42,7 +41,8 @@ LOGS: Final = dashboard(
     Row([_counted("Lines by cluster", "cluster"), _counted("Lines by level", "detected_level")]),
     Row([lines("Lines", _FOUND, height=20)]),
     variables=[
-        _choice("cluster", "Cluster"),
+        # Loki refuses a selector whose every matcher also matches an empty value.
+        _choice("cluster", "Cluster", everything=".+"),
         _choice("namespace", "Namespace", 'cluster=~"$cluster"'),
         _choice("app", "App", 'cluster=~"$cluster",namespace=~"$namespace"'),
         Search("search", "Search"),

@@ -296,6 +296,8 @@ class Variable:
     label: str
     several: bool = False
     logs: bool = False
+    everything: str = ".*"
+    """The regular expression that *All* stands for."""
 
     def json(self) -> Json:
         return {
@@ -309,7 +311,7 @@ class Variable:
             "multi": self.several,
             "includeAll": self.several,
             **(
-                {"allValue": ".*", "current": {"text": "All", "value": "$__all"}}
+                {"allValue": self.everything, "current": {"text": "All", "value": "$__all"}}
                 if self.several
                 else {}
             ),

@@ -1,0 +1,5 @@
+"""Installs the grammar into the cache: ``python -m tests.logql``, by way of ``make tools``."""
+
+from tests import logql
+
+logql.install()
