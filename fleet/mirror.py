@@ -58,9 +58,7 @@ def verify(root: Path, sums: Lock) -> None:
         if not path.is_file():
             problems.append(f"{path}: is missing; run `make mirror`")
         elif (found := lock.digest(path.read_bytes())) != known:
-            problems.append(
-                f"{path}: has sha256 {found}, but {lock.PATH.name} has {known}; run `make mirror`"
-            )
+            problems.append(f"{_mismatch(path, found, known)}; run `make mirror`")
     if problems:
         raise InputError(*problems)
 
@@ -115,12 +113,30 @@ def _keeping(root: Path, sums: Lock, fetch: Fetch) -> Fetch:
     def read(url: str) -> bytes:
         known, path = lock.known(url, sums), root / place(url)
         try:
-            if path.is_file() and lock.digest(content := path.read_bytes()) == known:
-                return content
-            content = lock.verified(url, fetch(url), sums)
+            wrong = ""
+            if path.is_file():
+                content = path.read_bytes()
+                if (found := lock.digest(content)) == known:
+                    return content
+                wrong = _mismatch(path, found, known)
+            content = lock.verified(url, _fetched(url, fetch, instead_of=wrong), sums)
             atomic.write(path, content)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from None
         return content
 
     return read
+
+
+def _fetched(url: str, fetch: Fetch, *, instead_of: str) -> bytes:
+    """The content of ``url``; if it cannot be had, a wrong file of the mirror is named first."""
+    try:
+        return fetch(url)
+    except InputError as error:
+        if not instead_of:
+            raise
+        raise InputError(f"{instead_of}, and cannot be downloaded again: {error}") from None
+
+
+def _mismatch(path: Path, found: str, known: str) -> str:
+    return f"{path}: has sha256 {found}, but {lock.PATH.name} has {known}"

@@ -209,6 +209,21 @@ class TestReading:
         assert mirror.reader(None)(ONE) == CONTENT[ONE]
         assert files(upstream.mirror) == WHOLE
 
+    def test_a_wrong_file_is_named_before_the_network_that_fails(self, upstream: Upstream) -> None:
+        run()
+        evil = b"kind: Evil\n"
+        upstream.mirrored(ONE).write_bytes(evil)
+        upstream.content.clear()
+        with pytest.raises(InputError) as caught:
+            mirror.reader(None)(ONE)
+        (told,) = caught.value.problems
+        assert told == (
+            f"{upstream.mirrored(ONE)}: has sha256 {lock.digest(evil)}, but upstream.lock has "
+            f"{lock.digest(CONTENT[ONE])}, and cannot be downloaded again: "
+            f"{ONE}: the server answers 404 Not Found"
+        )
+        assert upstream.mirrored(ONE).read_bytes() == evil
+
     def test_a_folder_that_the_user_names_is_verified_and_left_alone(
         self, upstream: Upstream, tmp_path: Path
     ) -> None:
