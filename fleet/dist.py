@@ -26,10 +26,13 @@ import yaml
 
 from fleet import documents
 from fleet.errors import InputError
+from fleet.registry import ComponentName
 
 HEADER: Final = "# Rendered by main.py, which replaces or deletes this file.\n"
 KUSTOMIZATION: Final = "kustomization.yaml"
 
+_IN_EVERY_CLUSTER: Final[ComponentName] = "baseline"
+_ROOT: Final = Path(__file__).resolve().parent.parent
 _UNMARKED: Final = ("bundle", "patches")
 """Folders of patches that had no header before 0.2.0."""
 
@@ -198,10 +201,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _check_place(dist: Path) -> None:
     """Raises InputError unless ``dist`` can be replaced: it is missing, empty, or a render."""
     remedy = "name a folder of its own with --output"
-    if Path.cwd().is_relative_to(dist.resolve()):
+    folder = dist.resolve()
+    if Path.cwd().is_relative_to(folder):
         raise InputError(
             f"{dist}: main.py runs inside this folder and would replace all of it; {remedy}"
         )
+    if render := _render_around(folder):
+        raise InputError(f"{dist}: is inside {render}, a render of main.py; {remedy}")
+    if source := _source_around(folder):
+        raise InputError(f"{dist}: is inside {source.name}/, a source folder; {remedy}")
     if not dist.exists():
         return
     if not dist.is_dir():
@@ -212,3 +220,27 @@ def _check_place(dist: Path) -> None:
         for file in dist.glob(f"*/*/{KUSTOMIZATION}")
     ):
         raise InputError(f"{dist}: is not empty and is not a render of main.py; {remedy}")
+
+
+def _source_around(folder: Path) -> Path | None:
+    """The top-level folder of this checkout around ``folder``, if it holds files or overlays."""
+    if _ROOT not in folder.parents:
+        return None
+    top = _ROOT / folder.relative_to(_ROOT).parts[0]
+    if folder == top:
+        return None
+    files = any(each.is_file() for each in top.glob("[!.]*"))
+    return top if files or any(top.glob(f"*/*/{KUSTOMIZATION}")) else None
+
+
+def _render_around(folder: Path) -> Path | None:
+    """The render that has ``folder`` inside.
+
+    The folders around the working directory are none, though they may hold a cluster's copy.
+    """
+    for parent in folder.parents:
+        # Looks no further than the first level of a folder such as /tmp.
+        clusters = parent.glob(f"*/{_IN_EVERY_CLUSTER}/{KUSTOMIZATION}")
+        if not Path.cwd().is_relative_to(parent) and any(map(_has_header, clusters)):
+            return parent
+    return None

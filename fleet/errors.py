@@ -38,18 +38,26 @@ def exit_on_input_error() -> Iterator[None]:
         with _flushed():
             yield
     except KeyboardInterrupt:
+        _ignore_failures_at_exit()
         sys.exit(130)
     except Exception as error:
         problems = _problems(error)
         if not problems:
             raise
-        # Whatever else fails on the way out has the same cause and would print a traceback: jsii
-        # stopping a Node that never ran, Python writing out what standard output does not take.
-        sys.unraisablehook = lambda unraisable: None
+        _ignore_failures_at_exit()
         if isinstance(error, BrokenPipeError) and not _in_jsii(error):
             sys.exit(141)
         print(*problems, sep="\n", file=sys.stderr)
         sys.exit(2)
+
+
+def _ignore_failures_at_exit() -> None:
+    """Whatever else fails on the way out has the same cause, and would print a traceback.
+
+    For example, jsii cannot stop a Node that never ran, or that ^C in a terminal ended as well.
+    Python cannot write out what standard output does not take.
+    """
+    sys.unraisablehook = lambda unraisable: None
 
 
 @contextmanager

@@ -19,6 +19,12 @@ Keys: TypeAlias = Mapping[str, Collection[str]]
 Claims: TypeAlias = Callable[[Mapping[str, Any]], Iterable[tuple[str, tuple[object, ...]]]]
 """What a cluster has for itself: a key, and every form in which another could claim its value."""
 
+AN_ADDRESS: Final = "holds an address, which may be a secret"
+"""Said of an address in place of a word from a list; the address itself is never shown."""
+_SECRETS: Final = {
+    key: f", and give the address to bootstrap as {variable}, which makes it a Secret"
+    for key, variable in (("pagesBy", "ALERTS_PAGES"), ("noticesBy", "ALERTS_NOTICES"))
+}
 _ROLES: Final = ("hub", "region")
 
 
@@ -164,6 +170,9 @@ def _say(
             if location[-1] == "role":
                 known = list(_ROLES)
             written = source.written(location)
+            if "/" in written:
+                remedy = _SECRETS.get(str(location[-1]), "")
+                return f"{AN_ADDRESS}; write one of {', '.join(known)}{remedy}"
             return f"{written} is none of {', '.join(known)}{did_you_mean(written, known)}"
         case "literal_error" | "string_type":
             return _not_text(error["input"], source.written(location))

@@ -183,6 +183,8 @@ def _can_be_left_out(value: object, info: ValidationInfo) -> object:
         return value
     if value in REQUIRED[role]:
         raise ValueError(f"a {role} cannot do without {value}; remove it from the list")
+    if "/" in value:
+        raise ValueError(f"{problems.AN_ADDRESS}; write names of {', '.join(OPTIONAL[role])}")
     raise ValueError(
         f"{shown(value)} is none of what a {role} can do without, which is "
         f"{', '.join(OPTIONAL[role])}{problems.did_you_mean(value, OPTIONAL[role])}"

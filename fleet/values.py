@@ -51,7 +51,8 @@ _DAYS: Final = "[1-9][0-9]{0,3}d"
 _SIZE: Final = "[1-9][0-9]{0,4}(Gi|Ti)"
 # A bucket's name is that of S3, without dots.
 _BUCKET: Final = rf"https://{_LABEL}(\.{_LABEL})+{_PORT}/[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9]"
-_CONTEXT: Final = r"\S+"
+# One that begins with a hyphen would be an option of kubectl.
+_CONTEXT: Final = r"(?!-)\S+"
 # What Let's Encrypt refuses: ValidEmail and ValidDomain in policy/pa.go of
 # github.com/letsencrypt/boulder. It knows every top-level domain; people use these, which are none.
 _MOST_LABELS: Final = 10
@@ -119,6 +120,12 @@ def _domain(text: str) -> str:
     if top.isdecimal():
         raise ValueError(f"{shown(text)} is no domain; remove the key for names under nip.io")
     labels = _name(text).split(".")
+    if len(labels) == 1:
+        raise ValueError(
+            f"{shown(text)} is only one label; write a domain of your own, such as example.org"
+        )
+    if labels[-2:] == ["nip", "io"]:
+        raise ValueError(f"{shown(text)} belongs to nip.io; remove the key for names under nip.io")
     if len(labels) >= _MOST_LABELS:
         raise ValueError(
             f"{shown(text)} has {len(labels)} labels; Let's Encrypt takes {_MOST_LABELS - 1} "
@@ -277,6 +284,11 @@ def _bucket(text: str) -> str:
 
 
 def _context(text: str) -> str:
+    if text.startswith("-"):
+        raise ValueError(
+            f"{shown(text)} begins with a hyphen, so kubectl would read it as an option; "
+            "rename the context"
+        )
     if not re.fullmatch(_CONTEXT, text):
         raise ValueError(
             f"{shown(text)} is no kubectl context; write one that `kubectl config get-contexts` has"
@@ -303,7 +315,7 @@ HostLabel: TypeAlias = Annotated[str, AfterValidator(_host_label), _pattern(_LAB
 Domain: TypeAlias = Annotated[
     str,
     AfterValidator(_domain),
-    _pattern(rf"(?!(.*\.)?([0-9]+|{_NO_TOP_LEVEL})$){_DNS_NAME}", LONGEST_NAME),
+    _pattern(rf"(?!(.*\.)?([0-9]+|nip\.io|{_NO_TOP_LEVEL})$)(?=.*\.){_DNS_NAME}", LONGEST_NAME),
 ]
 Address: TypeAlias = Annotated[
     IPv4Address | IPv6Address,

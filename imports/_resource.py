@@ -7,7 +7,7 @@ sends them first, so the tree that anybody can see is the one that immediate cre
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, Protocol, SupportsIndex, TypedDict, TypeVar
 
 import jsii
@@ -161,7 +161,11 @@ def bulk() -> Iterator[None]:
 
 
 def end_node() -> None:
-    """Waits for Node to finish what it was asked to do, and ends it; jsii cannot be used again."""
+    """Waits for Node to finish what it was asked to do, and ends it; jsii cannot be used again.
+
+    A Node that has ended already, as ^C in a terminal ends it, is left as it is.
+    """
     provider = jsii.kernel.provider
     if isinstance(provider, ProcessProvider):
-        provider._process.stop()  # noqa: SLF001  (jsii has no public way)
+        with suppress(BrokenPipeError):
+            provider._process.stop()  # noqa: SLF001  (jsii has no public way)

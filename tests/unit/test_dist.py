@@ -228,10 +228,65 @@ def test_a_folder_of_somebody_else_is_refused(
     assert contents(tmp_path) == before
 
 
-def test_main_refuses_its_own_folder_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("output", ["hub", "hub/traefik", "hub/traefik/bundle", "new", "new/one"])
+def test_a_folder_inside_a_render_is_refused(dist: Path, output: str) -> None:
+    """A region's folder would become a whole render."""
+    before = contents(dist)
+    with pytest.raises(InputError) as caught, staged(dist / output):
+        pass
+    (told,) = caught.value.problems
+    assert told == (
+        f"{dist / output}: is inside {dist}, a render of main.py; "
+        "name a folder of its own with --output"
+    )
+    assert contents(dist) == before
+
+
+def test_a_copy_of_a_cluster_makes_no_render_of_the_working_directory(
+    dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(dist / "hub", tmp_path / "before")
+    with staged(dist):
+        pass
+
+
+@pytest.mark.parametrize("output", ["charts/x", "docs/x/y", "tests/x", "overlays/x"])
+def test_a_folder_inside_our_sources_is_refused(
+    output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.dist._ROOT", tmp_path)
+    for file in ("charts/a.py", "docs/a.md", "tests/a.py", f"overlays/hub/traefik/{KUSTOMIZATION}"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("")
+    before = contents(tmp_path)
+    with pytest.raises(InputError) as caught, staged(tmp_path / output):
+        pass
+    top = output.partition("/")[0]
+    (told,) = caught.value.problems
+    assert told == (
+        f"{tmp_path / output}: is inside {top}/, a source folder; "
+        "name a folder of its own with --output"
+    )
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_may_hold_several_renders(
+    dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.dist._ROOT", tmp_path)
+    (tmp_path / "out").mkdir()
+    dist.rename(tmp_path / "out" / "one")
+    for name in ("one", "two"):
+        with staged(tmp_path / "out" / name):
+            pass
+
+
+def test_main_refuses_its_own_folders_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "clusters.yaml").write_text(HUB)
-    result = main("--output", ".", cwd=tmp_path)
-    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    for output in (".", ROOT / "charts" / "x"):
+        result = main("--output", output, cwd=tmp_path)
+        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
 
 
 # What it says at the end

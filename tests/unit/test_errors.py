@@ -175,6 +175,30 @@ def test_a_node_that_does_not_run(node: str, project: Path) -> None:
     assert not (project / "dist").exists()
 
 
+# Interruption
+
+INTERRUPTED = """\
+from fleet.errors import exit_on_input_error
+with exit_on_input_error():
+    import jsii
+    from cdk8s import App
+    from imports._resource import end_node
+    App()
+    node = jsii.kernel.provider._process._process
+    node.send_signal(2)
+    node.wait()
+    {then}
+    raise KeyboardInterrupt
+"""
+
+
+@pytest.mark.parametrize("then", ["", "end_node()"], ids=["later", "while Node writes"])
+def test_an_interruption_that_ended_node_as_well(then: str, project: Path) -> None:
+    """^C in a terminal reaches every process of the group, so jsii finds no Node to stop."""
+    result = run("-c", INTERRUPTED.format(then=then), cwd=project)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
 # What else is wrong
 
 

@@ -109,6 +109,12 @@ SECRETS = {
 }
 """Values that hold a credential, by where a person may write them."""
 
+NO_CLUSTER = """\
+git: {repository: https://git.example.org/fleet.git, revision: main}
+acme: {email: ops@foobar-platform.dev}
+clusters:
+"""
+
 
 class TestCredentials:
     """None is accepted, and none is shown, whatever else is wrong with the value."""
@@ -132,6 +138,41 @@ class TestCredentials:
         told = problems(write(text))
         assert told
         assert not [line for line in told if "SECRET" in line]
+
+    @pytest.mark.parametrize("key", ["pagesBy", "noticesBy", "issuer", "provider", "role"])
+    @pytest.mark.parametrize("address", ["https://hooks.example.org/T0/SECRET", "hooks.org/SECRET"])
+    def test_an_address_in_place_of_a_word_is_not_shown(
+        self, key: str, address: str, write: Write
+    ) -> None:
+        """Who knows the address of a webhook can send through it."""
+        for value in (address, f'"{address}"', f"{address} x", f">-\n      {address}"):
+            role = "" if key == "role" else "    role: hub\n"
+            text = f"{NO_CLUSTER}  - name: hub\n{role}    {key}: {value}\n"
+            told = "\n".join(problems(write(text)))
+            assert f"clusters[0].{key}: holds an address, which may be a secret; write one" in told
+            assert "SECRET" not in told
+
+    @pytest.mark.parametrize("role", ["hub", "region", "neither"])
+    @pytest.mark.parametrize("form", ["[{}]", "{}", "\n    - {}"])
+    def test_an_address_in_place_of_a_component_is_not_shown(
+        self, role: str, form: str, write: Write
+    ) -> None:
+        without = form.format("https://hooks.example.org/SECRET")
+        text = f"{NO_CLUSTER}  - name: hub\n    role: {role}\n    without: {without}\n"
+        told = problems(write(text))
+        assert any("clusters[0].without" in line for line in told)
+        assert not [line for line in told if "SECRET" in line]
+
+    def test_the_address_of_a_messenger_belongs_in_a_secret(self, write: Write) -> None:
+        text = (
+            f"{NO_CLUSTER}  - {{name: hub, role: hub, address: 192.0.2.1, pagesBy: https://h/x}}\n"
+        )
+        (told,) = problems(write(text))
+        assert told == (
+            "4: clusters[0].pagesBy: holds an address, which may be a secret; write one of "
+            "webhook, slack, pagerduty, and give the address to bootstrap as ALERTS_PAGES, which "
+            "makes it a Secret"
+        )
 
     def test_main_shows_none(self, write: Write, tmp_path: Path) -> None:
         registry = write(TEXT.replace("https://", "https://bot:SECRET@"))

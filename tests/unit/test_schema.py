@@ -43,7 +43,6 @@ UNSEEN = {
     "hostname_twice": "compares two clusters",
     "hostname_twice_under_a_domain": "compares two clusters",
     "hostname_of_the_hub": "compares two clusters",
-    "hostname_under_anothers_address": "compares two clusters",
     "two_hubs": "draft 7 can ask for one of a kind, not for one only",
     "hostname_too_long_in_all": "adds two values",
     "hub_hostname_too_long_in_all": "adds two values",
