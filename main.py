@@ -25,6 +25,7 @@ with exit_on_input_error():
 
 def main() -> int:
     args = arguments()
+    _check_folder(args.fleet)
     fleet = load(args.fleet, overlays=OVERLAYS)
     clusters = [fleet.cluster(name) for name in args.cluster or fleet.names]
     only = args.cluster or None
@@ -40,10 +41,10 @@ def main() -> int:
         check_deletions(args.output, new, labels={PART_OF: PROJECT}, overlays=OVERLAYS)
         if args.validate:
             report = validate(new, OVERLAYS, shown_as=args.output, mirror=mirror.verified())
-            if report.problems:
-                raise InputError(*report.problems)
             for line in report.unchecked:
                 print(f"not checked: {line}", file=sys.stderr)
+            if report.problems:
+                raise InputError(*report.problems)
         if args.diff:
             changes = compare(args.output, new, only=only)
             print("\n".join(describe(changes)) or f"{args.output}: up to date")
@@ -51,6 +52,17 @@ def main() -> int:
         summary = replace(args.output, new)
     print(f"{args.output}: {summary}, {time.monotonic() - START:.1f} s")
     return 0
+
+
+def _check_folder(registry: Path) -> None:
+    """Raises InputError where the registry stands beside overlays that would not be found."""
+    for name in (OVERLAYS, vendored.VENDOR):
+        beside = registry.parent / name
+        if beside.is_dir() and not (name.is_dir() and name.samefile(beside)):
+            raise InputError(
+                f"{beside}: would be left out, because {name}/ is read from the current folder; "
+                f"run main.py in {registry.parent}"
+            )
 
 
 def arguments() -> argparse.Namespace:

@@ -8,11 +8,11 @@ Argo CD may deploy (``deployment``), and by the rules of the platform (``policy`
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from fleet.validation import admission, deployment, kustomize, policy, references, sources
 from fleet.validation.build import Build, Folder, built, program
-from fleet.validation.objects import ClusterObjects, Finding, Object
+from fleet.validation.objects import WITH_SPEC, ClusterObjects, Finding, Object
 from fleet.validation.schemas import Schemas
 
 NO_PROGRAM: Final = (
@@ -75,9 +75,12 @@ def _check(
     whole: bool,
 ) -> Iterator[Finding]:
     """Everything wrong with a cluster; its references only where the ``whole`` of it was built."""
-    cluster = clusters[name]
-    for each in cluster.all:
-        yield from (Finding(each, problem) for problem in by_schema.of(each.body))
+    malformed = [(each, by_schema.of(each)) for each in clusters[name].all]
+    yield from (Finding(each, problem) for each, problems in malformed for problem in problems)
+    # The other rules rely on the schema, and relations on every object.
+    whole = whole and not any(problems for _, problems in malformed)
+    cluster = ClusterObjects(each for each, problems in malformed if not problems)
+    clusters = {**clusters, name: cluster}
     yield from admission.check(cluster)
     yield from policy.check(cluster, whole=whole)
     yield from deployment.check(name, clusters)
@@ -92,10 +95,13 @@ class _SchemaProblems:
         self._schemas = Schemas()
         self._known: dict[int, list[str]] = {}
 
-    def of(self, body: Mapping[str, Any]) -> list[str]:
+    def of(self, each: Object) -> list[str]:
+        body = each.body
         if id(body) not in self._known:
             known = not self._schemas.unknown(body)
             self._known[id(body)] = list(map(str, self._schemas.whole(body))) if known else []
+            if each.kind in WITH_SPEC and "spec" not in body:
+                self._known[id(body)].append("spec is missing, and is required; add it")
         return self._known[id(body)]
 
 

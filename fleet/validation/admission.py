@@ -5,30 +5,19 @@ API server adds to them (kubernetes v1.34, pkg/apis/*/validation), as far as wha
 write can break it, and the quotas that a namespace sets.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from fleet.validation import fields, quotas
 from fleet.validation.objects import ClusterObjects, Finding, Object, containers
-
-_SUFFIXES: Final = {
-    "": Decimal(1),
-    **{
-        unit: Decimal(10) ** power
-        for unit, power in zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True)
-    },
-    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
-}
-_QUANTITY: Final = re.compile(
-    r"([+-]?(?:\d+\.?\d*|\.\d+))(?:(m|n|u|k|[KMGTPE]i|[MGTPE])|[eE]([+-]?\d+))?"
-)
-"""apimachinery, pkg/api/resource/quantity.go."""
 
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE: Final = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
+_LABEL_KEY: Final = re.compile(
+    rf"({_SUBDOMAIN.pattern}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
+)
 _LONGEST_LABEL: Final = 63
 _LONGEST_NAME: Final = 253
 _LONGEST_PORT_NAME: Final = 15
@@ -37,21 +26,11 @@ _NAMED_LIKE_PATHS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBi
 _NAMED_BY_A_LABEL: Final = ("Namespace", "Service")
 
 
-def quantity(value: object) -> Decimal | None:
-    """The number that a quantity such as ``500m`` or ``2Gi`` stands for; None if it is none."""
-    found = _QUANTITY.fullmatch(str(value))
-    if not found or isinstance(value, bool):
-        return None
-    number, suffix, exponent = found.groups()
-    return Decimal(number) * (Decimal(10) ** int(exponent) if exponent else _SUFFIXES[suffix or ""])
-
-
 def check(cluster: ClusterObjects) -> Iterator[Finding]:
     for each in cluster.all:
         for rule in OBJECT_RULES:
             yield from (Finding(each, fault) for fault in rule(each))
-    for cluster_rule in CLUSTER_RULES:
-        yield from cluster_rule(cluster)
+    yield from quotas.fits_its_quota(cluster)
 
 
 def has_valid_names(each: Object) -> Iterator[str]:
@@ -68,6 +47,8 @@ def has_valid_names(each: Object) -> Iterator[str]:
             "hyphens, and not too many"
         )
     for key, value in _labels(each):
+        if not _LABEL_KEY.fullmatch(str(key)):
+            yield f"label {key}: is no valid key; write one such as example.org/team"
         if not _LABEL_VALUE.fullmatch(str(value)) or len(str(value)) > _LONGEST_LABEL:
             yield (
                 f"label {key}: {value} is no valid label value; use at most {_LONGEST_LABEL} "
@@ -81,48 +62,23 @@ def _labels(each: Object) -> Iterator[tuple[str, Any]]:
         yield from ((holder.get("metadata") or {}).get("labels") or {}).items()
 
 
-def has_valid_quantities(each: Object) -> Iterator[str]:
-    """CPU, memory and storage, wherever an object has ``resources``, and the limits of quotas."""
-    for path, value in _quantities(each.body, ""):
-        if quantity(value) is None:
-            yield f"{path}: {value} is no quantity; write one such as 500m, 128Mi or 2Gi"
-    for path, resources in _resources(each.body, ""):
-        for name, limit in (resources.get("limits") or {}).items():
-            least, most = quantity((resources.get("requests") or {}).get(name, 0)), quantity(limit)
-            if least is not None and most is not None and least > most:
-                yield (
-                    f"{path}.requests.{name}: {resources['requests'][name]} is more than the limit "
-                    f"{limit}; raise the limit or lower the request"
-                )
-
-
-def _resources(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every mapping called ``resources`` that has requests or limits, with its path."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            here = f"{path}.{key}" if path else str(key)
-            if key == "resources" and isinstance(inner, dict) and {"requests", "limits"} & {*inner}:
-                if all(isinstance(each, dict | None) for each in inner.values()):
-                    yield here, inner
-            else:
-                yield from _resources(inner, here)
-    elif isinstance(value, list):
-        for at, inner in enumerate(value):
-            name = inner.get("name", at) if isinstance(inner, dict) else at
-            yield from _resources(inner, f"{path}[{name}]")
-
-
-def _quantities(body: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-    # A CustomResourceDefinition describes fields of these names; none of them is a quantity.
-    if body["kind"] == "CustomResourceDefinition":
+def rolls_out(each: Object) -> Iterator[str]:
+    if each.kind != "Deployment":
         return
-    for where, resources in _resources(body, path):
-        for which in ("requests", "limits"):
-            for name, value in (resources.get(which) or {}).items():
-                yield f"{where}.{which}.{name}", value
-    if body["kind"] == "ResourceQuota":
-        for name, value in (body["spec"].get("hard") or {}).items():
-            yield f"spec.hard.{name}", value
+    strategy = each.body["spec"].get("strategy") or {}
+    rolling = strategy.get("rollingUpdate") or {}
+    where = "spec.strategy"
+    if strategy.get("type", "RollingUpdate") not in ("Recreate", "RollingUpdate"):
+        yield f"{where}.type: {strategy['type']} is not allowed; one of Recreate, RollingUpdate"
+    if strategy.get("type") == "Recreate" and rolling:
+        yield f"{where}: Recreate allows no rollingUpdate; set rollingUpdate: null as well"
+    for key in ("maxSurge", "maxUnavailable"):
+        if not re.fullmatch(r"\d+%?", str(rolling.get(key, 0))):
+            yield f"{where}.rollingUpdate.{key}: {rolling[key]} is neither number nor percentage"
+    if {str(rolling.get(key, "25%")).rstrip("%") for key in ("maxSurge", "maxUnavailable")} == {
+        "0"
+    }:
+        yield f"{where}.rollingUpdate: maxSurge and maxUnavailable are 0; raise one"
 
 
 def has_whole_containers(each: Object) -> Iterator[str]:
@@ -193,97 +149,15 @@ def bounds_one_side(each: Object) -> Iterator[str]:
 
 OBJECT_RULES: Final[Sequence[Callable[[Object], Iterator[str]]]] = (
     has_valid_names,
-    has_valid_quantities,
+    quotas.has_valid_quantities,
     has_whole_containers,
     selects_its_own_pods,
     scales_within_its_bounds,
     bounds_one_side,
+    fields.has_valid_fields,
+    rolls_out,
 )
-
-Usage: TypeAlias = tuple[Object, int, Mapping[str, Decimal]]
-"""A workload, the most pods that it may have, and what one of them counts for in a quota."""
-
-
-def fits_its_quota(cluster: ClusterObjects) -> Iterator[Finding]:
-    """At its largest, during a rollout, a namespace stays within its ResourceQuota.
-
-    DaemonSets are left out, as their pods are as many as the nodes.
-    """
-    for each in cluster.of("ResourceQuota"):
-        uses = list(_usage(cluster, each.namespace))
-        for name, value in (each.body["spec"].get("hard") or {}).items():
-            hard = quantity(value)
-            used = sum(
-                (number * per_pod.get(name, Decimal(0)) for _, number, per_pod in uses), Decimal(0)
-            )
-            if hard is not None and used > hard:
-                of = ", ".join(
-                    f"{workload.label} with up to {number} pods"
-                    for workload, number, per_pod in uses
-                    if per_pod.get(name)
-                )
-                fault = (
-                    f"spec.hard.{name}: is {value}, and {of} may need {_plain(used)}; lower the "
-                    "number of pods or what they ask for, or raise the quota"
-                )
-                yield Finding(each, fault)
-
-
-def _usage(cluster: ClusterObjects, namespace: str | None) -> Iterator[Usage]:
-    for each, template in cluster.workloads():
-        if each.namespace == namespace and each.kind != "DaemonSet":
-            yield each, _most_pods(cluster, each), _per_pod(template["spec"])
-
-
-def _most_pods(cluster: ClusterObjects, each: Object) -> int:
-    spec = each.body["spec"]
-    number = max(
-        (
-            scaler.body["spec"]["maxReplicas"]
-            for scaler in cluster.of("HorizontalPodAutoscaler")
-            if scaler.namespace == each.namespace
-            and scaler.body["spec"]["scaleTargetRef"]["name"] == each.name
-        ),
-        default=spec.get("replicas", 1) if each.kind in ("Deployment", "StatefulSet") else 1,
-    )
-    if each.kind != "Deployment" or spec.get("strategy", {}).get("type") == "Recreate":
-        return int(number)
-    # Kubernetes' default is a quarter more, rounded up.
-    surge = spec.get("strategy", {}).get("rollingUpdate", {}).get("maxSurge", "25%")
-    if isinstance(surge, str):
-        surge = math.ceil(number * int(surge.removesuffix("%")) / 100)
-    return int(number + surge)
-
-
-def _per_pod(pod: Mapping[str, Any]) -> dict[str, Decimal]:
-    """What a pod counts for: itself, and the sum of its containers, or its largest init one."""
-    found = {"pods": Decimal(1)}
-    for which in ("requests", "limits"):
-        for resource in ("cpu", "memory", "ephemeral-storage"):
-            together = sum((_asked(one, which, resource) for one in pod["containers"]), Decimal(0))
-            first = max(
-                (_asked(one, which, resource) for one in pod.get("initContainers", ())),
-                default=Decimal(0),
-            )
-            found[f"{which}.{resource}"] = max(together, first)
-    return found
-
-
-def _asked(container: Mapping[str, Any], which: str, resource: str) -> Decimal:
-    value = ((container.get("resources") or {}).get(which) or {}).get(resource, 0)
-    return quantity(value) or Decimal(0)
-
-
-def _plain(number: Decimal) -> str:
-    """As people write it: in Gi or Mi where it is many bytes."""
-    for unit in ("Gi", "Mi"):
-        if number >= _SUFFIXES[unit]:
-            return f"{(number / _SUFFIXES[unit]).quantize(Decimal('0.1')).normalize():f}{unit}"
-    return f"{number.normalize():f}"
 
 
 def _shown(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in labels.items())
-
-
-CLUSTER_RULES: Final[Sequence[Callable[[ClusterObjects], Iterator[Finding]]]] = (fits_its_quota,)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from fleet import documents, vendored
+from fleet import documents
 from fleet.documents import BundleLoader
 from fleet.fetch import place
 from fleet.validation import kustomize
@@ -58,11 +59,13 @@ def built(
     result = Build()
     with tempfile.TemporaryDirectory(prefix="fleet-build-") as name:
         root = Path(name).resolve()
-        shutil.copytree(dist, root / "dist")
+        shutil.copytree(dist, root / "dist", symlinks=True)
         if overlays.is_dir():
-            shutil.copytree(overlays, root / overlays.name)
-        if vendored.VENDOR.is_dir():
-            (root / vendored.VENDOR.name).symlink_to(vendored.VENDOR.resolve())
+            shutil.copytree(overlays, root / overlays.name, symlinks=True)
+        # vendor/, and whatever else an overlay may share with others.
+        for other in overlays.resolve().parent.iterdir():
+            if other.is_dir() and not (root / other.name).exists() and other.name[0] != ".":
+                (root / other.name).symlink_to(other)
         groups: dict[bytes, list[Folder]] = {}
         for folder in folders:
             parts = [root / "dist" / Path(*folder), root / overlays.name / Path(*folder)]
@@ -128,7 +131,7 @@ def _fingerprint(*folders: Path) -> bytes:
 def _reason(stderr: str, root: Path) -> str:
     """What kustomize says, without the trail of folders that led it there."""
     text = " ".join(stderr.replace(f"{root}{os.sep}", "").split()).removeprefix("Error: ")
-    return text.rpartition("accumulation err=")[2].strip("'\"") or text
+    return re.sub(r"^.*accumulat\w+[^:]*: ", "", text).strip("'\"\\ ") or text
 
 
 def _parsed(text: str, known: dict[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from fleet.validation.objects import ClusterObjects, Finding, Object
+from fleet.validation.objects import CLUSTER_SCOPED, ClusterObjects, Finding, Object
 
 ARGOCD: Final = "argocd"
 """Namespace of Argo CD on the hub, and of its accounts in the regions."""
@@ -27,8 +27,18 @@ def _of_project(cluster: ClusterObjects, project: Object) -> Iterator[Finding]:
     spec = project.body["spec"]
     namespaces = {each["namespace"] for each in spec.get("destinations", ())}
     kinds = {(each["group"], each["kind"]) for each in spec.get("clusterResourceWhitelist", ())}
+    namespaced = {
+        (each.body["spec"]["group"], each.body["spec"]["names"]["kind"])
+        for each in cluster.of("CustomResourceDefinition")
+        if each.body["spec"]["scope"] == "Namespaced"
+    }
     for each in cluster.all:
-        if each.namespace is None and (each.group, each.kind) not in kinds:
+        if each.namespace is None and (
+            (each.is_native and each.kind not in CLUSTER_SCOPED)
+            or (each.group, each.kind) in namespaced
+        ):
+            yield Finding(each, "metadata.namespace is missing; add it")
+        elif each.namespace is None and (each.group, each.kind) not in kinds:
             yield Finding(
                 each,
                 f"{project.label} does not let Argo CD deploy cluster-scoped {each.kind} objects; "

@@ -107,7 +107,8 @@ OPERATIONS: Final = {
 
 def is_remote(resource: str) -> bool:
     """Whether kustomize fetches it: a URL, or git's host:path and host//path?ref=."""
-    return "://" in resource or "//" in resource or resource.startswith("git@")
+    marks = ("://", "//", "?ref=")
+    return any(mark in resource for mark in marks) or resource.startswith(("git@", "github.com/"))
 
 
 def files_named(value: object) -> Iterator[str]:
@@ -137,12 +138,31 @@ def facts(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def selects(target: Mapping[str, str], document: Mapping[str, Any]) -> bool:
-    """Whether the target of a patch takes in an object; labels and annotations are not asked.
+    """Whether the target of a patch takes in an object.
 
     A selector is a regular expression for the whole of a name (kustomize, types.SelectorRegex).
     """
     found = facts(document)
-    return all(re.fullmatch(target[key], found[key]) for key in SELECTORS if target.get(key))
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    return all(
+        re.fullmatch(target[key], found[key]) for key in SELECTORS if target.get(key)
+    ) and all(
+        _has(metadata.get(f"{which}s") or {}, target.get(f"{which}Selector", ""))
+        for which in ("label", "annotation")
+    )
+
+
+def _has(values: Mapping[str, str], selector: str) -> bool:
+    """Whether labels meet a selector of equalities; a selector by sets is taken to be met."""
+    if "(" in selector or "!" in selector:
+        return True
+    for part in filter(None, map(str.strip, selector.split(","))):
+        key, equals, value = part.partition("=")
+        key, value = key.strip(), value.lstrip("=").strip()
+        if key not in values or (equals and values[key] != value):
+            return False
+    return True
 
 
 def objects_in(documents: Iterable[Any]) -> Iterator[Any]:

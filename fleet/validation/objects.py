@@ -10,10 +10,29 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     "Deployment": ("spec", "template"),
     "StatefulSet": ("spec", "template"),
     "DaemonSet": ("spec", "template"),
+    "ReplicaSet": ("spec", "template"),
+    "Pod": (),
     "Job": ("spec", "template"),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
 }
-"""Where a workload has the template of its pods."""
+"""Where a workload has the template of its pods; a Pod is its own."""
+
+WITH_SPEC: Final = frozenset(
+    {
+        *TEMPLATES,
+        *(
+            "Certificate",
+            "HorizontalPodAutoscaler",
+            "IngressRoute",
+            "IngressRouteTCP",
+            "NetworkPolicy",
+            "PodDisruptionBudget",
+            "ResourceQuota",
+            "Service",
+        ),
+    }
+)
+"""Kinds that do nothing without a spec, though the schema of some lets it be missing."""
 
 OPERATED: Final[Mapping[str, Mapping[str, str]]] = {
     "Prometheus": {"app.kubernetes.io/name": "prometheus", "app.kubernetes.io/instance": "k8s"},
@@ -69,6 +88,11 @@ class Object:
     def group(self) -> str:
         group, slash, _ = str(self.body["apiVersion"]).partition("/")
         return group if slash else ""
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the kind is one of Kubernetes' own."""
+        return "." not in self.group or self.group.endswith(".k8s.io")
 
     @property
     def label(self) -> str:

@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from fleet.validation.objects import ClusterObjects, Finding
+from fleet.validation.objects import ClusterObjects, Finding, containers
+from fleet.validation.schemas import choice
+
+_ROLES_FOR_PEOPLE: Final = ("admin", "cluster-admin", "edit", "view")
 
 OUTSIDE: Final[Mapping[tuple[str, str], str]] = {
     ("ClusterRole", "system:auth-delegator"): "the API server's own",
     ("Role", "extension-apiserver-authentication-reader"): "the API server's own",
     ("PriorityClass", "system-node-critical"): "the API server's own",
     ("PriorityClass", "system-cluster-critical"): "the API server's own",
+    **{("ClusterRole", name): "the API server's own" for name in _ROLES_FOR_PEOPLE},
 }
 """What is named but made by somebody else."""
 
@@ -198,7 +202,13 @@ def pods_name_what_is_there(cluster: ClusterObjects) -> Iterator[Finding]:
         if priority and priority not in classes and ("PriorityClass", priority) not in OUTSIDE:
             yield Finding(each, _missing("PriorityClass", priority, classes))
         maps = cluster.names("ConfigMap", each.namespace)
-        for name in sorted(_mounted(pod, "configMap", "name") - maps):
+        read = {
+            source["configMapRef"]["name"]
+            for container in containers(pod)
+            for source in container.get("envFrom", ())
+            if "configMapRef" in source and not source["configMapRef"].get("optional")
+        }
+        for name in sorted((_mounted(pod, "configMap", "name") | read) - maps):
             yield Finding(each, _missing("ConfigMap", name, maps))
 
 
@@ -275,8 +285,8 @@ def _hosts(body: Mapping[str, Any]) -> set[str]:
 
 
 def _missing(kind: str, name: object, known: set[str]) -> str:
-    there = f"there is {', '.join(sorted(known))}" if known else "there is none"
-    return f"names {kind} {name}, which is not there; {there}"
+    remedy = choice(name, known) if known else "there is none"
+    return f"names {kind} {name}, which is not there; {remedy}"
 
 
 def _shown(labels: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from fleet.fetch import place
 from fleet.validation import kustomize, patches
 from fleet.validation.build import Folder
 from fleet.validation.patches import Base
-from fleet.validation.schemas import Schemas, against
+from fleet.validation.schemas import Schemas, against, choice
 from fleet.vendored import VENDOR
 
 Manifest = Mapping[str, Any]
@@ -79,27 +79,69 @@ class _Check:
         base: Base | None = None,
         overlay: Path | None = None,
         kind: str = "Kustomization",
+        outer: tuple[Path, ...] = (),
     ) -> Base:
-        """What a folder builds, and so what patches can change; ``base`` comes before it."""
+        """What a folder builds, and so what patches can change; ``base`` comes before it.
+
+        ``outer`` are the folders that led here.
+        """
         built = Base(str(self._shown(folder)))
         if base:
             built = Base(base.name, list(base.objects), fetches=base.fetches)
+            self._links(folder)
         file = folder / kustomize.FILE_NAME
         content = self._kustomization(file, kind)
         for resource in content.get("resources", ()):
-            self._resource(file, resource, built)
+            if base and kustomize.is_remote(resource):
+                self._tell(
+                    file,
+                    f"resources: Argo CD would fetch {resource}, which nobody has reviewed; "
+                    "copy the file into the folder",
+                )
+            elif (folder / resource).resolve() in (*outer, folder.resolve()):
+                self._tell(file, f"resources: {resource} leads back here; unlist it")
+            else:
+                self._resource(file, resource, built, (*outer, folder.resolve()))
         if namespace := content.get("namespace"):
             built.bundles = [(bundle, namespace) for bundle, _ in built.bundles]
         for component in content.get("components", ()):
-            if not (folder / component).is_dir() and not _names(component, overlay):
+            if kustomize.is_remote(component):
+                self._tell(
+                    file,
+                    f"components: Argo CD would fetch {component}, which nobody has reviewed; "
+                    "copy it into the repository",
+                )
+            elif not (folder / component).is_dir() and not _names(component, overlay):
                 self._tell(file, f"components: {component} is not there; add it, or unlist it")
         for index, patch in enumerate(content.get("patches", ())):
             self._patch(file, index, patch, built)
+        if base:
+            self._images(file, content, built)
         if content:
             self._unlisted(folder, content)
         return built
 
-    def _resource(self, file: Path, resource: str, built: Base) -> None:
+    def _links(self, folder: Path) -> None:
+        for path in sorted(folder.rglob("*")):
+            if path.is_symlink() and not path.is_file():
+                self._tell(path, "is a link to no file; replace it by what it should lead to")
+
+    def _images(self, file: Path, content: Mapping[str, Any], built: Base) -> None:
+        """An entry of ``images`` for an image that nothing runs would change nothing."""
+        known = {
+            container["image"].partition("@")[0].rpartition(":")[0] or container["image"]
+            for each in built.objects
+            for container in _containers(each)
+        }
+        for entry in content.get("images", ()):
+            if entry.get("name") not in known and not built.is_open:
+                self._tell(
+                    file,
+                    f"images: no container runs {entry.get('name')}; "
+                    f"{choice(entry.get('name'), known)}",
+                )
+
+    def _resource(self, file: Path, resource: str, built: Base, outer: tuple[Path, ...]) -> None:
         path = file.parent / resource
         if VENDOR.name in Path(resource).parts:
             # dist may be staged elsewhere; the copies are held to their sums when they are loaded.
@@ -112,7 +154,7 @@ class _Check:
             else:
                 built.fetches = True
         elif path.is_dir():
-            inner = self.folder(path)
+            inner = self.folder(path, outer=outer)
             built.objects += inner.objects
             built.bundles += inner.bundles
             built.ours += inner.ours
@@ -218,3 +260,15 @@ def _names(component: str, overlay: Path | None) -> bool:
     """Whether ``component`` is the overlay by its last parts: dist may be staged elsewhere."""
     parts = Path(component).parts[-3:]
     return overlay is not None and overlay.is_dir() and overlay.resolve().parts[-3:] == parts
+
+
+def _containers(document: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping of a document that has an image, which is what kustomize looks for."""
+    if isinstance(document, dict):
+        if isinstance(document.get("image"), str):
+            yield document
+        for each in document.values():
+            yield from _containers(each)
+    elif isinstance(document, list):
+        for each in document:
+            yield from _containers(each)

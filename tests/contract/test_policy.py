@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from charts import labels
-from fleet.validation import admission, deployment, policy, references, validate
+from fleet.validation import admission, deployment, policy, quotas, references, validate
 from fleet.validation.objects import ClusterObjects, Finding, Object, containers
 from tests import kustomize
 from tests.objects import OVERLAYS
@@ -179,6 +179,35 @@ FAULTS = [
     (("HorizontalPodAutoscaler", "foobar-api"), "spec/maxReplicas", 20, "spec.hard.pods: is 20"),
     (APP, f"{CONTAINER}/resources/limits/memory", "2Gi", "limits.memory: is 8Gi"),
     (APP, f"{CONTAINER}/resources/requests/cpu", "0.7", "may need 4.9"),
+    (APP, "spec/strategy/type", "Recreate", "Recreate allows no rollingUpdate"),
+    (APP, "spec/strategy/rollingUpdate/maxSurge", 0, "maxSurge and maxUnavailable are 0"),
+    (APP, "spec/strategy/rollingUpdate/maxSurge", "one", "one is neither number nor percentage"),
+    (APP, f"{CONTAINER}/imagePullPolicy", "Alway", "Alway is not allowed; did you mean Always?"),
+    (APP, f"{POD}/dnsPolicy", "Foo", "dnsPolicy: Foo is not allowed"),
+    (APP, f"{POD}/restartPolicy", "Never", "restartPolicy: Never is not allowed"),
+    (APP, f"{POD}/tolerations", [{"operator": "Exist"}], "Exist is not allowed"),
+    (APP, f"{CONTAINER}/ports/0/containerPort", 99999, "99999 is more than 65535"),
+    (APP, f"{CONTAINER}/livenessProbe/periodSeconds", -1, "-1 is less than 1"),
+    (APP, f"{CONTAINER}/livenessProbe/successThreshold", 2, "successThreshold must be 1"),
+    (APP, f"{CONTAINER}/livenessProbe/tcpSocket", {"port": 1}, "has httpGet and tcpSocket"),
+    (
+        APP,
+        f"{CONTAINER}/env/0",
+        {"name": "A", "value": "a", "valueFrom": {}},
+        "has value and valueFrom; keep one",
+    ),
+    (APP, f"{CONTAINER}/envFrom", [{"configMapRef": {"name": "a"}}], "names ConfigMap a"),
+    (APP, f"{CONTAINER}/resources/requests/cpu", "-1", "-1 is less than 0"),
+    (
+        APP,
+        f"{POD}/volumes/0",
+        {"name": "a", "emptyDir": {"sizeLimit": "1GB"}},
+        "1GB is no quantity",
+    ),
+    (APP, "metadata/labels/a b", "c", "label a b: is no valid key"),
+    (("HorizontalPodAutoscaler", "foobar-api"), "spec/minReplicas", 0, "0 is less than 1"),
+    (("Service", "foobar-api"), "spec/type", "ExternalNam", "did you mean ExternalName?"),
+    (("Service", "foobar-api"), "metadata/namespace", DELETE, "metadata.namespace is missing"),
     (APP, "metadata/namespace", "shop", "no namespace shop"),
     (("Service", "foobar-api"), "spec/selector", {"app": "shop"}, "no pod has the labels app=shop"),
     (("Service", "foobar-api"), "spec/ports/0/targetPort", "htps", "has no port htps"),
@@ -204,7 +233,7 @@ FAULTS = [
     (("IngressClass", "traefik"), "kind", "StorageClass", "deploy cluster-scoped StorageClass"),
     (APP, "metadata/namespace", "kube-public", "does not let Argo CD write to namespace kube-p"),
     (("Service", "foobar-api"), "kind", "Secret", "may not manage secrets in foobar-api"),
-    (("Service", "foobar-api"), "kind", "Pod", "may not manage pods in foobar-api"),
+    (("Service", "foobar-api"), "kind", "Event", "may not manage events in foobar-api"),
 ]
 
 
@@ -245,6 +274,28 @@ def test_a_fault_is_found(
     assert [fault for fault in faults if message in fault], faults
 
 
+@pytest.mark.parametrize("kind", ["Pod", "ReplicaSet"])
+def test_pods_that_no_deployment_makes_keep_the_rules(
+    kind: str, clusters: Mapping[str, ClusterObjects]
+) -> None:
+    (app,) = (each for each in clusters[REGION].of("Deployment") if each.name == "foobar-api")
+    body = changed(app.body, f"{CONTAINER}/image", "registry.example/app:latest")
+    spec = body["spec"]["template"]["spec"] if kind == "Pod" else body["spec"]
+    pod = Object(REGION, "other", app.file, {**body, "kind": kind, "spec": spec})
+    faults = [each.fault for each in policy.check(ClusterObjects([pod]), whole=False)]
+    assert [fault for fault in faults if "another image tomorrow" in fault], faults
+
+
+@pytest.mark.parametrize("name", ["view", "cluster-admin"])
+def test_roles_of_kubernetes_may_be_bound(
+    name: str, clusters: Mapping[str, ClusterObjects]
+) -> None:
+    binding = next(clusters[REGION].of("ClusterRoleBinding"))
+    body = changed(changed(binding.body, "roleRef/name", name), "metadata/name", "people")
+    objects = [*clusters[REGION].all, Object(REGION, "other", binding.file, body)]
+    assert list(references.check(ClusterObjects(objects))) == []
+
+
 def test_an_object_of_two_components_is_found(clusters: Mapping[str, ClusterObjects]) -> None:
     region = clusters[REGION]
     (role,) = (each for each in region.of("ClusterRole") if each.name == "traefik")
@@ -279,7 +330,7 @@ def test_a_router_that_takes_a_passed_through_host_is_found(
     ],
 )  # fmt: skip
 def test_quantities_are_read_as_kubernetes_reads_them(text: object, number: float | None) -> None:
-    value = admission.quantity(text)
+    value = quotas.quantity(text)
     assert (None if value is None else float(value)) == number
 
 

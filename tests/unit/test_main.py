@@ -168,3 +168,17 @@ def test_a_run_that_died_between_the_renames_is_mended(run: Run, dist: Path) -> 
     result = run("--output", dist, "--diff")
     assert (result.returncode, result.stdout) == (0, f"{dist}: up to date\n")
     assert alone(dist)
+
+
+def test_overlays_that_would_be_left_out_are_named(project: Path, tmp_path: Path) -> None:
+    """main.py reads overlays/ of the current folder; a registry elsewhere may have its own."""
+    result = subprocess.run(
+        [*MAIN, "--fleet", str(project / "clusters.yaml"), "--output", str(tmp_path / "dist")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"{project / 'overlays'}: would be left out")
+    assert f"run main.py in {project}" in result.stderr

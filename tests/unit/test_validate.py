@@ -440,3 +440,79 @@ def test_a_patch_that_is_not_there_is_told(root: Path) -> None:
         ),
         "overlays/eu/web/kustomization.yaml: patches[1]: give either path or patch",
     ]
+
+
+FETCHED = "Argo CD would fetch {}, which nobody has reviewed; copy"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            "resources: ['https://a.example/x']",
+            f"resources: {FETCHED.format('https://a.example/x')} the file into the folder",
+        ),
+        (
+            "resources: ['github.com/example/x?ref=v1']",
+            f"resources: {FETCHED.format('github.com/example/x?ref=v1')} the file into the folder",
+        ),
+        ("resources: [.]", "resources: . leads back here; unlist it"),
+        (
+            "components: ['https://example.org/x']",
+            f"components: {FETCHED.format('https://example.org/x')} it into the repository",
+        ),
+        (
+            "images: [{name: wep, newTag: '2'}]",
+            "images: no container runs wep; did you mean web?",
+        ),
+    ],
+)
+def test_an_overlay_that_nobody_could_check_is_refused(
+    root: Path, content: str, problem: str
+) -> None:
+    overlay(root, content)
+    assert found(root) == [f"overlays/eu/web/kustomization.yaml: {problem}"]
+
+
+def test_a_folder_that_leads_back_is_reported_once(root: Path) -> None:
+    overlay(root, "resources: [sub]")
+    inner = root / "overlays/eu/web/sub/kustomization.yaml"
+    inner.parent.mkdir()
+    inner.write_text("kind: Kustomization\nresources: [../sub]\n")
+    assert found(root) == [
+        "overlays/eu/web/sub/kustomization.yaml: resources: ../sub leads back here; unlist it"
+    ]
+
+
+def test_a_link_to_no_file_is_reported(root: Path) -> None:
+    overlay(root, "")
+    (root / "overlays/eu/web/more.yaml").symlink_to("nowhere.yaml")
+    (root / "overlays/eu/web/loop").symlink_to(".")
+    assert [line for line in found(root) if "link" in line] == [
+        f"overlays/eu/web/{name}: is a link to no file; replace it by what it should lead to"
+        for name in ("loop", "more.yaml")
+    ]
+
+
+@pytest.mark.parametrize("selector", ["labelSelector: app=nope", "annotationSelector: x=y"])
+def test_a_selector_that_selects_nothing_is_reported(root: Path, selector: str) -> None:
+    (line,) = patched(
+        root, "[{op: remove, path: /spec/replicas}]", f"target: {{kind: Deployment, {selector}}}"
+    )
+    assert "there is nothing to patch" in line
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("spec:\n  selector", "status:\n  selector"),
+        ("      containers:\n        - name: web\n          image: web:1\n", "      containers:\n"),
+        ("spec:\n  selector", "spec:\n  strategy: {rollingUpdate: {maxSurge: one}}\n  selector"),
+    ],
+)
+def test_a_malformed_object_never_ends_in_a_traceback(root: Path, before: str, after: str) -> None:
+    """And what else is wrong is reported as well."""
+    assert before in DEPLOYMENT
+    (root / "dist/eu/web/Deployment.web.yaml").write_text(DEPLOYMENT.replace(before, after))
+    report = validate(Path("dist"), Path("overlays"))
+    assert any("Deployment/web" in line for line in report.problems), report
