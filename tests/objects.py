@@ -10,7 +10,6 @@ import yaml
 
 from charts.render import BUNDLE
 from fleet.dist import KUSTOMIZATION
-from fleet.documents import BundleLoader
 from fleet.validation.objects import Object
 
 ROOT: Final = Path(__file__).parent.parent
@@ -54,8 +53,3 @@ _SECRET: Final = re.compile(rb"PRIVATE KEY|eyJhbGci|password[ \t]*[:=][ \t]*\S",
 
 def read(file: Path) -> Any:
     return yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
-
-
-def read_stream(text: str | bytes) -> list[dict[str, Any]]:
-    documents = yaml.load_all(text, Loader=BundleLoader)
-    return [document for document in documents if document]

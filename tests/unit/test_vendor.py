@@ -12,6 +12,7 @@ from fleet import lock, vendored
 from fleet.errors import InputError
 from fleet.fetch import mirrored
 from fleet.registry import Fleet
+from fleet.validation import build
 from tests import kustomize
 from tests.objects import OVERLAYS, read
 from tests.unit.conftest import CONTENT, Upstream
@@ -155,15 +156,20 @@ def test_kustomize_builds_the_same_of_copies(fleet: Fleet, mirror: Path, tmp_pat
     copies = vendored.load(tmp_path / "vendor")
     shutil.copytree(OVERLAYS, tmp_path / "overlays")
     region = fleet.regions[0]
+    folders = [(region.name, name) for name in ("cert-manager", "prometheus-operator")]
+    found = []
     for part, given in (("local", copies), ("remote", None)):
-        render(
-            fleet,
-            region,
-            folder=tmp_path / part / region.name,
-            overlays=tmp_path / "overlays",
-            copies=given,
+        dist, overlays = tmp_path / part, tmp_path / "overlays"
+        render(fleet, region, folder=dist / region.name, overlays=overlays, copies=given)
+        found.append(
+            build.built(
+                command,
+                folders,
+                dist=dist,
+                overlays=overlays,
+                mirror=None if given else mirror,
+            )
         )
-    for component in ("cert-manager", "prometheus-operator"):
-        local = kustomize.build(command, tmp_path / "local" / region.name / component, mirror)
-        remote = kustomize.build(command, tmp_path / "remote" / region.name / component, mirror)
-        assert local == remote
+    local, remote = found
+    assert local.objects == remote.objects
+    assert local.objects.keys() == set(folders)
