@@ -105,12 +105,10 @@ def test_a_cluster_that_does_not_answer_is_told_with_all_the_rest(up: Bootstrapp
     """Every problem at once, exit code 2, and nothing touched."""
     result = up.bootstrap("--context", "us-east=nowhere", "--context", "eu-west=tooling")
     assert result.returncode == 2
-    (line,) = result.stderr.splitlines()
-    assert line.startswith(
-        "us-east: kubectl has no context nowhere; name one with --context us-east="
-    )
-    result = up.bootstrap("--context", "eu-west=tooling")
-    assert result.returncode == 2
     lines = result.stderr.splitlines()
-    assert any("eu-west: its load balancer is at" in line for line in lines), lines
-    assert any("leads to the cluster of tooling" in line for line in lines), lines
+    for expected in (
+        "us-east: kubectl has no context nowhere; name one with --context us-east=",
+        "eu-west: its load balancer is at",
+        "eu-west: its context tooling leads to the cluster of tooling",
+    ):
+        assert any(line.startswith(expected) for line in lines), lines
