@@ -6,11 +6,11 @@ write can break it, and the quotas that a namespace sets.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from fleet.validation import fields, quotas
-from fleet.validation.objects import ClusterObjects, Finding, Object, containers
+from fleet.validation.objects import ClusterObjects, Finding, Object, as_selector, containers
 
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -126,8 +126,8 @@ def selects_its_own_pods(each: Object) -> Iterator[str]:
         labels = each.template["metadata"].get("labels") or {}
         if not wanted.items() <= labels.items():
             yield (
-                f"spec.selector asks for {_shown(wanted)}, which its pods do not have; write the "
-                "same labels in both"
+                f"spec.selector asks for {as_selector(wanted)}, which its pods do not have; "
+                "write the same labels in both"
             )
 
 
@@ -157,7 +157,3 @@ OBJECT_RULES: Final[Sequence[Callable[[Object], Iterator[str]]]] = (
     fields.has_valid_fields,
     rolls_out,
 )
-
-
-def _shown(labels: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in labels.items())

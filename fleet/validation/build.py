@@ -114,6 +114,8 @@ def _made_local(folder: Path, root: Path, mirror: Path | None) -> Iterator[str]:
                 shutil.copy(source, base)
                 (base / kustomize.FILE_NAME).write_text(f"resources: [{source.name}]\n", "utf-8")
             resources[at] = os.path.relpath(base, file.parent)
+        # A link may lead out of the copy, into the checkout.
+        file.unlink()
         file.write_text(documents.dump(content), "utf-8")
 
 

@@ -171,3 +171,8 @@ class ClusterObjects:
 def containers(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """All containers of a pod's spec, those that run before the others first."""
     return [*pod.get("initContainers", ()), *pod.get("containers", ())]
+
+
+def as_selector(labels: Mapping[str, str]) -> str:
+    """Labels as kubectl takes them: ``app=web, tier=front``."""
+    return ", ".join(f"{key}={value}" for key, value in labels.items())

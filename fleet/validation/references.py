@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from fleet.validation.objects import ClusterObjects, Finding, containers
+from fleet.validation.objects import ClusterObjects, Finding, as_selector, containers
 from fleet.validation.schemas import choice
 
 _ROLES_FOR_PEOPLE: Final = ("admin", "cluster-admin", "edit", "view")
@@ -69,7 +69,7 @@ def services_reach_pods(cluster: ClusterObjects) -> Iterator[Finding]:
         pods = cluster.selected(each.namespace, selector)
         if not pods:
             yield Finding(
-                each, f"spec.selector: no pod has the labels {_shown(selector)}; correct them"
+                each, f"spec.selector: no pod has the labels {as_selector(selector)}; correct them"
             )
         for port in each.body["spec"].get("ports", ()):
             target = port.get("targetPort", port["port"])
@@ -91,7 +91,7 @@ def budgets_and_policies_select_pods(cluster: ClusterObjects) -> Iterator[Findin
         pods = cluster.selected(each.namespace, labels)
         if not pods:
             yield Finding(
-                each, f"spec.{field}: no pod has the labels {_shown(labels)}; correct them"
+                each, f"spec.{field}: no pod has the labels {as_selector(labels)}; correct them"
             )
         for rule in each.body["spec"].get("ingress") or ():
             for port in rule.get("ports", ()):
@@ -287,7 +287,3 @@ def _hosts(body: Mapping[str, Any]) -> set[str]:
 def _missing(kind: str, name: object, known: set[str]) -> str:
     remedy = choice(name, known) if known else "there is none"
     return f"names {kind} {name}, which is not there; {remedy}"
-
-
-def _shown(labels: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in labels.items())

@@ -90,9 +90,10 @@ class _Check:
             built = Base(base.name, list(base.objects), fetches=base.fetches)
             self._links(folder)
         file = folder / kustomize.FILE_NAME
+        by_hand = not folder.is_relative_to(self._dist)
         content = self._kustomization(file, kind)
         for resource in content.get("resources", ()):
-            if base and kustomize.is_remote(resource):
+            if by_hand and kustomize.is_remote(resource):
                 self._tell(
                     file,
                     f"resources: Argo CD would fetch {resource}, which nobody has reviewed; "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.validation import sources, validate
+from fleet.validation import build, sources, validate
 
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -516,3 +516,28 @@ def test_a_malformed_object_never_ends_in_a_traceback(root: Path, before: str, a
     (root / "dist/eu/web/Deployment.web.yaml").write_text(DEPLOYMENT.replace(before, after))
     report = validate(Path("dist"), Path("overlays"))
     assert any("Deployment/web" in line for line in report.problems), report
+
+
+def test_a_remote_resource_is_refused_in_any_folder_of_an_overlay(root: Path) -> None:
+    overlay(root, "resources: [sub]")
+    inner = root / "overlays/eu/web/sub/kustomization.yaml"
+    inner.parent.mkdir()
+    inner.write_text("kind: Kustomization\nresources: ['https://a.example/x']\n")
+    (line,) = found(root)
+    file, _, fault = line.partition(": ")
+    assert file == "overlays/eu/web/sub/kustomization.yaml"
+    assert fault == f"resources: {FETCHED.format('https://a.example/x')} the file into the folder"
+
+
+def test_building_writes_to_no_file_that_an_overlay_links_to(root: Path) -> None:
+    """Kustomizations are rewritten in a copy, never through a link into the checkout."""
+    shared = root / "common" / "kustomization.yaml"
+    shared.parent.mkdir()
+    text = "# by hand\nkind: Component\n"
+    shared.write_text(text)
+    folder = root / "overlays/eu/web"
+    folder.mkdir(parents=True)
+    (folder / "kustomization.yaml").symlink_to("../../../common/kustomization.yaml")
+    dist, overlays = Path("dist"), Path("overlays")
+    build.built(("true",), [("eu", "web")], dist=dist, overlays=overlays, mirror=None)
+    assert shared.read_text() == text
