@@ -182,6 +182,11 @@ class Server:
         lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines}
 
+    def workers(self) -> list[int]:
+        """The ids of the processes that serve."""
+        pid = self.process.pid
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
     @property
     def access(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._logs[0].read_text().splitlines()]

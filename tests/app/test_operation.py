@@ -260,7 +260,7 @@ server.on_starting(None)
 worker = os.fork()
 if not worker:
     time.sleep(0.3)
-    server.post_fork(None, types.SimpleNamespace(handle_exit=lambda *_: os._exit(42)))
+    server.post_fork(None, types.SimpleNamespace(age=1, handle_exit=lambda *_: os._exit(42)))
     time.sleep(5)
     os._exit(1)
 os.kill(worker, signal.SIGTERM)
@@ -274,25 +274,6 @@ def test_a_worker_that_is_told_to_stop_before_it_can_hear_stops() -> None:
         [sys.executable, "-c", FORKING], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout == "42 set()\n"
-
-
-def test_the_files_of_the_metrics_are_removed(serve: Serve, tmp_path: Path) -> None:
-    server = serve()
-    assert list(tmp_path.glob("foobar-api-metrics-*"))
-    server.stop()
-    assert not list(tmp_path.glob("foobar-api-metrics-*"))
-
-
-def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
-    server = serve("--workers=1")
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    server.get("/bench")
-    worker = children.read_text().split()[0]
-    os.kill(int(worker), 9)
-    eventually(lambda: children.read_text().split() not in ([], [worker]))
-    assert server.get("/bench").text == "1"
-    labels = 'code="200",method="GET",protocol="HTTP/1.1",route="/bench"'
-    assert server.metrics()[f"http_requests_total{{{labels}}}"] == 2
 
 
 def test_connections_are_shared_among_the_workers(serve: Serve) -> None:
