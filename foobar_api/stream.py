@@ -189,10 +189,8 @@ class Request(HTTP2Request):
             raise InvalidHeader("HOST")
         if stream.body_complete and stream.is_short:
             raise ParseException("the body is shorter than its content-length")
-        if stream.body_complete and not stream.unread:
-            self.body = io.BytesIO()
-        else:
-            self.body = io.BufferedReader(_Body(stream))
+        has_body = stream.unread or not stream.body_complete
+        self.body = io.BufferedReader(_Body(stream)) if has_body else io.BytesIO()
 
     def _peer_is_trusted_proxy(self) -> bool:
         """Nobody's X-Forwarded headers count."""
