@@ -49,6 +49,8 @@ LINGER: Final = 0.5
 LINGER_BYTES: Final = 2**20
 MAX_FAULTS: Final = 10
 """Malformed requests that a connection may send; each is answered."""
+MAX_STREAMS: Final = 100
+"""Requests of a connection that are served at once."""
 MAX_HOLDING: Final = 16
 """Streams of a connection that may hold data which the client does not take; the next ones wait."""
 MAX_BODIES: Final = 2
@@ -108,7 +110,7 @@ class ServerConnection:
         self.settings = worker.settings
         self._connection = connection
         self._worker = worker
-        self._h2 = Frames()
+        self._h2 = Frames(max_streams=MAX_STREAMS, max_head=worker.settings.max_head)
         self._streams: dict[int, Stream] = {}
         self._loop = get_hub().loop
         self._idle_until = math.inf

@@ -241,7 +241,7 @@ class Worker(GunicornWorker):
     # Requests
 
     def serve_http1(self, connection: Connection) -> None:
-        parser = http1.Parser(self.cfg, connection, connection.session.client)
+        parser = http1.Parser(self.cfg, connection, self.settings)
         unreader = parser.unreader
         while True:
             if not unreader.buf.getvalue():
