@@ -194,7 +194,7 @@ def test_a_file_is_continued_where_it_ends(serve: Serve, tmp_path: Path) -> None
 
 def test_lines_of_several_workers_stay_whole(serve: Serve, pipe: tuple[int, int]) -> None:
     """With values that would not fit into what a pipe takes in one piece."""
-    server = serve("--workers=2", "--max-header=65536", out=pipe[1])
+    server = serve("--workers=2", out=pipe[1])
     found: list[bytes] = []
     reader = threading.Thread(target=lambda: found.append(drain(pipe[0])))
     reader.start()
