@@ -267,7 +267,7 @@ class Worker(GunicornWorker):
             if response is None:
                 break
             if response.should_close():
-                if response.upgrade or (request.is_read and request.should_close()):
+                if not response.upgrade and request.is_read and request.should_close():
                     return  # the client sends nothing more
                 break
             # Most requests leave nothing of a body to skip.
