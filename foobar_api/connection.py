@@ -77,29 +77,48 @@ class Connection:
         if self._waiter is not None:
             self.deadline = self._limit
 
-    def gettimeout(self) -> float:
-        """That of a socket that does not block, as this one never blocks the process."""
-        return 0.0
+    def gettimeout(self) -> float | None:
+        """The seconds that are left; gunicorn sets them again once it has skipped a body."""
+        return None if self._limit is None else max(self._limit - monotonic(), 0)
 
     def recv(self, size: int) -> bytes:
         """Up to ``size`` bytes; none at the end. Raises TimeoutError and OSError."""
-        tls = self._tls
-        if tls is None:
+        self._check_limit()
+        if self._tls is None:
             data = self._received or self._receive()
             self._received = data[size:]
             return data[:size]
         while True:
             try:
-                return tls.read(size)
+                return self._decrypt(self._tls, size)
             except ssl.SSLWantReadError:
                 pass
-            except ssl.SSLZeroReturnError:
-                return b""
             raw = self._receive()
             if not raw:
                 # No close_notify: whether something is missing, HTTP knows by itself.
                 return b""
             self._incoming.write(raw)
+
+    def _decrypt(self, tls: ssl.SSLObject, size: int) -> bytes:
+        """What has arrived, up to ``size`` bytes of it; none at the end.
+
+        A record may hold a single byte. Whoever reads pays for each call, so it gets what all
+        records hold together. Raises ssl.SSLError; SSLWantReadError if no record is complete.
+        """
+        pieces: list[bytes] = []
+        while True:
+            try:
+                piece = tls.read(size)
+            except ssl.SSLZeroReturnError:
+                piece = b""
+            except ssl.SSLWantReadError:
+                if not pieces:
+                    raise
+                piece = b""
+            pieces.append(piece)
+            size -= len(piece)
+            if not (piece and size and self._incoming.pending):
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def sendall(self, data: bytes) -> None:
         """Send ``data`` once this greenlet waits for anything; at once when the client is behind.
@@ -316,6 +335,11 @@ class Connection:
                 return self._sock.recv(RAW_CHUNK)
             except (BlockingIOError, InterruptedError):
                 continue
+
+    def _check_limit(self) -> None:
+        """Raise TimeoutError if the time to read is over, also if there is something to read."""
+        if self._limit is not None and monotonic() >= self._limit:
+            raise TimeoutError("timed out")
 
     def _wait(self, watcher: Any, limit: float | None) -> None:
         self._waits += 1

@@ -1,9 +1,10 @@
 """HTTP/2's frames as the h2 package has them, corrected where a client could misuse it.
 
 h2 does no I/O. It keeps the state of a connection and of its streams, and answers SETTINGS and PING
-by itself. Four things differ from what it does alone: how much memory a client may ask for to
-compress response headers, what a graceful GOAWAY of the client ends, what a body of the wrong
-length ends, and that the start of an unfinished frame is known.
+by itself. Five things differ from what it does alone: how much memory a client may ask for to
+compress response headers, how much one may fill with a block of header frames, what a graceful
+GOAWAY of the client ends, what a body of the wrong length ends, and that the start of an unfinished
+frame is known.
 """
 
 from time import monotonic
@@ -13,8 +14,8 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event, StreamReset
-from h2.exceptions import InvalidBodyLengthError
-from h2.settings import SettingCodes
+from h2.exceptions import DenialOfServiceError, InvalidBodyLengthError
+from h2.settings import SettingCodes, Settings
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, SettingsFrame
 
 MAX_TABLE: Final = 4096
@@ -30,7 +31,11 @@ _DATA: Final = 0
 class Frames(H2Connection):
     """The server's side of one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_streams: int, max_head: int) -> None:
+        """``max_head`` is the size of a request's headers that the client is told to keep to.
+
+        The connection survives headers of twice that size, so that they get an answer.
+        """
         super().__init__(
             H2Configuration(
                 client_side=False,
@@ -39,6 +44,14 @@ class Frames(H2Connection):
                 normalize_outbound_headers=False,
             )
         )
+        self.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: max_streams,
+                SettingCodes.MAX_HEADER_LIST_SIZE: max_head,
+            },
+        )
+        self._max_block = self.decoder.max_header_list_size = 2 * max_head
         self.began: float | None = None
         """When the frame, or the block of header frames, began that is not complete yet."""
         self._preface = self.incoming_buffer._preamble_len  # noqa: SLF001 - h2 does not tell
@@ -48,6 +61,13 @@ class Frames(H2Connection):
         """Whether the frame that is not complete carries a part of a body."""
         held = self.incoming_buffer._data  # noqa: SLF001 - h2 does not tell
         return len(held) > 3 and held[3] == _DATA
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of the frame, and of the block of header frames, that are not complete yet."""
+        buffer = self.incoming_buffer
+        block = sum(len(frame.data) for frame in buffer._headers_buffer)  # noqa: SLF001
+        return len(buffer._data) + block  # noqa: SLF001 - h2 does not tell
 
     def receive_data(self, data: bytes) -> list[Event]:  # type: ignore[override]
         """Handle what the client sent; the events that it caused. Raises ProtocolError."""
@@ -61,6 +81,9 @@ class Frames(H2Connection):
             self.began = None
         elif self.began is None or (after < before and not in_block):
             self.began = monotonic()
+        if self.unfinished > self._max_block + self.max_inbound_frame_size:
+            self.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            raise DenialOfServiceError("sends headers without end")
         return events
 
     def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:

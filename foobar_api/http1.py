@@ -9,15 +9,21 @@ import re
 from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import IPv6Address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gunicorn.http import errors, message, parser, wsgi
 from gunicorn.http.body import Body as GunicornBody
 from gunicorn.http.body import ChunkedReader, LengthReader
-from gunicorn.http.unreader import Unreader
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.util import http_date
 
 from foobar_api.answer import Answer, ClientLeft, Refused, send
+from foobar_api.settings import Settings
+
+if TYPE_CHECKING:
+    from gunicorn.config import Config
+
+    from foobar_api.connection import Connection
 
 SHOWN: Final = 200
 """Characters of an error that its client gets to see: enough to find the mistake."""
@@ -32,6 +38,9 @@ _UPGRADE: Final = "Connection: upgrade"
 
 _UNREAD: Final = frozenset({400, 408, 413, 414, 431})
 """Answers to requests whose end may never come: the connection closes behind them."""
+
+_HEAD_END: Final = b"\r\n\r\n"
+_BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
 
 _STATUS: Final = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -80,6 +89,51 @@ def _members(text: str) -> list[str]:
     return [member.strip(" \t") for member in text.lower().split(",")]
 
 
+class Unreader(SocketUnreader):
+    """What was read of a connection, and what was not asked for yet."""
+
+    def __init__(self, sock: "Connection", *, max_line: int, max_head: int) -> None:
+        super().__init__(sock)
+        self.max_line = max_line
+        self.max_head = max_head
+
+    def wait_for_head(self) -> None:
+        """Read until a request's head is complete, or until nothing can make it valid.
+
+        gunicorn's parser starts again from the first byte whenever a piece arrives, so it gets all
+        of them together. It also finds the fault, except that it has no limit for a head as a
+        whole. Raises LimitRequestHeaders, TimeoutError and OSError.
+        """
+        head = self.take_buffered()
+        end = head.find(_HEAD_END)
+        if end < 0:
+            head, end = self._read_head(bytearray(head))
+        self.unread(head)
+        if (len(head) if end < 0 else end) > self.max_head and self._has_line(head):
+            raise errors.LimitRequestHeaders(f"line and fields above {self.max_head} bytes")
+
+    def _read_head(self, head: bytearray) -> tuple[bytearray, int]:
+        """What was read, and where the head ends in it; -1 if it does not."""
+        searched = 0
+        while (
+            (end := head.find(_HEAD_END, searched)) < 0
+            and not _BARE_LINE_FEED.search(head, searched)
+            and len(head) <= self.max_head
+            and self._has_line(head)
+        ):
+            searched = max(len(head) - len(_HEAD_END) + 1, 0)
+            piece = self.sock.recv(self.mxchunk)
+            if not piece:
+                break
+            head += piece
+        return head, end
+
+    def _has_line(self, head: bytes | bytearray) -> bool:
+        """Whether the request line is within its limit, as far as it has come."""
+        line_limit = len(b"\r\n") + self.max_line + len(b"\r\n")  # an empty line may precede it
+        return len(head) <= line_limit or head.find(b"\r\n", 2, line_limit) >= 0
+
+
 class Body(GunicornBody):
     """A request's body, which raises Refused, ClientLeft, TimeoutError and OSError."""
 
@@ -116,6 +170,8 @@ class Request(message.Request):
     _expected_100_continue: bool
 
     def parse(self, unreader: Unreader) -> bytes:
+        # For trailers, which gunicorn holds to the limits of all fields together.
+        self.max_buffer_headers = unreader.max_head
         rest: bytes = super().parse(unreader)
         # A later minor version is served as the latest that is known (RFC 9110, 2.5).
         self.version = min(self.version, (1, 1))
@@ -196,6 +252,17 @@ class Request(message.Request):
 
 class Parser(parser.RequestParser):
     mesg_class = Request
+    unreader: Unreader
+
+    def __init__(self, cfg: "Config", connection: "Connection", settings: Settings) -> None:
+        super().__init__(cfg, connection, connection.session.client)
+        self.unreader = Unreader(connection, max_line=settings.max_line, max_head=settings.max_head)
+
+    def __next__(self) -> Request:
+        """The next request. Raises ParseException, NoMoreData, StopIteration and OSError."""
+        self.unreader.wait_for_head()
+        request: Request = super().__next__()
+        return request
 
     def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> bool:
         """Whether the rest of the body could be skipped."""

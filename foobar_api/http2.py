@@ -27,6 +27,7 @@ from hyperframe.frame import GoAwayFrame
 from foobar_api.answer import ClientLeft, Refused
 from foobar_api.frames import Frames
 from foobar_api.http1 import refusal
+from foobar_api.rate import Rate
 from foobar_api.settings import WRITE_AHEAD, Settings
 from foobar_api.stream import Request, Response, Stream
 
@@ -49,6 +50,8 @@ LINGER: Final = 0.5
 LINGER_BYTES: Final = 2**20
 MAX_FAULTS: Final = 10
 """Malformed requests that a connection may send; each is answered."""
+MAX_STREAMS: Final = 100
+"""Requests of a connection that are served at once."""
 MAX_HOLDING: Final = 16
 """Streams of a connection that may hold data which the client does not take; the next ones wait."""
 MAX_BODIES: Final = 2
@@ -82,25 +85,6 @@ class Worker(Protocol):
     def refuse_request(self, connection: "Connection", refused: Refused) -> str: ...
 
 
-class _Rate:
-    """Notices what happens more than ``most`` times in RATE_SECONDS."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._since = monotonic()
-        self._count = 0
-
-    def exceeded(self) -> bool:
-        """Count one more."""
-        self._count += 1
-        if self._count > self._most:
-            now = monotonic()
-            if now - self._since < RATE_SECONDS:
-                return True
-            self._since, self._count = now, 1
-        return False
-
-
 class ServerConnection:
     """A client's connection over HTTP/2, from after the handshake to its end."""
 
@@ -108,7 +92,7 @@ class ServerConnection:
         self.settings = worker.settings
         self._connection = connection
         self._worker = worker
-        self._h2 = Frames()
+        self._h2 = Frames(max_streams=MAX_STREAMS, max_head=worker.settings.max_head)
         self._streams: dict[int, Stream] = {}
         self._loop = get_hub().loop
         self._idle_until = math.inf
@@ -129,8 +113,8 @@ class ServerConnection:
         self._last_call = False
         """Whether the connection ends with its last stream."""
         self._faults = 0
-        self._resets = _Rate(MAX_RESETS)
-        self._noise = _Rate(MAX_NOISE)
+        self._resets = Rate(MAX_RESETS, RATE_SECONDS)
+        self._noise = Rate(MAX_NOISE, RATE_SECONDS)
         self._updates_due = 0
 
     def serve(self) -> None:

@@ -4,19 +4,11 @@ Rate, errors and duration of requests, which no proxy knows of a connection that
 connections; and the certificate. A client's address is no label, since nothing bounds its values.
 """
 
-import os
-import shutil
-import struct
-import tempfile
-import time
-from collections.abc import Iterable
-from functools import lru_cache
+import logging
+import math
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
-
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    # The library decides by this, once and when it is imported, to keep what it counts in files
-    # that all workers share.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="foobar-api-metrics-")
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,60 +16,115 @@ from prometheus_client import (
     Gauge,
     Histogram,
     Metric,
+    disable_created_metrics,
     make_wsgi_app,
-    multiprocess,
+    values,
 )
+
+from foobar_api.metric_store import Store
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from foobar_api.tls import Certificate
 
+log = logging.getLogger(__name__)
+
+
+def _full() -> None:
+    SERIES_DROPPED.inc()
+    _say_full()
+
+
+@cache
+def _say_full() -> None:
+    """Once in each process."""
+    log.error("no room for more series of metrics: new ones are dropped")
+
+
+STORE: Final = Store(on_full=_full)
+"""Of this process and its workers; made when this is imported, by gunicorn's arbiter."""
+values.ValueClass = STORE.value
+disable_created_metrics()
+_OURS: Final = CollectorRegistry(auto_describe=True)
+
 METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 )
 
 REQUESTS: Final = Counter(
-    "http_requests_total", "Requests answered.", ["method", "route", "code", "protocol"]
+    "http_requests_total",
+    "Requests answered.",
+    ["method", "route", "code", "protocol"],
+    registry=_OURS,
 )
 DURATION: Final = Histogram(
     "http_request_duration_seconds",
     "From a request's headers to the end of its response.",
     ["route"],
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=_OURS,
 )
 IN_FLIGHT: Final = Gauge(
-    "http_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum"
+    "http_requests_in_flight",
+    "Requests being answered.",
+    multiprocess_mode="livesum",
+    registry=_OURS,
 )
 OPEN: Final = Gauge(
-    "foobar_api_connections_open", "Connections, idle ones included.", multiprocess_mode="livesum"
+    "foobar_api_connections_open",
+    "Connections, idle ones included.",
+    multiprocess_mode="livesum",
+    registry=_OURS,
 )
 ACCEPTED: Final = Counter(
-    "foobar_api_connections_total", "Connections, by who said the client's address.", ["source"]
+    "foobar_api_connections_total",
+    "Connections, by who said the client's address.",
+    ["source"],
+    registry=_OURS,
 )
 REFUSED: Final = Counter(
-    "foobar_api_connections_refused_total", "Connections closed for what they did.", ["reason"]
+    "foobar_api_connections_refused_total",
+    "Connections closed for what they did.",
+    ["reason"],
+    registry=_OURS,
 )
 NOT_AFTER: Final = Gauge(
     "foobar_api_certificate_not_after_timestamp_seconds",
-    "End of the certificate served.",
-    multiprocess_mode="livemostrecent",
+    "Earliest end of a certificate that a worker serves.",
+    multiprocess_mode="livemin",
+    registry=_OURS,
 )
 NOT_BEFORE: Final = Gauge(
     "foobar_api_certificate_not_before_timestamp_seconds",
-    "Start of the certificate served.",
-    multiprocess_mode="livemostrecent",
+    "Earliest start of a certificate that a worker serves.",
+    multiprocess_mode="livemin",
+    registry=_OURS,
 )
 RELOADS: Final = Counter(
     "foobar_api_certificate_reloads_total",
     "Attempts to replace the certificate; each worker makes its own.",
     ["result"],
+    registry=_OURS,
 )
 RELOAD_GOOD: Final = Gauge(
     "foobar_api_certificate_last_reload_successful",
-    "0 when the newest files could not be served, and what they replaced is.",
-    multiprocess_mode="livemostrecent",
+    "0 when a worker could not serve the newest files, and serves what they replaced.",
+    multiprocess_mode="livemin",
+    registry=_OURS,
 )
+LINES_DROPPED: Final = Counter(
+    "foobar_api_log_lines_dropped_total",
+    "Lines of logs that nobody read in time, or that could not be written.",
+    ["stream"],
+    registry=_OURS,
+)
+SERIES_DROPPED: Final = Counter(
+    "foobar_api_metrics_series_dropped_total",
+    "Series of metrics that a worker has no room for.",
+    registry=_OURS,
+)
+_LABELLED: Final = (REQUESTS, DURATION, ACCEPTED, REFUSED, RELOADS, LINES_DROPPED)
 
 
 def answered(*, method: str, route: str, code: int, protocol: str, seconds: float) -> None:
@@ -107,19 +154,17 @@ def reloaded(certificate: "Certificate", *, good: bool) -> None:
 
 
 class _AllWorkers:
-    """Collects from the files of all workers, while one may be starting or ending."""
+    """Collects what all processes have counted."""
 
-    def __init__(self) -> None:
-        self._collector = multiprocess.MultiProcessCollector(None)
-
-    def collect(self) -> Iterable[Metric]:
-        for _ in range(10):
-            try:
-                return list(self._collector.collect())
-            except (OSError, struct.error):
-                # A file that is there and has no size yet, or was there a moment ago.
-                time.sleep(0.01)
-        return list(self._collector.collect())
+    def collect(self) -> Iterator[Metric]:
+        metrics = {each.name: metric for metric in _LABELLED for each in metric.describe()}
+        for name, labels in STORE.series():
+            # Another worker may be the only one that has met these labels.
+            if labels:
+                metrics[name].labels(*labels)
+        for metric in _OURS.collect():
+            metric.samples = [each for each in metric.samples if not math.isnan(each.value)]
+            yield metric
 
 
 def application() -> "WSGIApplication":
@@ -127,12 +172,3 @@ def application() -> "WSGIApplication":
     registry = CollectorRegistry()
     registry.register(_AllWorkers())
     return make_wsgi_app(registry)
-
-
-def worker_died(pid: int) -> None:
-    """Forget the gauges of a worker; what it counted stays."""
-    multiprocess.mark_process_dead(pid)
-
-
-def remove_files() -> None:
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -48,9 +48,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "loglevel": "debug" if settings.verbose else "info",
         "proc_name": "foobar-api",
         "on_starting": on_starting,
+        "pre_fork": pre_fork,
         "post_fork": post_fork,
         "child_exit": child_exit,
-        "on_exit": on_exit,
     }
 
 
@@ -66,7 +66,12 @@ def on_starting(server: "Arbiter") -> None:
     os.register_at_fork(before=_hold, after_in_parent=_release)
 
 
+def pre_fork(server: "Arbiter", worker: "Worker") -> None:
+    metrics.STORE.reserve(worker.age)
+
+
 def post_fork(server: "Arbiter", worker: "Worker") -> None:
+    metrics.STORE.adopt(worker.age)
     signal.signal(signal.SIGTERM, worker.handle_exit)
     _release()
 
@@ -80,9 +85,5 @@ def _release() -> None:
 
 
 def child_exit(server: "Arbiter", worker: "Worker") -> None:
-    metrics.worker_died(worker.pid)
+    metrics.STORE.release(worker.age)
     SHARES.forget(worker.age)
-
-
-def on_exit(server: "Arbiter") -> None:
-    metrics.remove_files()

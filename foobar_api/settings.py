@@ -171,6 +171,9 @@ class Settings:
     max_line: int = _option("8190", whole(256, 8190), "bytes of a request line; beyond: 414")
     max_header: int = _option("8190", whole(256, 65536), "bytes of a header field; beyond: 431")
     max_headers: int = _option("100", whole(8, 1000), "header fields of a request; beyond: 431")
+    max_head: int = _option(
+        "64KiB", size, "bytes of a request's line and header fields together; beyond: 431"
+    )
     max_data: int = _option("100MiB", size, "bytes that `/data` gives; beyond: 400")
     max_wait: float = _option("30s", duration, "how long `?wait=` waits; beyond: 400")
     max_waits: int = _option(
@@ -281,6 +284,11 @@ def _contradictions(settings: Settings) -> list[str]:
     if (settings.cert is None) != (settings.key is None):
         have, lack = ("cert", "key") if settings.cert else ("key", "cert")
         problems.append(f"--{have} without --{lack}: TLS takes both, plain HTTP neither")
+    if settings.max_head < settings.max_line + settings.max_header:
+        problems.append(
+            f"--max-head: {settings.max_head} is less than --max-line and --max-header together; "
+            f"give at least {settings.max_line + settings.max_header}"
+        )
     if settings.cacert and not settings.cert:
         problems.append("--cacert without --cert and --key: client certificates take TLS")
     return problems

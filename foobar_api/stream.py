@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gevent.event import Event
 from gunicorn import util
-from gunicorn.http.errors import InvalidHeader, InvalidHeaderName, ParseException
+from gunicorn.http.errors import (
+    InvalidHeader,
+    InvalidHeaderName,
+    LimitRequestHeaders,
+    ParseException,
+)
 from gunicorn.http.message import TOKEN_RE
 from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.http2.request import HTTP2Request
@@ -69,6 +74,8 @@ class Stream:
         self._headers = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers
         ]
+        self.head_size = sum(len(name) + len(value) for name, value in event.headers)
+        self.max_head = owner.settings.max_head
         self._chunks: deque[bytes] = deque()
         self._received = 0
         self.unread = 0
@@ -169,6 +176,8 @@ class Request(HTTP2Request):
     """A request under gunicorn's policy for headers. Raises ParseException."""
 
     def __init__(self, stream: Stream, cfg: "Config", client: tuple[str, int]) -> None:
+        if stream.head_size > stream.max_head:
+            raise LimitRequestHeaders(f"headers above {stream.max_head} bytes")
         try:
             super().__init__(stream, cfg, client)
         except ValueError as error:
@@ -180,7 +189,8 @@ class Request(HTTP2Request):
             raise InvalidHeader("HOST")
         if stream.body_complete and stream.is_short:
             raise ParseException("the body is shorter than its content-length")
-        self.body = io.BytesIO() if stream.body_complete else io.BufferedReader(_Body(stream))
+        has_body = stream.unread or not stream.body_complete
+        self.body = io.BufferedReader(_Body(stream)) if has_body else io.BytesIO()
 
     def _peer_is_trusted_proxy(self) -> bool:
         """Nobody's X-Forwarded headers count."""

@@ -12,7 +12,6 @@ import socket
 import ssl
 import sys
 import time
-from datetime import datetime
 from http import HTTPStatus
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -30,7 +29,7 @@ from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
 from foobar_api.http2 import ServerConnection
-from foobar_api.log import in_event_loop
+from foobar_api.log import Logger, in_event_loop
 from foobar_api.tls import Certificates
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ class Worker(GunicornWorker):
     """Serves ``self.wsgi``, an Application, on the first socket and metrics on the second."""
 
     wsgi: "Application"
+    log: Logger
 
     def init_process(self) -> None:
         # A request that sleeps lets the others go on.
@@ -124,6 +124,7 @@ class Worker(GunicornWorker):
             self.certificates.refresh()
         metrics.OPEN.set(len(self.connections))
         metrics.IN_FLIGHT.set(self.in_flight)
+        self.log.flush()
         gevent.sleep(TICK)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
@@ -240,7 +241,7 @@ class Worker(GunicornWorker):
     # Requests
 
     def serve_http1(self, connection: Connection) -> None:
-        parser = http1.Parser(self.cfg, connection, connection.session.client)
+        parser = http1.Parser(self.cfg, connection, self.settings)
         unreader = parser.unreader
         while True:
             if not unreader.buf.getvalue():
@@ -266,7 +267,7 @@ class Worker(GunicornWorker):
             if response is None:
                 break
             if response.should_close():
-                if response.upgrade or (request.is_read and request.should_close()):
+                if not response.upgrade and request.is_read and request.should_close():
                     return  # the client sends nothing more
                 break
             # Most requests leave nothing of a body to skip.
@@ -307,7 +308,7 @@ class Worker(GunicornWorker):
         response_args: tuple[object, ...] = (),
     ) -> Response:
         """Call the app and send what it answers."""
-        started = datetime.now()  # noqa: DTZ005 - only subtracted
+        started = time.monotonic()
         response, environ = create(
             request, connection, connection.session.client, self.server, self.cfg,
             response_class=response_class, response_args=response_args,
@@ -333,7 +334,7 @@ class Worker(GunicornWorker):
             raise ConnectionAbortedError from error
         finally:
             self.in_flight -= 1
-            self.log.access(response, request, environ, datetime.now() - started)  # noqa: DTZ005
+            self.log.answered(response, request, environ, time.monotonic() - started)
             if hasattr(body, "close"):
                 body.close()
         return response

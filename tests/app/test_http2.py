@@ -269,6 +269,15 @@ def test_a_body_is_read_as_it_comes(server: Server) -> None:
         assert answer.body.endswith(b"\r\n\r\nhello")
 
 
+def test_a_body_in_one_record_with_its_headers_is_read(server: Server) -> None:
+    with Client(server) as client:
+        client.send(
+            client.request("/", method="POST", end=False),
+            DataFrame(1, b"together", flags=["END_STREAM"]),
+        )
+        assert client.answer().body.endswith(b"together")
+
+
 def test_a_body_larger_than_the_window_is_read(server: Server) -> None:
     sni = {"sni_hostname": HOST}
     with server.client(http2=True) as client:

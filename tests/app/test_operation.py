@@ -25,6 +25,7 @@ from foobar_api.tls import CertificateError, Certificates
 from tests.app.conftest import Serve
 from tests.app.server import HOST, Pair, Server, client_context, mount, pem, read_response, request
 from tests.app.test_server import eventually
+from tests.app.websocket_client import UPGRADE
 from tests.objects import ROOT
 
 
@@ -260,7 +261,7 @@ server.on_starting(None)
 worker = os.fork()
 if not worker:
     time.sleep(0.3)
-    server.post_fork(None, types.SimpleNamespace(handle_exit=lambda *_: os._exit(42)))
+    server.post_fork(None, types.SimpleNamespace(age=1, handle_exit=lambda *_: os._exit(42)))
     time.sleep(5)
     os._exit(1)
 os.kill(worker, signal.SIGTERM)
@@ -274,25 +275,6 @@ def test_a_worker_that_is_told_to_stop_before_it_can_hear_stops() -> None:
         [sys.executable, "-c", FORKING], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout == "42 set()\n"
-
-
-def test_the_files_of_the_metrics_are_removed(serve: Serve, tmp_path: Path) -> None:
-    server = serve()
-    assert list(tmp_path.glob("foobar-api-metrics-*"))
-    server.stop()
-    assert not list(tmp_path.glob("foobar-api-metrics-*"))
-
-
-def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
-    server = serve("--workers=1")
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    server.get("/bench")
-    worker = children.read_text().split()[0]
-    os.kill(int(worker), 9)
-    eventually(lambda: children.read_text().split() not in ([], [worker]))
-    assert server.get("/bench").text == "1"
-    labels = 'code="200",method="GET",protocol="HTTP/1.1",route="/bench"'
-    assert server.metrics()[f"http_requests_total{{{labels}}}"] == 2
 
 
 def test_connections_are_shared_among_the_workers(serve: Serve) -> None:
@@ -350,10 +332,7 @@ ONE_BYTE: dict[str, Callable[[Server], socket.socket]] = {
     "in HTTP/2": lambda server: _say(server.connect(alpn="h2"), b"PRI * HTTP/2.0"),
     "in a WebSocket": lambda server: _say(
         server.connect(),
-        request(
-            "/echo", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", close=False,
-        ) + b"\x81",
+        request("/echo", *UPGRADE, close=False) + b"\x81",
     ),
     "reading nothing": lambda server: _say(server.connect(), request("/data?size=50&unit=mb")),
 }  # fmt: skip

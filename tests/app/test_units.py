@@ -3,19 +3,15 @@
 import os
 import socket
 import struct
-import threading
-from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
-from wsgiref.util import setup_testing_defaults
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foobar_api import data, host, metrics, negotiation, worker
+from foobar_api import data, host, negotiation, worker
 from foobar_api.balance import Shares
 from foobar_api.negotiation import best
 from foobar_api.proxy_protocol import V2_SIGNATURE, HeaderError, Trusted, parse
@@ -209,31 +205,6 @@ def test_a_worker_that_is_ahead_leaves_a_new_connection_to_the_others(
 
 class EndOfTestError(Exception):
     """Ends a loop that otherwise has no end."""
-
-
-def test_metrics_are_read_while_a_worker_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file of a worker is empty for a moment."""
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    starting = tmp_path / "counter_1.db"
-    starting.touch()
-    threading.Timer(0.03, starting.unlink).start()
-    got = asking_for_metrics()
-    assert got.startswith("200")
-
-
-def asking_for_metrics() -> str:
-    statuses: list[str] = []
-    environ: dict[str, Any] = {}
-    setup_testing_defaults(environ)
-
-    def start_response(status: str, *_: object) -> Callable[[bytes], object]:
-        statuses.append(status)
-        return lambda data: None
-
-    b"".join(metrics.application()(environ, start_response))
-    return statuses[0]
 
 
 def test_a_worker_alone_is_never_ahead() -> None:
