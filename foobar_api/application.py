@@ -221,10 +221,9 @@ class Application:
         return answer
 
     def _echo(self, environ: "WSGIEnvironment") -> Answer:
-        sock = environ.get("gunicorn.socket")
         try:
             upgradable = (environ.get("SERVER_PROTOCOL"), environ["REQUEST_METHOD"])
-            if upgradable != ("HTTP/1.1", "GET") or sock is None:
+            if upgradable != ("HTTP/1.1", "GET") or session_of(environ) is None:
                 raise echo.HandshakeError("ask for it by GET over HTTP/1.1")  # noqa: TRY301
             headers, connection = echo.accept(
                 environ.get("RAW_URI", "/echo"), Request.of(environ, b"").all_headers()
@@ -238,6 +237,8 @@ class Application:
                 f"/echo is a WebSocket: {error}",
                 upgrade if error.status == HTTPStatus.UPGRADE_REQUIRED else (),
             ) from None
+
+        sock: echo.Socket = environ["gunicorn.socket"]
 
         def echoed() -> Iterator[bytes]:
             yield b""  # the headers go out

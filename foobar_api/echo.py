@@ -1,13 +1,14 @@
 """``/echo``: a WebSocket that sends back what it is sent.
 
 The handshake and the frames are wsproto's, the bytes those of the connection that gunicorn hands
-to the app.
+to the app. wsproto puts no limits on a client; those are here.
 """
 
-import contextlib
 import re
+import time
 from collections.abc import Iterable
 from http import HTTPStatus
+from time import monotonic
 from typing import Final, Protocol
 
 import h11
@@ -17,17 +18,28 @@ from wsproto.events import (
     AcceptConnection,
     BytesMessage,
     CloseConnection,
-    Message,
+    Event,
     Ping,
+    Pong,
     TextMessage,
 )
 from wsproto.frame_protocol import CloseReason
 from wsproto.handshake import H11Handshake
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-MESSAGE_TOO_BIG: Final = 1009
-PROTOCOL_ERROR: Final = 1002
+from foobar_api.rate import Rate
 
+READ: Final = 4096
+"""Bytes that are handled before other clients have their turn: up to 700 frames."""
+NOISE_SECONDS: Final = 10.0
+MAX_NOISE: Final = 1000
+"""Frames that a client may send in NOISE_SECONDS though they carry nothing: pings, pongs, and empty
+fragments."""
+CLOSING: Final = 2.0
+"""Seconds that a client has to answer the server's Close."""
+CLOSING_BYTES: Final = 2**20
+
+_NOISY: Final = CloseConnection(CloseReason.POLICY_VIOLATION, "too many frames that carry nothing")
 
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 _ASKS: Final = frozenset({
@@ -38,8 +50,13 @@ _ASKS: Final = frozenset({
 
 
 class Socket(Protocol):
+    """A client's connection; ``idle`` while nobody would miss it."""
+
+    idle: bool
+
     def recv(self, size: int, /) -> bytes: ...
     def sendall(self, data: bytes, /) -> object: ...
+    def flush(self) -> object: ...
     def settimeout(self, seconds: float | None, /) -> object: ...
 
 
@@ -86,40 +103,101 @@ def accept(
 
 
 def serve(sock: Socket, connection: WebSocket, *, max_message: int, idle: float) -> None:
-    """Echo messages until the client leaves, is silent for ``idle`` seconds, or errs."""
-    message: list[str | bytes] = []
-    length = 0
-    while connection.state is not ConnectionState.CLOSED:
-        sock.settimeout(idle)
-        data = sock.recv(65536)
-        connection.receive_data(data or None)
+    """Echo messages until either side closes the WebSocket.
+
+    ``max_message`` is in bytes. A socket on which nothing is completed for ``idle`` seconds is
+    closed with 1001, and so is one whose wait for the client is ended by the worker, which stops.
+
+    Raises TimeoutError when the client does not take what it is sent, and OSError.
+    """
+    echo = _Echo(max_message)
+    while connection.state is ConnectionState.OPEN:
+        sock.flush()
+        sock.settimeout(echo.completed + idle - monotonic())
+        sock.idle = True
         try:
-            for event in connection.events():
-                if isinstance(event, Ping):
-                    sock.sendall(connection.send(event.response()))
-                elif isinstance(event, CloseConnection):
-                    if event.code == CloseReason.ABNORMAL_CLOSURE:
-                        return  # no frame had it: the connection ended without one
-                    # Of the client, or of wsproto for a frame that breaks the protocol.
-                    closing = connection.state is ConnectionState.REMOTE_CLOSING
-                    sock.sendall(connection.send(event.response() if closing else event))
-                    return
-                elif isinstance(event, Message):
-                    length += len(event.data)
-                    if length > max_message:
-                        sock.sendall(connection.send(CloseConnection(MESSAGE_TOO_BIG)))
-                        return
-                    message.append(event.data)
-                    if event.message_finished:
-                        sock.sendall(connection.send(_whole(message)))
-                        message, length = [], 0
-        except RemoteProtocolError as error:
-            with contextlib.suppress(LocalProtocolError):
-                sock.sendall(connection.send(error.event_hint or CloseConnection(PROTOCOL_ERROR)))
+            data = sock.recv(READ)
+        except TimeoutError:
+            sock.sendall(connection.send(CloseConnection(CloseReason.GOING_AWAY)))
+            break
+        finally:
+            sock.idle = False
+        connection.receive_data(data or None)
+        for event in connection.events():
+            if isinstance(event, CloseConnection):
+                sock.sendall(_last_words(connection, event))
+                return
+            answer = echo.answer(event)
+            if answer is not None:
+                sock.sendall(connection.send(answer))
+            if isinstance(answer, CloseConnection):
+                break
+        time.sleep(0)
+    _await_close(sock, connection)
+
+
+def _last_words(connection: WebSocket, event: CloseConnection) -> bytes:
+    match connection.state:
+        case ConnectionState.REMOTE_CLOSING:
+            return connection.send(event.response())
+        case ConnectionState.OPEN:
+            return connection.send(event)  # wsproto's, for a frame that breaks the protocol
+        case _:
+            return b""  # the client left without a Close
+
+
+def _await_close(sock: Socket, connection: WebSocket) -> None:
+    """Read on until the client has answered the server's Close. Raises TimeoutError and OSError."""
+    sock.settimeout(CLOSING)
+    most = CLOSING_BYTES
+    while most > 0:
+        data = sock.recv(READ)
+        most -= len(data)
+        connection.receive_data(data or None)
+        if any(isinstance(event, CloseConnection) for event in connection.events()):
             return
+        time.sleep(0)
 
 
-def _whole(parts: list[str | bytes]) -> TextMessage | BytesMessage:
-    if isinstance(parts[0], str):
-        return TextMessage("".join(part for part in parts if isinstance(part, str)))
-    return BytesMessage(b"".join(part for part in parts if isinstance(part, bytes)))
+class _Echo:
+    """What a client is sent for what it sends."""
+
+    def __init__(self, max_message: int) -> None:
+        self.completed = monotonic()
+        """When the last message was complete, or a ping or pong between two messages."""
+        self._max_message = max_message
+        self._message = bytearray()
+        self._in_message = False
+        self._noise = Rate(MAX_NOISE, NOISE_SECONDS)
+
+    def answer(self, event: Event) -> Event | None:
+        match event:
+            case TextMessage() | BytesMessage():
+                return self._add(event)
+            case Ping() | Pong():
+                if self._noise.exceeded():
+                    return _NOISY
+                if not self._in_message:
+                    self.completed = monotonic()
+                return event.response() if isinstance(event, Ping) else None
+            case _:
+                return None
+
+    def _add(self, part: TextMessage | BytesMessage) -> Event | None:
+        data = part.data.encode() if isinstance(part, TextMessage) else part.data
+        self._message += data
+        self._in_message = not part.message_finished
+        if len(self._message) > self._max_message:
+            return CloseConnection(CloseReason.MESSAGE_TOO_BIG)
+        if self._in_message:
+            # One that holds the middle of a character looks empty as well.
+            is_empty = part.frame_finished and not data
+            return _NOISY if is_empty and self._noise.exceeded() else None
+        self.completed = monotonic()
+        message = bytes(self._message)
+        self._message.clear()
+        return (
+            BytesMessage(message)
+            if isinstance(part, BytesMessage)
+            else TextMessage(message.decode())
+        )

@@ -27,6 +27,7 @@ from hyperframe.frame import GoAwayFrame
 from foobar_api.answer import ClientLeft, Refused
 from foobar_api.frames import Frames
 from foobar_api.http1 import refusal
+from foobar_api.rate import Rate
 from foobar_api.settings import WRITE_AHEAD, Settings
 from foobar_api.stream import Request, Response, Stream
 
@@ -84,25 +85,6 @@ class Worker(Protocol):
     def refuse_request(self, connection: "Connection", refused: Refused) -> str: ...
 
 
-class _Rate:
-    """Notices what happens more than ``most`` times in RATE_SECONDS."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._since = monotonic()
-        self._count = 0
-
-    def exceeded(self) -> bool:
-        """Count one more."""
-        self._count += 1
-        if self._count > self._most:
-            now = monotonic()
-            if now - self._since < RATE_SECONDS:
-                return True
-            self._since, self._count = now, 1
-        return False
-
-
 class ServerConnection:
     """A client's connection over HTTP/2, from after the handshake to its end."""
 
@@ -131,8 +113,8 @@ class ServerConnection:
         self._last_call = False
         """Whether the connection ends with its last stream."""
         self._faults = 0
-        self._resets = _Rate(MAX_RESETS)
-        self._noise = _Rate(MAX_NOISE)
+        self._resets = Rate(MAX_RESETS, RATE_SECONDS)
+        self._noise = Rate(MAX_NOISE, RATE_SECONDS)
         self._updates_due = 0
 
     def serve(self) -> None:

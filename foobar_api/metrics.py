@@ -113,12 +113,18 @@ RELOAD_GOOD: Final = Gauge(
     multiprocess_mode="livemin",
     registry=_OURS,
 )
+LINES_DROPPED: Final = Counter(
+    "foobar_api_log_lines_dropped_total",
+    "Lines of logs that nobody read in time, or that could not be written.",
+    ["stream"],
+    registry=_OURS,
+)
 SERIES_DROPPED: Final = Counter(
     "foobar_api_metrics_series_dropped_total",
     "Series of metrics that a worker has no room for.",
     registry=_OURS,
 )
-_LABELLED: Final = (REQUESTS, DURATION, ACCEPTED, REFUSED, RELOADS)
+_LABELLED: Final = (REQUESTS, DURATION, ACCEPTED, REFUSED, RELOADS, LINES_DROPPED)
 
 
 def answered(*, method: str, route: str, code: int, protocol: str, seconds: float) -> None:

@@ -14,7 +14,6 @@ import socket
 import ssl
 import sys
 import time
-from datetime import datetime
 from http import HTTPStatus
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +31,7 @@ from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
 from foobar_api.http2 import ServerConnection
-from foobar_api.log import in_event_loop
+from foobar_api.log import Logger, in_event_loop
 from foobar_api.tls import Certificates
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ class Worker(GunicornWorker):
     """Serves ``self.wsgi``, an Application, on the first socket and metrics on the second."""
 
     wsgi: "Application"
+    log: Logger
 
     def init_process(self) -> None:
         # A request that sleeps lets the others go on.
@@ -131,6 +131,7 @@ class Worker(GunicornWorker):
             self.certificates.refresh()
         metrics.OPEN.set(len(self.connections))
         metrics.IN_FLIGHT.set(self.in_flight)
+        self.log.flush()
         gevent.sleep(TICK)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
@@ -297,7 +298,7 @@ class Worker(GunicornWorker):
             if response is None:
                 break
             if response.should_close():
-                if response.upgrade or (request.is_read and request.should_close()):
+                if not response.upgrade and request.is_read and request.should_close():
                     return  # the client sends nothing more
                 break
             # Most requests leave nothing of a body to skip.
@@ -339,7 +340,7 @@ class Worker(GunicornWorker):
         response_args: tuple[object, ...] = (),
     ) -> Response:
         """Call the app and send what it answers."""
-        started = datetime.now()  # noqa: DTZ005 - only subtracted
+        started = time.monotonic()
         response, environ = create(
             request, connection, connection.session.client, self.server, self.cfg,
             response_class=response_class, response_args=response_args,
@@ -365,7 +366,7 @@ class Worker(GunicornWorker):
             raise ConnectionAbortedError from error
         finally:
             self.in_flight -= 1
-            self.log.access(response, request, environ, datetime.now() - started)  # noqa: DTZ005
+            self.log.answered(response, request, environ, time.monotonic() - started)
             if hasattr(body, "close"):
                 body.close()
         return response

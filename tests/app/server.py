@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -87,12 +87,21 @@ class Server:
         *options: str,
         environment: Mapping[str, str] | None = None,
         gunicorn: bool = False,
+        out: int | None = None,
+        err: int | None = None,
+        before: Callable[[], object] | None = None,
     ) -> None:
-        """With ``gunicorn``, options are variables of the environment only."""
+        """With ``gunicorn``, options are variables of the environment only.
+
+        ``out`` and ``err`` are descriptors in the place of what ``access`` and ``errors`` read;
+        ``before`` is called in the process that becomes the server.
+        """
         self.pair = pair
         self.port, self.metrics_port = free_ports(2)
         self.context = client_context(pair.ca) if pair else None
         self._logs = (folder / f"out.{self.port}", folder / f"err.{self.port}")
+        self._streams = (out, err)
+        self._before = before
         settings = {
             "host": "127.0.0.1", "port": str(self.port), "metrics_port": str(self.metrics_port),
             "drain": "0s", "grace": "5s",
@@ -114,8 +123,9 @@ class Server:
                 command,
                 cwd=ROOT,
                 env={**base, "TMPDIR": str(folder), **environment},
-                stdout=out,
-                stderr=err,
+                stdout=out if self._streams[0] is None else self._streams[0],
+                stderr=err if self._streams[1] is None else self._streams[1],
+                preexec_fn=self._before,  # noqa: PLW1509 - no thread of the tests holds a lock
             )
 
     @property

@@ -14,14 +14,8 @@ from tests.app.server import HOST, Server, client_context, read_response, reques
 from tests.app.test_client_hello import hello
 from tests.app.test_http1 import RESET, assert_clean
 from tests.app.test_server import eventually
+from tests.app.websocket_client import UPGRADE
 from tests.objects import ROOT
-
-UPGRADE = (
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Version: 13",
-)
 
 
 @pytest.mark.parametrize("ends", ["fin", "rst"])

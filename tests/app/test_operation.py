@@ -25,6 +25,7 @@ from foobar_api.tls import CertificateError, Certificates
 from tests.app.conftest import Serve
 from tests.app.server import HOST, Pair, Server, client_context, mount, pem, read_response, request
 from tests.app.test_server import eventually
+from tests.app.websocket_client import UPGRADE
 from tests.objects import ROOT
 
 
@@ -363,10 +364,7 @@ ONE_BYTE: dict[str, Callable[[Server], socket.socket]] = {
     "in HTTP/2": lambda server: _say(server.connect(alpn="h2"), b"PRI * HTTP/2.0"),
     "in a WebSocket": lambda server: _say(
         server.connect(),
-        request(
-            "/echo", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", close=False,
-        ) + b"\x81",
+        request("/echo", *UPGRADE, close=False) + b"\x81",
     ),
     "reading nothing": lambda server: _say(server.connect(), request("/data?size=50&unit=mb")),
 }  # fmt: skip

@@ -1,6 +1,5 @@
-"""The real server over real sockets: HTTP/1.1, HTTP/2, TLS, PROXY headers, WebSocket, limits."""
+"""The real server over real sockets: HTTP/1.1, HTTP/2, TLS, PROXY headers, limits."""
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -15,8 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
-import websockets.exceptions
-from websockets.asyncio.client import connect
 
 from tests.app.conftest import Serve
 from tests.app.server import (
@@ -263,80 +260,6 @@ def test_health_that_was_set_is_that_of_every_worker(serve: Serve) -> None:
         posted = client.post("/health", content=b"503", extensions={"sni_hostname": HOST})
         assert posted.status_code == 200
     assert {server.get("/health").status_code for _ in range(12)} == {503}
-
-
-# WebSocket
-
-
-# One thread a connection: the client of `websockets` that needs no asyncio reads and writes in two,
-# which TLS on Python before 3.13 does not bear.
-
-
-def _socket(server: Server) -> connect:
-    where = f"wss://127.0.0.1:{server.port}/echo"
-    return connect(where, ssl=server.context, server_hostname=HOST)
-
-
-def test_echo_sends_back_text_and_bytes(server: Server) -> None:
-    async def talk() -> None:
-        async with _socket(server) as ws:
-            await ws.send("hello \N{SNOWMAN}")
-            assert await ws.recv() == "hello \N{SNOWMAN}"
-            await ws.send(b"\x00\xff")
-            assert await ws.recv() == b"\x00\xff"
-            await ws.send(["in ", "three ", "pieces"])
-            assert await ws.recv() == "in three pieces"
-            await asyncio.wait_for(await ws.ping(), 5)
-
-    asyncio.run(talk())
-
-
-def test_a_websocket_message_above_the_limit_closes_with_1009(serve: Serve) -> None:
-    server = serve("--max-message=1KiB")
-
-    async def talk() -> None:
-        async with _socket(server) as ws:
-            await ws.send("x" * 1025)
-            with pytest.raises(websockets.exceptions.ConnectionClosedError) as caught:
-                await ws.recv()
-        assert caught.value.rcvd
-        assert caught.value.rcvd.code == 1009
-
-    asyncio.run(talk())
-
-
-def test_more_websockets_than_allowed_are_refused(serve: Serve) -> None:
-    server = serve("--max-sockets=1", "--workers=1")
-
-    async def talk() -> None:
-        async with _socket(server):
-            with pytest.raises(websockets.exceptions.InvalidStatus) as caught:
-                await _socket(server)
-            assert caught.value.response.status_code == 503
-
-    asyncio.run(talk())
-    eventually(lambda: asyncio.run(_echoes(server)))
-
-
-async def _echoes(server: Server) -> bool:
-    try:
-        async with _socket(server) as ws:
-            await ws.send("again")
-            return await ws.recv() == "again"
-    except websockets.exceptions.InvalidStatus:
-        return False
-
-
-def test_nonsense_on_a_websocket_closes_it_and_harms_nobody(server: Server) -> None:
-    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-    upgrade = ("Upgrade: websocket", "Connection: Upgrade", key, "Sec-WebSocket-Version: 13")
-    with server.connect() as sock:
-        sock.sendall(request("/echo", *upgrade, close=False) + b"")
-        assert sock.recv(65536).startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
-        sock.sendall(b"\xff" * 100)
-        read_response(sock)
-    assert "traceback" not in server.errors
-    assert server.get("/bench").text == "1"
 
 
 # Who the client is
