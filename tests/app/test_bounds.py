@@ -161,8 +161,8 @@ def test_without_tls_a_client_that_leaves_frees_its_place_too(serve: Serve) -> N
 @pytest.mark.parametrize("tls", [True, False])
 def test_what_a_client_sends_while_its_request_waits_is_read_afterwards(
     serve: Serve,
-    tls: bool,
-    pair: Pair,  # noqa: FBT001
+    tls: bool,  # noqa: FBT001
+    pair: Pair,
 ) -> None:
     server = serve("--workers=1", "--body-timeout=1s", pair=pair if tls else None)
     with server.connect() as sock:
