@@ -223,9 +223,10 @@ format: ## format the code and fix what the linter can fix
 	"$(PYTHON)" -m ruff check --fix
 
 .PHONY: lint
-lint: ## check format and style
+lint: ## check format, style and which package imports which
 	"$(PYTHON)" -m ruff format --check
 	"$(PYTHON)" -m ruff check
+	@"$(BIN)lint-imports" --quiet || "$(BIN)lint-imports"
 	"$(BIN)shellcheck" .ci/run .github/*.sh foobar_api/assemble
 	"$(BIN)hadolint" foobar_api/Containerfile
 

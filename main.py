@@ -13,14 +13,15 @@ OVERLAYS = Path("overlays")
 
 # These need the requirements, a Node that runs, and room for its files.
 with exit_on_input_error():
+    from charts.catalogue import load
     from charts.labels import PART_OF, PROJECT
-    from charts.render import Rendered, render
-    from fleet import mirror, vendored
-    from fleet.diff import compare, describe
-    from fleet.dist import check_deletions, replace, staged
     from fleet.progress import progress
-    from fleet.registry import load
-    from fleet.validation import validate
+    from rendering import vendored
+    from rendering.diff import compare, describe
+    from rendering.dist import check_deletions, replace, staged
+    from rendering.render import Rendered, render
+    from rendering.validation import validate
+    from upstream import mirror
 
 
 def main() -> int:

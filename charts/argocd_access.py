@@ -6,14 +6,13 @@ holds the token can make itself administrator of the region. Keep it like an adm
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
-
-from cdk8s import App
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds, rbac
 from charts.component import KEEP, Component
 from charts.network import default_deny
-from fleet.registry import ComponentName
+from fleet.registry import Fleet, Region
 from imports.k8s import (
     ClusterRole,
     ClusterRoleBinding,
@@ -24,6 +23,9 @@ from imports.k8s import (
     Secret,
     ServiceAccount,
 )
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 ARGOCD_MANAGER: Final = "argocd-manager"
 """Name that `argocd cluster add` uses as well."""
@@ -77,27 +79,32 @@ RULES: Final[Sequence[PolicyRule]] = (
 )
 
 
-class ArgocdAccess(Component):
+@dataclass(frozen=True, kw_only=True)
+class ArgocdAccess(Component[Region]):
     """Service account, its token Secret (filled in by the API server), and its rights."""
 
-    NAME: ClassVar[ComponentName] = "argocd-access"
+    NAME = "argocd-access"
     NAMESPACE = "argocd"
+    REQUIRED = True
     CLUSTER_KINDS = (kinds.NAMESPACE, kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
 
-    def __init__(self, app: App) -> None:
-        super().__init__(app)
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Region) -> Self:
+        return cls()
+
+    def add_to(self, chart: "Construct") -> None:
         meta: ObjectMeta = {"name": ARGOCD_MANAGER, "namespace": self.NAMESPACE}
 
-        self.own_namespace()
+        self.own_namespace(chart)
         ServiceAccount(
-            self,
+            chart,
             "account",
             # Argo CD would cut off its own access.
             metadata={**meta, "annotations": KEEP},
             automountServiceAccountToken=False,
         )
         Secret(
-            self,
+            chart,
             "token",
             metadata={
                 "name": TOKEN_SECRET,
@@ -107,13 +114,13 @@ class ArgocdAccess(Component):
             type="kubernetes.io/service-account-token",
         )
         ClusterRole(
-            self,
+            chart,
             "cluster-role",
             metadata={"name": ARGOCD_MANAGER, "annotations": KEEP},
             rules=RULES,
         )
         ClusterRoleBinding(
-            self,
+            chart,
             "cluster-role-binding",
             metadata={"name": ARGOCD_MANAGER, "annotations": KEEP},
             roleRef=rbac.cluster_role(ARGOCD_MANAGER),
@@ -121,16 +128,16 @@ class ArgocdAccess(Component):
         )
         # The one Secret in dist is the account's own.
         Role(
-            self,
+            chart,
             "role",
             metadata=meta,
             rules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": MANAGE}],
         )
         RoleBinding(
-            self,
+            chart,
             "role-binding",
             metadata=meta,
             roleRef=rbac.role(ARGOCD_MANAGER),
             subjects=[rbac.account(ARGOCD_MANAGER, self.NAMESPACE)],
         )
-        default_deny(self, namespace=self.NAMESPACE)
+        default_deny(chart, namespace=self.NAMESPACE)

@@ -3,33 +3,40 @@
 Pods without one have priority 0, so anything of ours may push out what it does not know.
 """
 
-from typing import ClassVar
-
-from cdk8s import App
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from charts import kinds
 from charts.component import Component
 from charts.scheduling import PLATFORM, SERVING
-from fleet.registry import ComponentName
+from fleet.registry import Cluster, Fleet
 from imports.k8s import PriorityClass
 
+if TYPE_CHECKING:
+    from constructs import Construct
 
-class Baseline(Component):
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline(Component[Cluster]):
     """The two priority classes, below the system's own (2000000000)."""
 
-    NAME: ClassVar[ComponentName] = "baseline"
+    NAME = "baseline"
     # Priority classes are in no namespace; an Application needs to name one all the same.
     NAMESPACE = "kube-system"
+    REQUIRED = True
     CLUSTER_KINDS = (kinds.PRIORITY_CLASS,)
 
-    def __init__(self, app: App) -> None:
-        super().__init__(app)
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
+        return cls()
+
+    def add_to(self, chart: "Construct") -> None:
         for name, value, description in (
             (PLATFORM, 1_000_000, "What workloads need in order to be served."),
             (SERVING, 100_000, "Workloads that answer users."),
         ):
             PriorityClass(
-                self,
+                chart,
                 name,
                 metadata={"name": name},
                 value=value,

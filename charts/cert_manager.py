@@ -4,10 +4,8 @@ Challenges are HTTP-01 through Traefik's ``web`` entry point alone: a solver Ing
 ``websecure`` would take the app's own host away from TLS passthrough while it exists.
 """
 
-from typing import ClassVar, Final
-
-from cdk8s import App
-from constructs import Construct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
 from charts.component import KEEP, LATER, Component, Patch
@@ -16,11 +14,14 @@ from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_den
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import pod_security
-from charts.traefik import TRAEFIK, TRAEFIK_PODS
+from charts.traefik import TRAEFIK, TRAEFIK_PODS, Traefik
 from charts.upstream import CERT_MANAGER_BUNDLE
-from fleet.registry import ComponentName, Issuer
-from imports.cert_manager import Certificate, ClusterIssuer
+from fleet.registry import Cluster, Fleet, Issuer
+from imports.cert_manager import Certificate, ClusterIssuer, ClusterIssuerSpec
 from imports.k8s import PodDisruptionBudget
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 CERT_MANAGER: Final = "cert-manager"
 """The bundle fixes this namespace."""
@@ -41,13 +42,13 @@ def issuer_name(issuer: Issuer) -> str:
 
 
 def serving_certificate(
-    scope: Construct, *, namespace: str, name: str, secret: str, host: str, issuer: Issuer
-) -> Certificate:
+    scope: "Construct", *, namespace: str, name: str, secret: str, host: str, issuer: Issuer
+) -> None:
     """A certificate for ``host`` in the Secret ``secret``, kept fresh.
 
     Lifetime and time of renewal are left to the issuer: Let's Encrypt shortens them.
     """
-    return Certificate(
+    Certificate(
         scope,
         "certificate",
         metadata={"name": name, "namespace": namespace},
@@ -66,11 +67,14 @@ def serving_certificate(
     )
 
 
-class CertManager(Component):
+@dataclass(frozen=True, kw_only=True)
+class CertManager(Component[Cluster]):
     """The bundle with requests, priorities, monitors and policies, and the ClusterIssuers."""
 
-    NAME: ClassVar[ComponentName] = "cert-manager"
+    NAME = "cert-manager"
     NAMESPACE = CERT_MANAGER
+    NEEDS = (Traefik,)
+    EXPECTED = True
     # Its leader election Leases are guarded by Roles in kube-system.
     OTHER_NAMESPACES = ("kube-system",)
     CLUSTER_KINDS = (
@@ -84,54 +88,34 @@ class CertManager(Component):
     )
     BUNDLES = (CERT_MANAGER_BUNDLE,)
 
-    def __init__(self, app: App, *, account_email: str) -> None:
-        """``account_email`` is where Let's Encrypt writes to about the account."""
-        super().__init__(app, patches=_patches())
+    account_email: str
+    """Where Let's Encrypt writes to about the account."""
+
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
+        return cls(account_email=fleet.acme.email)
+
+    def add_to(self, chart: "Construct") -> None:
         for issuer, directory in ACME_DIRECTORIES.items():
             ClusterIssuer(
-                self,
+                chart,
                 issuer,
                 metadata={
                     "name": issuer_name(issuer),
                     # After the webhook that checks it.
                     "annotations": dict(LATER),
                 },
-                spec={
-                    "acme": {
-                        "server": directory,
-                        "email": account_email,
-                        "privateKeySecretRef": {"name": f"{issuer_name(issuer)}-account"},
-                        "solvers": [
-                            {
-                                "http01": {
-                                    "ingress": {
-                                        "ingressClassName": TRAEFIK,
-                                        "serviceType": "ClusterIP",
-                                        "ingressTemplate": {
-                                            "metadata": {
-                                                "annotations": {
-                                                    "traefik.ingress.kubernetes.io"
-                                                    "/router.entrypoints": "web"
-                                                }
-                                            }
-                                        },
-                                        "podTemplate": {"spec": {"priorityClassName": PLATFORM}},
-                                    }
-                                }
-                            }
-                        ],
-                    }
-                },
+                spec=self._cluster_issuer(issuer, directory),
             )
         PodDisruptionBudget(
-            self,
+            chart,
             "webhook-budget",
             metadata={"name": "cert-manager-webhook", "namespace": CERT_MANAGER},
             spec=one_at_a_time(selector("webhook")),
         )
-        default_deny(self, namespace=CERT_MANAGER)
+        default_deny(chart, namespace=CERT_MANAGER)
         allow(
-            self,
+            chart,
             "cert-manager",
             namespace=CERT_MANAGER,
             labels=selector("cert-manager"),
@@ -145,14 +129,14 @@ class CertManager(Component):
             ],
         )
         allow(
-            self,
+            chart,
             "cainjector",
             namespace=CERT_MANAGER,
             labels=selector("cainjector"),
             egress=[TO_DNS, TO_API_SERVER],
         )
         allow(
-            self,
+            chart,
             "webhook",
             namespace=CERT_MANAGER,
             labels=selector("webhook"),
@@ -162,7 +146,7 @@ class CertManager(Component):
         )
         for name in (CERT_MANAGER, "cainjector", "webhook"):
             scraped(
-                self,
+                chart,
                 name,
                 namespace=CERT_MANAGER,
                 labels=selector(name),
@@ -170,30 +154,58 @@ class CertManager(Component):
                 honor_labels=True,
             )
 
+    def _cluster_issuer(self, issuer: Issuer, directory: str) -> ClusterIssuerSpec:
+        return {
+            "acme": {
+                "server": directory,
+                "email": self.account_email,
+                "privateKeySecretRef": {"name": f"{issuer_name(issuer)}-account"},
+                "solvers": [
+                    {
+                        "http01": {
+                            "ingress": {
+                                "ingressClassName": TRAEFIK,
+                                "serviceType": "ClusterIP",
+                                "ingressTemplate": {
+                                    "metadata": {
+                                        "annotations": {
+                                            "traefik.ingress.kubernetes.io"
+                                            "/router.entrypoints": "web"
+                                        }
+                                    }
+                                },
+                                "podTemplate": {"spec": {"priorityClassName": PLATFORM}},
+                            }
+                        }
+                    }
+                ],
+            }
+        }
 
-def _patches() -> tuple[Patch, ...]:
-    """What the bundle leaves open: Pod Security, requests, priority, a second webhook."""
-    return (
-        {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {
-                "name": CERT_MANAGER,
-                "labels": pod_security("restricted"),
-                "annotations": dict(KEEP),
+    @property
+    def patches(self) -> tuple[Patch, ...]:
+        """What the bundle leaves open: Pod Security, requests, priority, a second webhook."""
+        return (
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {
+                    "name": CERT_MANAGER,
+                    "labels": pod_security("restricted"),
+                    "annotations": dict(KEEP),
+                },
             },
-        },
-        _deployment("cert-manager", memory="128Mi", limit="512Mi"),
-        _deployment("cert-manager-cainjector", memory="128Mi", limit="512Mi"),
-        # While no webhook answers, nothing of cert-manager's can be created or changed.
-        _deployment(
-            "cert-manager-webhook",
-            memory="32Mi",
-            limit="128Mi",
-            replicas=2,
-            topologySpreadConstraints=over_nodes(selector("webhook")),
-        ),
-    )
+            _deployment("cert-manager", memory="128Mi", limit="512Mi"),
+            _deployment("cert-manager-cainjector", memory="128Mi", limit="512Mi"),
+            # While no webhook answers, nothing of cert-manager's can be created or changed.
+            _deployment(
+                "cert-manager-webhook",
+                memory="32Mi",
+                limit="128Mi",
+                replicas=2,
+                topologySpreadConstraints=over_nodes(selector("webhook")),
+            ),
+        )
 
 
 def _deployment(name: str, *, memory: str, limit: str, replicas: int = 1, **pod: object) -> Patch:

@@ -1,20 +1,24 @@
-"""What a component is: one Chart, one folder of dist, one Argo CD Application.
+"""What a component is: a frozen dataclass of facts that adds its objects to a chart.
 
-A component's class says, before anything is rendered, where it writes: Argo CD's AppProjects and
-its rights in the regions are derived from these facts, and a test holds them against dist.
+A component becomes one Chart, one folder of dist and one Argo CD Application. Its class says,
+before anything is rendered, where it writes: Argo CD's AppProjects and its rights in the regions
+are derived from these constants, and a test compares them with dist.
+
+Importing a component starts no Node: only the rendered objects need cdk8s.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
-
-from cdk8s import App, Chart
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
 
 from charts.kinds import GroupKind
-from charts.labels import NAME, PART_OF, PROJECT
 from charts.security import Level, pod_security
-from fleet.registry import ComponentName
+from fleet.registry import Cluster, Fleet
 from imports.k8s import Namespace
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 KEEP: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
 """Argo CD neither prunes nor deletes an object so annotated (sync-options of its user guide)."""
@@ -38,45 +42,69 @@ class JsonPatch:
     operations: tuple[Mapping[str, Any], ...]
 
 
-class Component(Chart):
-    """A Chart whose id is the component's name; subclasses add the objects.
+C_contra = TypeVar("C_contra", bound=Cluster, contravariant=True)
+"""The clusters that a component is for: Hub, Region, or Cluster for both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component(ABC, Generic[C_contra]):
+    """The facts of one component in one cluster; equal facts render the same bytes.
 
     ``BUNDLES`` are manifests of other projects by pinned URL, and ``patches`` what we change in
     them: both go into the subfolder bundle/, so that an overlay sees the result of both and has the
-    last word. ``bundle_namespace`` is where a bundle's objects go when it leaves that open.
+    last word.
     """
 
-    NAME: ClassVar[ComponentName]
+    NAME: ClassVar[str]
+    """The component's name in clusters.yaml, in dist/ and in overlays/."""
     NAMESPACE: ClassVar[str]
     """The namespace that the component owns, or lives in."""
+    REQUIRED: ClassVar[bool] = False
+    """Whether no cluster of its role can leave it out."""
+    NEEDS: ClassVar[tuple[type["Component[Any]"], ...]] = ()
+    """Components without which it does not work."""
     OTHER_NAMESPACES: ClassVar[tuple[str, ...]] = ()
     """Namespaces besides its own that the component writes to."""
     CLUSTER_KINDS: ClassVar[tuple[GroupKind, ...]] = ()
     """Cluster-scoped kinds that the component, its bundles included, brings along."""
     BEHIND_TRAEFIK: ClassVar[bool] = False
     """Whether Traefik routes to pods of the component's namespace."""
+    EXPECTED: ClassVar[bool] = False
+    """Whether an alert fires when Prometheus scrapes no pod under the component's name as job."""
     BUNDLES: ClassVar[tuple[str, ...]] = ()
     """URLs of other projects' manifests that the component deploys."""
+    BUNDLE_NAMESPACE: ClassVar[str | None] = None
+    """Where the objects of a bundle go that leaves their namespace open."""
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        patches: Sequence[Patch | JsonPatch] = (),
-        bundle_namespace: str | None = None,
-    ) -> None:
-        super().__init__(app, self.NAME, labels={PART_OF: PROJECT, NAME: self.NAME})
-        self.patches = patches
-        self.bundle_namespace = bundle_namespace
+    def __init_subclass__(cls) -> None:
+        """Raises TypeError unless the class has a name and a namespace."""
+        super().__init_subclass__()
+        for constant in ("NAME", "NAMESPACE"):
+            if not isinstance(getattr(cls, constant, None), str):
+                raise TypeError(f"{cls.__module__}.{cls.__name__} has no {constant}")
 
-    def own_namespace(self, level: Level = "restricted") -> Namespace:
+    @classmethod
+    @abstractmethod
+    def of(cls, fleet: Fleet, cluster: C_contra) -> Self:
+        """The component of ``cluster``, with the facts that it takes from the fleet."""
+
+    @abstractmethod
+    def add_to(self, chart: "Construct") -> None:
+        """Adds the component's objects to ``chart``."""
+
+    @property
+    def patches(self) -> Sequence[Patch | JsonPatch]:
+        """What changes in the objects of ``BUNDLES``."""
+        return ()
+
+    def own_namespace(self, chart: "Construct", level: Level = "restricted") -> None:
         """The component's Namespace, closed to pods that are weaker than ``level``.
 
         Argo CD never deletes it: everything inside, Secrets that are in no file included, would
         go with it.
         """
-        return Namespace(
-            self,
+        Namespace(
+            chart,
             "namespace",
             metadata={
                 "name": self.NAMESPACE,

@@ -4,37 +4,46 @@ Vultr's clusters come without one. Where a provider brings its own, list metrics
 cluster's ``without``.
 """
 
-from typing import ClassVar, Final
-
-from cdk8s import App
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds, rbac
 from charts.component import Component
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
-from charts.security import RESTRICTED_CONTAINER, restricted_pod
+from charts.security import RESTRICTED_CONTAINER
 from charts.upstream import METRICS_SERVER_IMAGE
-from fleet.registry import ComponentName
+from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from fleet.registry import Cluster, Fleet
 from imports.k8s import (
     APIService,
     ClusterRole,
     ClusterRoleBinding,
+    Container,
     Deployment,
+    DeploymentSpec,
     ObjectMeta,
     RoleBinding,
     Service,
     ServiceAccount,
 )
 
+if TYPE_CHECKING:
+    from constructs import Construct
+
 METRICS_SERVER: Final = "metrics-server"
 PORT: Final = 10250
 
+META: Final[ObjectMeta] = {"name": METRICS_SERVER, "namespace": METRICS_SERVER}
+LABELS: Final = selector(METRICS_SERVER)
 
-class MetricsServer(Component):
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsServer(Component[Cluster]):
     """Workload, aggregated API and rights, as in the release's components.yaml."""
 
-    NAME: ClassVar[ComponentName] = METRICS_SERVER
+    NAME = METRICS_SERVER
     NAMESPACE = METRICS_SERVER
     # Whoever serves an aggregated API reads its configuration there.
     OTHER_NAMESPACES = ("kube-system",)
@@ -45,15 +54,15 @@ class MetricsServer(Component):
         kinds.API_SERVICE,
     )
 
-    def __init__(self, app: App) -> None:
-        super().__init__(app)
-        meta: ObjectMeta = {"name": METRICS_SERVER, "namespace": METRICS_SERVER}
-        labels = selector(METRICS_SERVER)
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
+        return cls()
 
-        self.own_namespace()
-        ServiceAccount(self, "account", metadata=meta, automountServiceAccountToken=False)
+    def add_to(self, chart: "Construct") -> None:
+        self.own_namespace(chart)
+        ServiceAccount(chart, "account", metadata=META, automountServiceAccountToken=False)
         ClusterRole(
-            self,
+            chart,
             "cluster-role",
             metadata={"name": f"system:{METRICS_SERVER}"},
             rules=[
@@ -67,7 +76,7 @@ class MetricsServer(Component):
         )
         # Lets everybody who may look at a namespace look at its figures.
         ClusterRole(
-            self,
+            chart,
             "aggregated-reader",
             metadata={
                 "name": "system:aggregated-metrics-reader",
@@ -89,30 +98,30 @@ class MetricsServer(Component):
             (f"{METRICS_SERVER}:system:auth-delegator", "system:auth-delegator"),
         ):
             ClusterRoleBinding(
-                self,
+                chart,
                 f"{role}-binding",
                 metadata={"name": name},
                 roleRef=rbac.cluster_role(role),
                 subjects=[rbac.account(METRICS_SERVER, METRICS_SERVER)],
             )
         RoleBinding(
-            self,
+            chart,
             "auth-reader-binding",
             metadata={"name": "metrics-server-auth-reader", "namespace": "kube-system"},
             roleRef=rbac.role("extension-apiserver-authentication-reader"),
             subjects=[rbac.account(METRICS_SERVER, METRICS_SERVER)],
         )
         Service(
-            self,
+            chart,
             "service",
-            metadata=meta,
+            metadata=META,
             spec={
-                "selector": labels,
+                "selector": LABELS,
                 "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
             },
         )
         APIService(
-            self,
+            chart,
             "api",
             metadata={"name": "v1beta1.metrics.k8s.io"},
             spec={
@@ -125,79 +134,69 @@ class MetricsServer(Component):
                 "insecureSkipTLSVerify": True,
             },
         )
-        Deployment(
-            self,
-            "deployment",
-            metadata=meta,
-            spec={
-                "replicas": 1,
-                "revisionHistoryLimit": 3,
-                "strategy": {
-                    "type": "RollingUpdate",
-                    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
-                },
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {
-                        "serviceAccountName": METRICS_SERVER,
-                        "automountServiceAccountToken": True,
-                        "enableServiceLinks": False,
-                        "priorityClassName": PLATFORM,
-                        "securityContext": restricted_pod(),
-                        "containers": [
-                            {
-                                "name": METRICS_SERVER,
-                                "image": METRICS_SERVER_IMAGE,
-                                "imagePullPolicy": "IfNotPresent",
-                                "args": [
-                                    "--cert-dir=/tmp",
-                                    f"--secure-port={PORT}",
-                                    "--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
-                                    "--kubelet-use-node-status-port",
-                                    "--metric-resolution=15s",
-                                    # Kubelets sign their serving certificates themselves unless
-                                    # rotation by the cluster's CA is on, which VKE does not say.
-                                    "--kubelet-insecure-tls",
-                                ],
-                                "ports": [{"name": "https", "containerPort": PORT}],
-                                "readinessProbe": {
-                                    "httpGet": {
-                                        "path": "/readyz",
-                                        "port": "https",
-                                        "scheme": "HTTPS",
-                                    },
-                                    "initialDelaySeconds": 20,
-                                    "periodSeconds": 10,
-                                },
-                                "livenessProbe": {
-                                    "httpGet": {
-                                        "path": "/livez",
-                                        "port": "https",
-                                        "scheme": "HTTPS",
-                                    },
-                                    "periodSeconds": 10,
-                                },
-                                "resources": {
-                                    "requests": {"cpu": "50m", "memory": "64Mi"},
-                                    "limits": {"memory": "256Mi"},
-                                },
-                                "securityContext": RESTRICTED_CONTAINER,
-                                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
-                            }
-                        ],
-                        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}}],
-                    },
-                },
-            },
-        )
-        default_deny(self, namespace=METRICS_SERVER)
+        Deployment(chart, "deployment", metadata=META, spec=_deployment())
+        default_deny(chart, namespace=METRICS_SERVER)
         allow(
-            self,
+            chart,
             METRICS_SERVER,
             namespace=METRICS_SERVER,
-            labels=labels,
+            labels=LABELS,
             # The API server asks, from an address that no selector names.
             ingress=[{"from": EVERYWHERE, "ports": tcp("https")}],
             egress=[TO_DNS, TO_API_SERVER, {"to": EVERYWHERE, "ports": tcp(10250)}],
         )
+
+
+def _deployment() -> DeploymentSpec:
+    return {
+        "replicas": 1,
+        "revisionHistoryLimit": REVISION_HISTORY_LIMIT,
+        "strategy": DEPLOYMENT_STRATEGY,
+        "selector": {"matchLabels": LABELS},
+        "template": {
+            "metadata": {"labels": LABELS},
+            "spec": {
+                **pod(
+                    account=METRICS_SERVER,
+                    priority=PLATFORM,
+                    containers=[_container()],
+                    token=True,
+                ),
+                "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}}],
+            },
+        },
+    }
+
+
+def _container() -> Container:
+    return {
+        "name": METRICS_SERVER,
+        "image": METRICS_SERVER_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [
+            "--cert-dir=/tmp",
+            f"--secure-port={PORT}",
+            "--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
+            "--kubelet-use-node-status-port",
+            "--metric-resolution=15s",
+            # Kubelets sign their serving certificates themselves unless rotation by the cluster's
+            # CA is on, which VKE does not say.
+            "--kubelet-insecure-tls",
+        ],
+        "ports": [{"name": "https", "containerPort": PORT}],
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": "https", "scheme": "HTTPS"},
+            "initialDelaySeconds": 20,
+            "periodSeconds": 10,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/livez", "port": "https", "scheme": "HTTPS"},
+            "periodSeconds": 10,
+        },
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "64Mi"},
+            "limits": {"memory": "256Mi"},
+        },
+        "securityContext": RESTRICTED_CONTAINER,
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+    }

@@ -4,9 +4,7 @@ Every namespace of ours denies all traffic first; components add what they need 
 """
 
 from collections.abc import Sequence
-from typing import Final
-
-from constructs import Construct
+from typing import TYPE_CHECKING, Final
 
 from charts.labels import namespace_selector
 from imports.k8s import (
@@ -16,6 +14,9 @@ from imports.k8s import (
     NetworkPolicyPeer,
     NetworkPolicyPort,
 )
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 EVERYWHERE: Final[Sequence[NetworkPolicyPeer]] = (
     {"ipBlock": {"cidr": "0.0.0.0/0"}},
@@ -54,9 +55,9 @@ def tcp(*ports: int | str) -> list[NetworkPolicyPort]:
     return [{"port": port, "protocol": "TCP"} for port in ports]
 
 
-def default_deny(scope: Construct, *, namespace: str) -> NetworkPolicy:
+def default_deny(scope: "Construct", *, namespace: str) -> None:
     """No pod of ``namespace`` talks or listens unless another policy says so."""
-    return NetworkPolicy(
+    NetworkPolicy(
         scope,
         "default-deny",
         metadata={"name": "default-deny", "namespace": namespace},
@@ -65,16 +66,16 @@ def default_deny(scope: Construct, *, namespace: str) -> NetworkPolicy:
 
 
 def allow(
-    scope: Construct,
+    scope: "Construct",
     name: str,
     *,
     namespace: str,
     labels: dict[str, str],
     ingress: Sequence[NetworkPolicyIngressRule] = (),
     egress: Sequence[NetworkPolicyEgressRule] = (),
-) -> NetworkPolicy:
+) -> None:
     """Opens ``ingress`` and ``egress`` for the pods with ``labels``, for all if there are none."""
-    return NetworkPolicy(
+    NetworkPolicy(
         scope,
         f"allow-{name}",
         metadata={"name": name, "namespace": namespace},

@@ -1,4 +1,4 @@
-"""References of role-based access control, which are all name and no news."""
+"""References of role-based access control: a role to bind, and the account it is bound to."""
 
 from imports.k8s import RoleRef, Subject
 

@@ -1,18 +1,19 @@
-"""How a component has its metrics taken: a monitor and the policy that lets the scraper in.
+"""How Prometheus scrapes a component: a monitor, and the policy that lets the scraper in.
 
 Prometheus on the hub and the agents in the regions select every monitor of their cluster, so a
-component says once where its metrics are.
+component names its metrics port once.
 """
 
 from collections.abc import Sequence
-from typing import Final
-
-from constructs import Construct
+from typing import TYPE_CHECKING, Final
 
 from charts.labels import NAME, namespace_selector
 from charts.network import allow, tcp
 from imports.k8s import NetworkPolicyPeer
 from imports.monitoring import MetricRelabeling, PodMetricsEndpoint, PodMonitor
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 MONITORING: Final = "monitoring"
 """The namespace of what scrapes, stores and shows; kube-prometheus's rules expect the name."""
@@ -31,12 +32,12 @@ FROM_SCRAPERS: Final[Sequence[NetworkPolicyPeer]] = (
 
 
 def drop(*names: str) -> MetricRelabeling:
-    """Takes no metric whose whole name matches one of the regular expressions."""
+    """Drops each metric whose whole name matches one of the regular expressions."""
     return {"sourceLabels": ["__name__"], "regex": "|".join(names), "action": "drop"}
 
 
 def scraped(
-    scope: Construct,
+    scope: "Construct",
     name: str,
     *,
     namespace: str,
@@ -44,10 +45,10 @@ def scraped(
     port: str,
     honor_labels: bool = False,
 ) -> None:
-    """Has ``port`` of the pods with ``labels`` scraped, under the job in their name label.
+    """Scrapes ``port`` of the pods with ``labels``; their name label is the job.
 
-    With ``honor_labels`` a series' own ``namespace`` and ``pod`` stay: it is about them, not
-    about the pod that tells of it.
+    With ``honor_labels`` each series keeps its own ``namespace`` and ``pod``: it is about those,
+    not about the pod that exports it.
     """
     endpoint: PodMetricsEndpoint = {"port": port}
     if honor_labels:
@@ -63,15 +64,15 @@ def scraped(
 
 
 def monitor(
-    scope: Construct,
+    scope: "Construct",
     name: str,
     *,
     namespace: str,
     labels: dict[str, str],
     endpoint: PodMetricsEndpoint,
-) -> PodMonitor:
+) -> None:
     """The monitor alone, for pods that a policy cannot or need not open."""
-    return PodMonitor(
+    PodMonitor(
         scope,
         f"{name}-monitor",
         metadata={"name": name, "namespace": namespace},

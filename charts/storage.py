@@ -1,21 +1,26 @@
 """Volumes for what has to outlive its pod."""
 
+from typing import cast
+
 from fleet.volumes import at_least
-from imports.monitoring import Storage
+from imports.k8s import PersistentVolumeClaimSpec
+from imports.monitoring import Storage, VolumeClaimTemplateSpec
 
 
-def volume(size: str, storage_class: str | None) -> Storage:
+def claim(size: str, storage_class: str | None) -> PersistentVolumeClaimSpec:
     """A volume of ``size``, or of the smallest that the class provides if that is larger.
 
-    It is for a custom resource of Prometheus Operator.
     ``storage_class`` is always named where the provider marks none as its default.
     """
     return {
-        "volumeClaimTemplate": {
-            "spec": {
-                "accessModes": ["ReadWriteOnce"],
-                "resources": {"requests": {"storage": at_least(size, storage_class)}},
-                **({"storageClassName": storage_class} if storage_class else {}),
-            }
-        }
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": at_least(size, storage_class)}},
+        **({"storageClassName": storage_class} if storage_class else {}),
+    }
+
+
+def volume(size: str, storage_class: str | None) -> Storage:
+    """The same, for a custom resource of Prometheus Operator."""
+    return {
+        "volumeClaimTemplate": {"spec": cast(VolumeClaimTemplateSpec, claim(size, storage_class))}
     }

@@ -5,25 +5,26 @@ It sees only the namespaces of the components behind it, by Roles that those com
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
-
-from cdk8s import App
-from constructs import Construct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds, rbac
 from charts.component import KEEP, Component
 from charts.labels import namespace_selector, selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, pods, tcp
-from charts.providers import Provider
+from charts.providers import PROVIDERS, Provider
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
-from charts.security import RESTRICTED_CONTAINER, restricted_pod
+from charts.security import RESTRICTED_CONTAINER
 from charts.upstream import TRAEFIK_CRDS, TRAEFIK_IMAGE
-from fleet.registry import ComponentName
+from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from fleet.registry import Cluster, Fleet
 from imports.k8s import (
     ClusterRole,
     ClusterRoleBinding,
+    Container,
     Deployment,
+    DeploymentSpec,
     IngressClass,
     NetworkPolicyEgressRule,
     NetworkPolicyPeer,
@@ -34,8 +35,12 @@ from imports.k8s import (
     RoleBinding,
     Service,
     ServiceAccount,
+    ServiceSpec,
 )
-from imports.traefik import TLSOption
+from imports.traefik import TLSOption, TLSOptionSpec
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 TRAEFIK: Final = "traefik"
 """Name of the namespace, of the ingress class and of every object in here."""
@@ -47,9 +52,38 @@ PING: Final = 8080
 METRICS: Final = 9100
 
 SHUTDOWN_SECONDS: Final = 30
-"""Seconds that open requests have to end once Traefik has stopped to accept new ones."""
+"""Seconds that open requests have to end once Traefik has stopped accepting new ones."""
 
-TRAEFIK_PODS: Final[NetworkPolicyPeer] = pods(TRAEFIK, selector(TRAEFIK))
+META: Final[ObjectMeta] = {"name": TRAEFIK, "namespace": TRAEFIK}
+LABELS: Final = selector(TRAEFIK)
+
+TRAEFIK_PODS: Final[NetworkPolicyPeer] = pods(TRAEFIK, LABELS)
+
+SERVICE: Final[ServiceSpec] = {
+    "type": "LoadBalancer",
+    # Any node takes traffic, so that replacing a pod or a node drops none; the client's address
+    # comes by the PROXY header, not by the packet.
+    "externalTrafficPolicy": "Cluster",
+    "selector": LABELS,
+    "ports": [
+        {"name": "web", "port": 80, "targetPort": "web", "protocol": "TCP"},
+        {"name": "websecure", "port": 443, "targetPort": "websecure", "protocol": "TCP"},
+    ],
+}
+
+TLS_OPTION: Final[TLSOptionSpec] = {
+    "minVersion": "VersionTLS12",
+    "sniStrict": True,
+    "cipherSuites": [
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    ],
+}
+"""TLS 1.2 suites are those of Mozilla's "intermediate" list that Go has."""
 
 
 def termination_grace(provider: Provider) -> int:
@@ -57,11 +91,13 @@ def termination_grace(provider: Provider) -> int:
     return provider.detection_seconds + SHUTDOWN_SECONDS + 5
 
 
-class Traefik(Component):
+@dataclass(frozen=True, kw_only=True)
+class Traefik(Component[Cluster]):
     """Deployment, load balancer Service, rights, class, TLS options, monitor and policies."""
 
-    NAME: ClassVar[ComponentName] = TRAEFIK
+    NAME = TRAEFIK
     NAMESPACE = TRAEFIK
+    EXPECTED = True
     CLUSTER_KINDS = (
         kinds.NAMESPACE,
         kinds.CRD,
@@ -71,29 +107,31 @@ class Traefik(Component):
     )
     BUNDLES = (TRAEFIK_CRDS,)
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        provider: Provider,
-        load_balancer: str,
-        trusted_networks: Sequence[str],
-        backends: Sequence[str],
-    ) -> None:
-        """Traefik for the namespaces ``backends``.
+    provider: Provider
+    load_balancer: str
+    """Name of the load balancer at the provider."""
+    trusted_networks: tuple[str, ...]
+    """CIDRs whose PROXY header is believed, where the provider sends one."""
+    backends: tuple[str, ...]
+    """Namespaces that Traefik routes to."""
 
-        ``load_balancer`` names the provider's load balancer; ``trusted_networks`` are the CIDRs
-        whose PROXY header is believed, where the provider sends one.
-        """
-        super().__init__(app)
-        watched = (TRAEFIK, *backends)
-        meta: ObjectMeta = {"name": TRAEFIK, "namespace": TRAEFIK}
-        labels = selector(TRAEFIK)
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
+        backends = [
+            component.NAMESPACE for component in cluster.classes if component.BEHIND_TRAEFIK
+        ]
+        return cls(
+            provider=PROVIDERS[cluster.provider],
+            load_balancer=cluster.load_balancer_label,
+            trusted_networks=tuple(map(str, cluster.node_networks)),
+            backends=tuple(dict.fromkeys(backends)),
+        )
 
-        self.own_namespace()
-        ServiceAccount(self, "account", metadata=meta, automountServiceAccountToken=False)
+    def add_to(self, chart: "Construct") -> None:
+        self.own_namespace(chart)
+        ServiceAccount(chart, "account", metadata=META, automountServiceAccountToken=False)
         ClusterRole(
-            self,
+            chart,
             "cluster-role",
             metadata={"name": TRAEFIK},
             rules=[
@@ -107,151 +145,114 @@ class Traefik(Component):
             ],
         )
         ClusterRoleBinding(
-            self,
+            chart,
             "cluster-role-binding",
             metadata={"name": TRAEFIK},
             roleRef=rbac.cluster_role(TRAEFIK),
             subjects=[rbac.account(TRAEFIK, TRAEFIK)],
         )
-        grant_watch(self, namespace=TRAEFIK)
+        grant_watch(chart, namespace=TRAEFIK)
         IngressClass(
-            self,
+            chart,
             "class",
             metadata={"name": TRAEFIK},
             spec={"controller": "traefik.io/ingress-controller"},
         )
         Service(
-            self,
+            chart,
             "service",
             metadata={
-                **meta,
+                **META,
                 # Deleting the Service deletes the load balancer, and its address is lost.
-                "annotations": {**KEEP, **provider.service_annotations(load_balancer)},
+                "annotations": {**KEEP, **self.provider.service_annotations(self.load_balancer)},
             },
-            spec={
-                "type": "LoadBalancer",
-                # Any node takes traffic, so that replacing a pod or a node drops none; the
-                # client's address comes by the PROXY header, not by the packet.
-                "externalTrafficPolicy": "Cluster",
-                "selector": labels,
-                "ports": [
-                    {"name": "web", "port": 80, "targetPort": "web", "protocol": "TCP"},
-                    {
-                        "name": "websecure",
-                        "port": 443,
-                        "targetPort": "websecure",
-                        "protocol": "TCP",
-                    },
-                ],
-            },
+            spec=SERVICE,
         )
-        Deployment(
-            self,
-            "deployment",
-            metadata=meta,
-            spec={
-                "replicas": 2,
-                "revisionHistoryLimit": 3,
-                "minReadySeconds": 5,
-                "strategy": {
-                    "type": "RollingUpdate",
-                    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
-                },
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {
-                        "serviceAccountName": TRAEFIK,
-                        "automountServiceAccountToken": True,
-                        "enableServiceLinks": False,
-                        "priorityClassName": PLATFORM,
-                        "terminationGracePeriodSeconds": termination_grace(provider),
-                        "securityContext": restricted_pod(),
-                        "topologySpreadConstraints": over_nodes(labels),
-                        "containers": [
-                            {
-                                "name": TRAEFIK,
-                                "image": TRAEFIK_IMAGE,
-                                "imagePullPolicy": "IfNotPresent",
-                                "args": arguments(provider, trusted_networks, watched),
-                                "ports": [
-                                    {"name": "web", "containerPort": WEB},
-                                    {"name": "websecure", "containerPort": WEBSECURE},
-                                    {"name": "ping", "containerPort": PING},
-                                    {"name": "metrics", "containerPort": METRICS},
-                                ],
-                                "readinessProbe": {
-                                    "httpGet": {"path": "/ping", "port": "ping"},
-                                    "periodSeconds": 5,
-                                    "timeoutSeconds": 2,
-                                    "failureThreshold": 1,
-                                },
-                                "livenessProbe": {
-                                    "httpGet": {"path": "/ping", "port": "ping"},
-                                    "periodSeconds": 10,
-                                    "timeoutSeconds": 2,
-                                    "failureThreshold": 6,
-                                },
-                                "startupProbe": {
-                                    "httpGet": {"path": "/ping", "port": "ping"},
-                                    "periodSeconds": 1,
-                                    "failureThreshold": 60,
-                                },
-                                "resources": {
-                                    "requests": {"cpu": "100m", "memory": "128Mi"},
-                                    "limits": {"memory": "512Mi"},
-                                },
-                                "securityContext": RESTRICTED_CONTAINER,
-                            }
-                        ],
-                    },
-                },
-            },
-        )
-        PodDisruptionBudget(
-            self,
-            "budget",
-            metadata=meta,
-            spec=one_at_a_time(labels),
-        )
-        # Named "default", it governs every HTTPS router that names no other. TLS 1.2 suites are
-        # those of Mozilla's "intermediate" list that Go has.
-        TLSOption(
-            self,
-            "tls",
-            metadata={"name": "default", "namespace": TRAEFIK},
-            spec={
-                "minVersion": "VersionTLS12",
-                "sniStrict": True,
-                "cipherSuites": [
-                    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-                    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-                    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-                    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-                    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-                    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-                ],
-            },
-        )
+        Deployment(chart, "deployment", metadata=META, spec=self._deployment())
+        PodDisruptionBudget(chart, "budget", metadata=META, spec=one_at_a_time(LABELS))
+        # Named "default", it governs every HTTPS router that names no other.
+        TLSOption(chart, "tls", metadata={"name": "default", "namespace": TRAEFIK}, spec=TLS_OPTION)
         # The namespaces' own policies say which pods and ports.
         to_backends: list[NetworkPolicyEgressRule] = [
             {"to": [{"namespaceSelector": {"matchLabels": namespace_selector(backend)}}]}
-            for backend in backends
+            for backend in self.backends
         ]
-        default_deny(self, namespace=TRAEFIK)
+        default_deny(chart, namespace=TRAEFIK)
         allow(
-            self,
+            chart,
             TRAEFIK,
             namespace=TRAEFIK,
-            labels=labels,
+            labels=LABELS,
             ingress=[{"from": EVERYWHERE, "ports": tcp("web", "websecure")}],
             egress=[TO_DNS, TO_API_SERVER, *to_backends],
         )
-        scraped(self, TRAEFIK, namespace=TRAEFIK, labels=labels, port="metrics")
+        scraped(chart, TRAEFIK, namespace=TRAEFIK, labels=LABELS, port="metrics")
+
+    def _deployment(self) -> DeploymentSpec:
+        return {
+            "replicas": 2,
+            "revisionHistoryLimit": REVISION_HISTORY_LIMIT,
+            "minReadySeconds": 5,
+            "strategy": DEPLOYMENT_STRATEGY,
+            "selector": {"matchLabels": LABELS},
+            "template": {
+                "metadata": {"labels": LABELS},
+                "spec": {
+                    **pod(
+                        account=TRAEFIK,
+                        priority=PLATFORM,
+                        containers=[self._container()],
+                        token=True,
+                    ),
+                    "terminationGracePeriodSeconds": termination_grace(self.provider),
+                    "topologySpreadConstraints": over_nodes(LABELS),
+                },
+            },
+        }
+
+    def _container(self) -> Container:
+        return {
+            "name": TRAEFIK,
+            "image": TRAEFIK_IMAGE,
+            "imagePullPolicy": "IfNotPresent",
+            "args": arguments(
+                self.provider,
+                trusted_networks=self.trusted_networks,
+                watched=(TRAEFIK, *self.backends),
+            ),
+            "ports": [
+                {"name": "web", "containerPort": WEB},
+                {"name": "websecure", "containerPort": WEBSECURE},
+                {"name": "ping", "containerPort": PING},
+                {"name": "metrics", "containerPort": METRICS},
+            ],
+            "readinessProbe": {
+                "httpGet": {"path": "/ping", "port": "ping"},
+                "periodSeconds": 5,
+                "timeoutSeconds": 2,
+                "failureThreshold": 1,
+            },
+            "livenessProbe": {
+                "httpGet": {"path": "/ping", "port": "ping"},
+                "periodSeconds": 10,
+                "timeoutSeconds": 2,
+                "failureThreshold": 6,
+            },
+            "startupProbe": {
+                "httpGet": {"path": "/ping", "port": "ping"},
+                "periodSeconds": 1,
+                "failureThreshold": 60,
+            },
+            "resources": {
+                "requests": {"cpu": "100m", "memory": "128Mi"},
+                "limits": {"memory": "512Mi"},
+            },
+            "securityContext": RESTRICTED_CONTAINER,
+        }
 
 
 def arguments(
-    provider: Provider, trusted_networks: Sequence[str], watched: Sequence[str]
+    provider: Provider, *, trusted_networks: Sequence[str], watched: Sequence[str]
 ) -> list[str]:
     """Traefik's static configuration.
 
@@ -350,7 +351,7 @@ WATCH_RULES: Final[Sequence[PolicyRule]] = (
 )
 
 
-def grant_watch(scope: Construct, *, namespace: str) -> None:
+def grant_watch(scope: "Construct", *, namespace: str) -> None:
     """Lets Traefik serve routes of ``namespace``: read them, their Services and their Secrets."""
     meta: ObjectMeta = {"name": TRAEFIK, "namespace": namespace}
     Role(scope, "traefik-role", metadata=meta, rules=WATCH_RULES)

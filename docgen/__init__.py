@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from charts.catalogue import load
 from docgen import diagrams, lists, overview
 from docgen.markdown import Part
 from fleet import atomic
 from fleet.errors import InputError
-from fleet.registry import Fleet, load
+from fleet.registry import Fleet
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PICTURE: Final = Path("docs", "overview.svg")

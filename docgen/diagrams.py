@@ -11,12 +11,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from charts.argocd import Argocd
 from charts.foobar_api import FoobarApi
 from charts.monitoring import ingest
-from charts.monitoring.collector import COLLECTOR
-from charts.monitoring.prometheus_agent import PROMETHEUS_AGENT
+from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.traefik import Traefik
 from docgen.fleets import SHOWN, Manifest, complete, synthesize
 from docgen.markdown import Part
-from fleet.registry import ComponentName, Fleet
+from fleet.registry import Fleet
 
 Drawing: TypeAlias = Callable[[Fleet], Iterator[str]]
 
@@ -145,18 +144,18 @@ def _named(manifest: Manifest) -> Iterator[tuple[str, str]]:
                 yield "lets it read", subject["namespace"]
 
 
-class Sender(NamedTuple):
-    """What sends a signal from a region to the hub."""
+class SignalPath(NamedTuple):
+    """How a signal comes from a region to the hub."""
 
-    component: ComponentName
+    component: str
     title: str
     signal: ingest.Signal
     to: str
 
 
-SENDERS: Final = (
-    Sender(PROMETHEUS_AGENT, "Prometheus Agent", ingest.METRICS, "prometheus"),
-    Sender(COLLECTOR, "collectors", ingest.LOGS, "loki"),
+SIGNAL_PATHS: Final = (
+    SignalPath(PROMETHEUS_AGENT, "Prometheus Agent", ingest.METRICS, "prometheus"),
+    SignalPath(COLLECTOR, "collectors", ingest.LOGS, "loki"),
 )
 
 
@@ -175,7 +174,7 @@ def _monitoring(fleet: Fleet) -> Iterator[str]:
         yield "    c0-collectors[collectors] --> loki"
     yield "  end"
     for at, region in enumerate(fleet.regions[:SHOWN], 1):
-        sent = [each for each in SENDERS if each.component in region.components]
+        sent = [each for each in SIGNAL_PATHS if each.component in region.components]
         yield f'  subgraph c{at}["{region.name}, region"]'
         for each in sent:
             yield f"    c{at}-{each.component}[{each.title}]"

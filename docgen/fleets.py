@@ -5,9 +5,9 @@ from typing import Any, Final, TypeAlias
 
 import cdk8s
 
+from charts.catalogue import CATALOGUE, compose
 from charts.component import JsonPatch
-from charts.compose import Cluster, compose
-from fleet.registry import Fleet, Region
+from fleet.registry import Fleet, Hub, Region
 
 Manifest: TypeAlias = Mapping[str, Any]
 Components: TypeAlias = Mapping[str, Sequence[Manifest]]
@@ -23,7 +23,8 @@ EXAMPLE: Final = Region.model_validate(
         "address": "203.0.113.7",
         "hostname": "mumbai-cluster",
         "image": "registry.example.com/foobar-api:1.0.0",
-    }
+    },
+    context=CATALOGUE,
 )
 """A region that no fleet has: its address is reserved for documentation."""
 
@@ -36,12 +37,11 @@ def complete(fleet: Fleet) -> Fleet:
     )
 
 
-def synthesize(fleet: Fleet, cluster: Cluster) -> Components:
-    components = [plan(cdk8s.Testing.app()) for plan in compose(fleet, cluster).values()]
-    return {
-        each.NAME: [
-            *cdk8s.Testing.synth(each),
-            *(patch for patch in each.patches if not isinstance(patch, JsonPatch)),
-        ]
-        for each in components
-    }
+def synthesize(fleet: Fleet, cluster: Hub | Region) -> Components:
+    found: dict[str, Sequence[Manifest]] = {}
+    for component in compose(fleet, cluster):
+        chart = cdk8s.Chart(cdk8s.Testing.app(), component.NAME)
+        component.add_to(chart)
+        patches = (each for each in component.patches if not isinstance(each, JsonPatch))
+        found[component.NAME] = [*cdk8s.Testing.synth(chart), *patches]
+    return found

@@ -11,17 +11,18 @@ from typing import Final
 from pydantic import BaseModel
 
 from charts import upstream
-from charts.compose import COMPONENTS
+from charts.catalogue import CATALOGUE, COMPONENTS
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
+from commands import COMMANDS
 from docgen.fleets import EXAMPLE, Components, Manifest, complete, synthesize
 from docgen.markdown import Part, code, listed, table
-from fleet.__main__ import COMMANDS
+from fleet.catalogue import Offer, Role, optional
 from fleet.errors import InputError
-from fleet.image import repository
-from fleet.registry import MODELS, OPTIONAL, ROLE_COMPONENTS, Fleet, Hub, Region, Role, keys
+from fleet.registry import MODELS, Fleet, Hub, Region, keys
 from foobar_api import VERSION
 from foobar_api.settings import OPTIONS, flag, variable
 from operations import credentials
+from operations.image import repository
 from operations.status import RED_WHEN
 
 BUCKET: Final = "https://s3.example.com/logs"
@@ -108,22 +109,22 @@ def _records(_: Fleet) -> Iterator[str]:
 def _components(_: Fleet) -> Iterator[str]:
     """Every component, what it is for, and which clusters have it."""
 
-    def has(role: Role, name: str) -> str:
-        if name not in ROLE_COMPONENTS[role]:
+    def has(role: Role, component: Offer) -> str:
+        if component not in CATALOGUE[role]:
             return ""
-        return "can be left out" if name in OPTIONAL[role] else "always"
+        return "can be left out" if component.NAME in optional(CATALOGUE, role) else "always"
 
     yield from table(
         ("component", "hub", "region", "namespace", "what it is"),
         (
             (
-                code(name),
-                has("hub", name),
-                has("region", name),
+                code(component.NAME),
+                has("hub", component),
+                has("region", component),
                 code(component.NAMESPACE),
                 (getdoc(sys.modules[component.__module__]) or "").partition("\n")[0],
             )
-            for name, component in COMPONENTS.items()
+            for component in COMPONENTS
         ),
     )
 
@@ -132,7 +133,7 @@ def _optional(_: Fleet) -> Iterator[str]:
     """What can be left out, by role."""
     yield from table(
         ("role", "can do without"),
-        ((code(role), listed(names)) for role, names in OPTIONAL.items()),
+        ((code(role), listed(optional(CATALOGUE, role))) for role in CATALOGUE),
     )
 
 

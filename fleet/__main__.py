@@ -1,67 +1,9 @@
-"""``python -m fleet``: the commands that work on the registry and on what is generated from it."""
+"""``python -m fleet``: runs ``commands``."""
 
-import argparse
 import sys
-from collections.abc import Sequence
-from importlib import import_module
-from typing import Final, NamedTuple
 
+from commands import main
 from fleet.errors import exit_on_input_error
-
-
-class Command(NamedTuple):
-    """A module with ``configure(parser)`` and ``run(args)``, imported when it is used."""
-
-    module: str
-    help: str
-
-
-COMMANDS: Final = {
-    "bootstrap": Command("operations.bootstrap", "bring the fleet up, or complete what is missing"),
-    "status": Command("operations.status", "tell how each cluster is, in a line"),
-    "addresses": Command(
-        "operations.addresses", "find the load balancers, and tell what they change in the registry"
-    ),
-    "import": Command("fleet.bindings", "write the bindings and schemas of imports/"),
-    "schema": Command(
-        "fleet.schema", "write clusters.schema.json, by which editors check clusters.yaml"
-    ),
-    "lock": Command("charts.lock", "bring upstream.lock to hold the upstream files that are used"),
-    "mirror": Command(
-        "fleet.mirror", "download the files of upstream.lock, for tests and commands"
-    ),
-    "vendor": Command("charts.vendor", "copy every bundle into vendor/, for a dist of local files"),
-    "promote": Command("fleet.promote", "move foobar-api's image on by one region"),
-    "image": Command("fleet.image", "print where foobar-api's image goes, and how to build it"),
-    "docs": Command("docgen", "write the generated parts of the documents"),
-}
-
-
-def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m fleet",
-        description="Works on clusters.yaml and on what is generated; main.py renders dist/.",
-        epilog="`python -m fleet COMMAND --help` tells the options of a command.",
-        allow_abbrev=False,
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    # No option comes before the command.
-    chosen = next((each for each in arguments if not each.startswith("-")), None)
-    for name, command in COMMANDS.items():
-        added = commands.add_parser(
-            name,
-            help=command.help,
-            description=f"{command.help[0].upper()}{command.help[1:]}.",
-            allow_abbrev=False,
-        )
-        if name == chosen:
-            module = import_module(command.module)
-            module.configure(added)
-            added.set_defaults(run=module.run)
-    args = parser.parse_args(arguments)
-    status: int = args.run(args)
-    return status
-
 
 if __name__ == "__main__":
     with exit_on_input_error():

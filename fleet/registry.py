@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -19,14 +19,17 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
-from fleet import buckets, problems, volumes
+from fleet import buckets, catalogue, problems, volumes
+from fleet.catalogue import Catalogue, Offer, Role
 from fleet.errors import InputError
 from fleet.source import read, shown
 from fleet.values import (
@@ -48,106 +51,15 @@ from fleet.values import (
     Size,
 )
 
-Role: TypeAlias = Literal["hub", "region"]
 ProviderName: TypeAlias = Literal["vultr", "generic"]
 Issuer: TypeAlias = Literal["staging", "production"]
 Messenger: TypeAlias = Literal["webhook", "slack", "pagerduty"]
-ComponentName: TypeAlias = Literal[
-    "baseline",
-    "traefik",
-    "cert-manager",
-    "metrics-server",
-    "prometheus-operator",
-    "node-exporter",
-    "kube-state-metrics",
-    "opentelemetry-collector",
-    "prometheus-agent",
-    "prometheus",
-    "alertmanager",
-    "loki",
-    "ingest",
-    "grafana",
-    "rules",
-    "foobar-api",
-    "argocd",
-    "applications",
-    "argocd-access",
-]
-
-ROLE_COMPONENTS: Final[dict[Role, tuple[ComponentName, ...]]] = {
-    "hub": (
-        "baseline",
-        "traefik",
-        "cert-manager",
-        "metrics-server",
-        "prometheus-operator",
-        "node-exporter",
-        "kube-state-metrics",
-        "opentelemetry-collector",
-        "prometheus",
-        "alertmanager",
-        "loki",
-        "ingest",
-        "grafana",
-        "rules",
-        "argocd",
-        "applications",
-    ),
-    "region": (
-        "baseline",
-        "traefik",
-        "cert-manager",
-        "metrics-server",
-        "prometheus-operator",
-        "node-exporter",
-        "kube-state-metrics",
-        "opentelemetry-collector",
-        "prometheus-agent",
-        "foobar-api",
-        "argocd-access",
-    ),
-}
-
-REQUIRED: Final[dict[Role, frozenset[ComponentName]]] = {
-    "hub": frozenset(
-        {
-            "baseline",
-            "traefik",
-            "cert-manager",
-            "prometheus-operator",
-            "prometheus",
-            "alertmanager",
-            "loki",
-            "ingest",
-            "grafana",
-            "rules",
-            "argocd",
-            "applications",
-        }
-    ),
-    "region": frozenset({"baseline", "prometheus-operator", "argocd-access"}),
-}
-"""What a cluster of a role cannot do without: the rest refers to it, or is deployed through it."""
-
-OPTIONAL: Final[dict[Role, tuple[ComponentName, ...]]] = {
-    role: tuple(name for name in components if name not in REQUIRED[role])
-    for role, components in ROLE_COMPONENTS.items()
-}
-
 STORAGE_CLASSES: Final[dict[ProviderName, str | None]] = {
     # The manifest of vultr-csi v0.18.0 marks no class as the default.
     "vultr": "vultr-block-storage",
     "generic": None,
 }
 """The StorageClass of a provider's clusters; None is the default of the cluster."""
-
-NEEDS: Final[dict[ComponentName, tuple[ComponentName, ...]]] = {
-    # Challenges of Let's Encrypt are answered through Traefik's ingress class.
-    "cert-manager": ("traefik",),
-    # Its route, and the issuer of its certificate.
-    "foobar-api": ("traefik", "cert-manager"),
-}
-"""Which optional components of a region cannot do without which others."""
 
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
@@ -176,18 +88,29 @@ def _fits(label: str, domain: str | None) -> None:
         )
 
 
+def _catalogue(info: ValidationInfo) -> Catalogue:
+    """What a cluster of each role can have, which whoever validates a fleet says."""
+    if info.context is None:
+        raise TypeError("a fleet is validated with the catalogue of components as its context")
+    return cast(Catalogue, info.context)
+
+
 def _can_be_left_out(value: object, info: ValidationInfo) -> object:
     """A component is left out where a cluster of the role has it and can do without."""
+    offered = _catalogue(info)
+    # A role that is wrong is a problem of its own; the names may be of either then.
     role: Role | None = info.data.get("role")
-    if role is None or not isinstance(value, str) or value in OPTIONAL[role]:
+    roles = (role,) if role else tuple(offered)
+    optional = dict.fromkeys(name for each in roles for name in catalogue.optional(offered, each))
+    if not isinstance(value, str) or value in optional:
         return value
-    if value in REQUIRED[role]:
+    if role and value in catalogue.required(offered, role):
         raise ValueError(f"a {role} cannot do without {value}; remove it from the list")
     if "/" in value:
-        raise ValueError(f"{problems.AN_ADDRESS}; write names of {', '.join(OPTIONAL[role])}")
+        raise ValueError(f"{problems.AN_ADDRESS}; write names of {', '.join(optional)}")
     raise ValueError(
-        f"{shown(value)} is none of what a {role} can do without, which is "
-        f"{', '.join(OPTIONAL[role])}{problems.did_you_mean(value, OPTIONAL[role])}"
+        f"{shown(value)} is none of what a {role or 'cluster'} can do without, which is "
+        f"{', '.join(optional)}{problems.did_you_mean(value, optional)}"
     )
 
 
@@ -205,10 +128,15 @@ def _once(items: tuple[object, ...]) -> tuple[object, ...]:
     return items
 
 
-def _missed_by_none(without: tuple[ComponentName, ...]) -> tuple[ComponentName, ...]:
+def _missed_by_none(without: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     """No component that stays needs one that is left out."""
+    role: Role | None = info.data.get("role")
+    if role is None:
+        return without
     for name in without:
-        users = [user for user, needs in NEEDS.items() if name in needs and user not in without]
+        users = [
+            user for user in catalogue.users(_catalogue(info), role, name) if user not in without
+        ]
         if users:
             raise ValueError(
                 f"{name} is needed by {' and '.join(users)}; leave these out as well, or remove "
@@ -325,7 +253,7 @@ class Cluster(_Facts):
         examples=["vultr-block-storage-hdd"],
     )
     without: Annotated[
-        tuple[Annotated[ComponentName, BeforeValidator(_can_be_left_out)], ...],
+        tuple[Annotated[str, BeforeValidator(_can_be_left_out)], ...],
         AfterValidator(_once),
         AfterValidator(_missed_by_none),
     ] = Field(
@@ -335,10 +263,22 @@ class Cluster(_Facts):
         json_schema_extra={"uniqueItems": True},
     )
 
+    _offered: tuple[Offer, ...] = PrivateAttr(())
+
+    @model_validator(mode="after")
+    def _has_components(self, info: ValidationInfo) -> Self:
+        self._offered = tuple(_catalogue(info)[self.role])
+        return self
+
     @property
-    def components(self) -> tuple[ComponentName, ...]:
-        """The components that the cluster has, in the order of ROLE_COMPONENTS."""
-        return tuple(name for name in ROLE_COMPONENTS[self.role] if name not in self.without)
+    def classes(self) -> tuple[Offer, ...]:
+        """The components that the cluster has, in the catalogue's order."""
+        return tuple(each for each in self._offered if each.NAME not in self.without)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The names of the components that the cluster has, in the catalogue's order."""
+        return tuple(each.NAME for each in self.classes)
 
     @property
     def kubectl_context(self) -> str:
@@ -600,16 +540,17 @@ def _claims(cluster: Mapping[str, Any]) -> Iterator[tuple[str, tuple[object, ...
             yield "hostname", (whole,) if domain else (whole, label)
 
 
-def load(path: Path, overlays: Path | None = None) -> Fleet:
+def load(path: Path, components: Catalogue, overlays: Path | None = None) -> Fleet:
     """Reads the fleet from ``path``; raises InputError with every problem that it has.
 
-    Folders of ``overlays`` that no component of the fleet would pick up are problems as well.
+    ``components`` are those that its clusters can have. Folders of ``overlays`` that no component
+    of the fleet would pick up are problems as well.
     """
     source = read(path)
     found = [*source.problems, *problems.of_the_whole(source.data, _claims)]
     fleet = None
     try:
-        fleet = Fleet.model_validate(source.data)
+        fleet = Fleet.model_validate(source.data, context=components)
     except ValidationError as error:
         found += problems.of_values(source, error, _KEYS)
     if fleet is None or found:

@@ -3,6 +3,7 @@
 Source: https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt, sections 2.1 and 2.2.
 """
 
+import re
 import struct
 from collections.abc import Iterable
 from functools import lru_cache
@@ -12,6 +13,7 @@ V1_PREFIX = b"PROXY "
 V1_LONGEST = 107
 V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 
+_PORT = re.compile(r"0|[1-9]\d{0,4}", re.ASCII)
 _V2_TCP = {0x11: 4, 0x21: 16}
 """TCP over IPv4 and IPv6, and the bytes of an address. Two addresses come first, then two ports."""
 
@@ -52,17 +54,23 @@ def _parse_v1(data: bytes) -> tuple[Address | None, int] | None:
     if words[0] == "UNKNOWN":
         return None, length
     try:
-        family, source, _, port, _ = words
+        family, source, destination, *ports = words
         version = {"TCP4": 4, "TCP6": 6}[family]
-        address = ip_address(source)
-        if address.version != version or "%" in source or not (port.isascii() and port.isdigit()):
-            raise HeaderError("version 1 with an address of another family or a bad port")
-        number = int(port)
+        address, other = (ip_address(each) for each in (source, destination))
+        source_port, _ = (_port(each) for each in ports)
     except (KeyError, ValueError) as error:
         raise HeaderError("version 1 malformed") from error
-    if number > 0xFFFF:
-        raise HeaderError("version 1 with a port above 65535")
-    return (_printed(address), number), length
+    if {address.version, other.version} != {version} or "%" in source + destination:
+        raise HeaderError("version 1 with an address of another family")
+    return (_printed(address), source_port), length
+
+
+def _port(text: str) -> int:
+    """Raises ValueError for anything but a decimal number without leading zeros (2.1)."""
+    number = int(text) if _PORT.fullmatch(text) else -1
+    if not 0 <= number <= 0xFFFF:
+        raise ValueError(text)
+    return number
 
 
 def _parse_v2(data: bytes) -> tuple[Address | None, int] | None:

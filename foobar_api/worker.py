@@ -32,6 +32,7 @@ from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
 from foobar_api.http2 import ServerConnection
 from foobar_api.log import Logger, in_event_loop
+from foobar_api.server import certificates
 from foobar_api.tls import Certificates
 
 if TYPE_CHECKING:
@@ -139,14 +140,11 @@ class Worker(GunicornWorker):
         gevent.spawn(super().handle_quit, sig, frame)
 
     def _certificates(self) -> Certificates | None:
-        settings = self.settings
-        if not (settings.cert and settings.key):
-            return None
-        made = Certificates(
-            settings.cert, settings.key, settings.cacert, on_reload=metrics.reloaded
-        )
-        metrics.serving(made.certificate, good=True)
-        return made
+        found = certificates(self.settings)
+        if found:
+            found.on_reload = metrics.reloaded
+            metrics.serving(found.certificate, good=found.newest)
+        return found
 
     # Connections
 

@@ -5,7 +5,7 @@ https://raw.githubusercontent.com/argoproj/argo-cd/v3.5.7/manifests/crds/applica
 https://raw.githubusercontent.com/argoproj/argo-cd/v3.5.7/manifests/crds/appproject-crd.yaml
 """
 
-from imports._resource import ObjectMeta, Resource  # noqa: F401
+from bindings.kinds import Kind, ObjectMeta  # noqa: F401
 
 AppProjectSpec = dict
 ApplicationOperation = dict
@@ -101,17 +101,6 @@ Template = dict
 TemplateMetadata = dict
 TokenRef = dict
 
-
-class AppProject(Resource):
-    API_VERSION = "argoproj.io/v1alpha1"
-    KIND = "AppProject"
-
-
-class Application(Resource):
-    API_VERSION = "argoproj.io/v1alpha1"
-    KIND = "Application"
-
-
-class ApplicationSet(Resource):
-    API_VERSION = "argoproj.io/v1alpha1"
-    KIND = "ApplicationSet"
+AppProject = Kind("argoproj.io/v1alpha1", "AppProject")
+Application = Kind("argoproj.io/v1alpha1", "Application")
+ApplicationSet = Kind("argoproj.io/v1alpha1", "ApplicationSet")

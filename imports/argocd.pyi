@@ -8,10 +8,11 @@ https://raw.githubusercontent.com/argoproj/argo-cd/v3.5.7/manifests/crds/appproj
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
+from cdk8s import ApiObject
 from constructs import Construct
 
-from imports._resource import ObjectMeta as ObjectMeta
-from imports._resource import Resource, Strings
+from bindings.kinds import ObjectMeta as ObjectMeta
+from bindings.kinds import Strings
 
 class AppProjectSpec(TypedDict, total=False):
     clusterResourceBlacklist: Sequence[ClusterResourceBlacklist]
@@ -620,33 +621,27 @@ class TokenRef(TypedDict, total=False):
     key: Required[str]
     secretName: Required[str]
 
-class AppProject(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: AppProjectSpec,
-    ) -> None: ...
+def AppProject(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: AppProjectSpec,
+) -> ApiObject: ...
 
-class Application(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        operation: ApplicationOperation = ...,
-        spec: ApplicationSpec,
-    ) -> None: ...
+def Application(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    operation: ApplicationOperation = ...,
+    spec: ApplicationSpec,
+) -> ApiObject: ...
 
-class ApplicationSet(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ApplicationSetSpec,
-    ) -> None: ...
+def ApplicationSet(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ApplicationSetSpec,
+) -> ApiObject: ...

@@ -3,7 +3,7 @@
 https://github.com/cert-manager/cert-manager/releases/download/v1.21.2/cert-manager.crds.yaml
 """
 
-from imports._resource import ObjectMeta, Resource  # noqa: F401
+from bindings.kinds import Kind, ObjectMeta  # noqa: F401
 
 Acme = dict
 AcmeDNS = dict
@@ -81,32 +81,9 @@ Venafi = dict
 Webhook = dict
 Window = dict
 
-
-class Certificate(Resource):
-    API_VERSION = "cert-manager.io/v1"
-    KIND = "Certificate"
-
-
-class CertificateRequest(Resource):
-    API_VERSION = "cert-manager.io/v1"
-    KIND = "CertificateRequest"
-
-
-class Challenge(Resource):
-    API_VERSION = "acme.cert-manager.io/v1"
-    KIND = "Challenge"
-
-
-class ClusterIssuer(Resource):
-    API_VERSION = "cert-manager.io/v1"
-    KIND = "ClusterIssuer"
-
-
-class Issuer(Resource):
-    API_VERSION = "cert-manager.io/v1"
-    KIND = "Issuer"
-
-
-class Order(Resource):
-    API_VERSION = "acme.cert-manager.io/v1"
-    KIND = "Order"
+Certificate = Kind("cert-manager.io/v1", "Certificate")
+CertificateRequest = Kind("cert-manager.io/v1", "CertificateRequest")
+Challenge = Kind("acme.cert-manager.io/v1", "Challenge")
+ClusterIssuer = Kind("cert-manager.io/v1", "ClusterIssuer")
+Issuer = Kind("cert-manager.io/v1", "Issuer")
+Order = Kind("acme.cert-manager.io/v1", "Order")

@@ -6,10 +6,11 @@ https://github.com/cert-manager/cert-manager/releases/download/v1.21.2/cert-mana
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
+from cdk8s import ApiObject
 from constructs import Construct
 
-from imports._resource import ObjectMeta as ObjectMeta
-from imports._resource import Resource, Strings
+from bindings.kinds import ObjectMeta as ObjectMeta
+from bindings.kinds import Strings
 
 class Acme(TypedDict, total=False):
     caBundle: str
@@ -469,62 +470,50 @@ class Window(TypedDict, total=False):
 
 IssuerSpec = ClusterIssuerSpec
 
-class Certificate(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: CertificateSpec = ...,
-    ) -> None: ...
+def Certificate(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: CertificateSpec = ...,
+) -> ApiObject: ...
 
-class CertificateRequest(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: CertificateRequestSpec = ...,
-    ) -> None: ...
+def CertificateRequest(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: CertificateRequestSpec = ...,
+) -> ApiObject: ...
 
-class Challenge(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ChallengeSpec,
-    ) -> None: ...
+def Challenge(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ChallengeSpec,
+) -> ApiObject: ...
 
-class ClusterIssuer(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ClusterIssuerSpec,
-    ) -> None: ...
+def ClusterIssuer(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ClusterIssuerSpec,
+) -> ApiObject: ...
 
-class Issuer(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ClusterIssuerSpec,
-    ) -> None: ...
+def Issuer(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ClusterIssuerSpec,
+) -> ApiObject: ...
 
-class Order(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: OrderSpec,
-    ) -> None: ...
+def Order(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: OrderSpec,
+) -> ApiObject: ...

@@ -3,7 +3,7 @@
 https://raw.githubusercontent.com/kubernetes/kubernetes/v1.34.4/api/openapi-spec/swagger.json
 """
 
-from imports._resource import ObjectMeta, Resource  # noqa: F401
+from bindings.kinds import Kind, ObjectMeta  # noqa: F401
 
 APIServiceSpec = dict
 AWSElasticBlockStoreVolumeSource = dict
@@ -263,262 +263,55 @@ WebhookConversion = dict
 WeightedPodAffinityTerm = dict
 WindowsSecurityContextOptions = dict
 
-
-class APIService(Resource):
-    API_VERSION = "apiregistration.k8s.io/v1"
-    KIND = "APIService"
-
-
-class Binding(Resource):
-    API_VERSION = "v1"
-    KIND = "Binding"
-
-
-class CSIDriver(Resource):
-    API_VERSION = "storage.k8s.io/v1"
-    KIND = "CSIDriver"
-
-
-class CSINode(Resource):
-    API_VERSION = "storage.k8s.io/v1"
-    KIND = "CSINode"
-
-
-class CSIStorageCapacity(Resource):
-    API_VERSION = "storage.k8s.io/v1"
-    KIND = "CSIStorageCapacity"
-
-
-class ClusterRole(Resource):
-    API_VERSION = "rbac.authorization.k8s.io/v1"
-    KIND = "ClusterRole"
-
-
-class ClusterRoleBinding(Resource):
-    API_VERSION = "rbac.authorization.k8s.io/v1"
-    KIND = "ClusterRoleBinding"
-
-
-class ComponentStatus(Resource):
-    API_VERSION = "v1"
-    KIND = "ComponentStatus"
-
-
-class ConfigMap(Resource):
-    API_VERSION = "v1"
-    KIND = "ConfigMap"
-
-
-class ControllerRevision(Resource):
-    API_VERSION = "apps/v1"
-    KIND = "ControllerRevision"
-
-
-class CronJob(Resource):
-    API_VERSION = "batch/v1"
-    KIND = "CronJob"
-
-
-class CustomResourceDefinition(Resource):
-    API_VERSION = "apiextensions.k8s.io/v1"
-    KIND = "CustomResourceDefinition"
-
-
-class DaemonSet(Resource):
-    API_VERSION = "apps/v1"
-    KIND = "DaemonSet"
-
-
-class Deployment(Resource):
-    API_VERSION = "apps/v1"
-    KIND = "Deployment"
-
-
-class EndpointSlice(Resource):
-    API_VERSION = "discovery.k8s.io/v1"
-    KIND = "EndpointSlice"
-
-
-class Endpoints(Resource):
-    API_VERSION = "v1"
-    KIND = "Endpoints"
-
-
-class Event(Resource):
-    API_VERSION = "v1"
-    KIND = "Event"
-
-
-class Eviction(Resource):
-    API_VERSION = "policy/v1"
-    KIND = "Eviction"
-
-
-class HorizontalPodAutoscaler(Resource):
-    API_VERSION = "autoscaling/v2"
-    KIND = "HorizontalPodAutoscaler"
-
-
-class IPAddress(Resource):
-    API_VERSION = "networking.k8s.io/v1"
-    KIND = "IPAddress"
-
-
-class Ingress(Resource):
-    API_VERSION = "networking.k8s.io/v1"
-    KIND = "Ingress"
-
-
-class IngressClass(Resource):
-    API_VERSION = "networking.k8s.io/v1"
-    KIND = "IngressClass"
-
-
-class Job(Resource):
-    API_VERSION = "batch/v1"
-    KIND = "Job"
-
-
-class Lease(Resource):
-    API_VERSION = "coordination.k8s.io/v1"
-    KIND = "Lease"
-
-
-class LimitRange(Resource):
-    API_VERSION = "v1"
-    KIND = "LimitRange"
-
-
-class MutatingWebhookConfiguration(Resource):
-    API_VERSION = "admissionregistration.k8s.io/v1"
-    KIND = "MutatingWebhookConfiguration"
-
-
-class Namespace(Resource):
-    API_VERSION = "v1"
-    KIND = "Namespace"
-
-
-class NetworkPolicy(Resource):
-    API_VERSION = "networking.k8s.io/v1"
-    KIND = "NetworkPolicy"
-
-
-class Node(Resource):
-    API_VERSION = "v1"
-    KIND = "Node"
-
-
-class PersistentVolume(Resource):
-    API_VERSION = "v1"
-    KIND = "PersistentVolume"
-
-
-class PersistentVolumeClaim(Resource):
-    API_VERSION = "v1"
-    KIND = "PersistentVolumeClaim"
-
-
-class Pod(Resource):
-    API_VERSION = "v1"
-    KIND = "Pod"
-
-
-class PodDisruptionBudget(Resource):
-    API_VERSION = "policy/v1"
-    KIND = "PodDisruptionBudget"
-
-
-class PodTemplate(Resource):
-    API_VERSION = "v1"
-    KIND = "PodTemplate"
-
-
-class PriorityClass(Resource):
-    API_VERSION = "scheduling.k8s.io/v1"
-    KIND = "PriorityClass"
-
-
-class ReplicaSet(Resource):
-    API_VERSION = "apps/v1"
-    KIND = "ReplicaSet"
-
-
-class ReplicationController(Resource):
-    API_VERSION = "v1"
-    KIND = "ReplicationController"
-
-
-class ResourceQuota(Resource):
-    API_VERSION = "v1"
-    KIND = "ResourceQuota"
-
-
-class Role(Resource):
-    API_VERSION = "rbac.authorization.k8s.io/v1"
-    KIND = "Role"
-
-
-class RoleBinding(Resource):
-    API_VERSION = "rbac.authorization.k8s.io/v1"
-    KIND = "RoleBinding"
-
-
-class Scale(Resource):
-    API_VERSION = "autoscaling/v1"
-    KIND = "Scale"
-
-
-class Secret(Resource):
-    API_VERSION = "v1"
-    KIND = "Secret"
-
-
-class Service(Resource):
-    API_VERSION = "v1"
-    KIND = "Service"
-
-
-class ServiceAccount(Resource):
-    API_VERSION = "v1"
-    KIND = "ServiceAccount"
-
-
-class ServiceCIDR(Resource):
-    API_VERSION = "networking.k8s.io/v1"
-    KIND = "ServiceCIDR"
-
-
-class StatefulSet(Resource):
-    API_VERSION = "apps/v1"
-    KIND = "StatefulSet"
-
-
-class StorageClass(Resource):
-    API_VERSION = "storage.k8s.io/v1"
-    KIND = "StorageClass"
-
-
-class ValidatingAdmissionPolicy(Resource):
-    API_VERSION = "admissionregistration.k8s.io/v1"
-    KIND = "ValidatingAdmissionPolicy"
-
-
-class ValidatingAdmissionPolicyBinding(Resource):
-    API_VERSION = "admissionregistration.k8s.io/v1"
-    KIND = "ValidatingAdmissionPolicyBinding"
-
-
-class ValidatingWebhookConfiguration(Resource):
-    API_VERSION = "admissionregistration.k8s.io/v1"
-    KIND = "ValidatingWebhookConfiguration"
-
-
-class VolumeAttachment(Resource):
-    API_VERSION = "storage.k8s.io/v1"
-    KIND = "VolumeAttachment"
-
-
-class VolumeAttributesClass(Resource):
-    API_VERSION = "storage.k8s.io/v1"
-    KIND = "VolumeAttributesClass"
+APIService = Kind("apiregistration.k8s.io/v1", "APIService")
+Binding = Kind("v1", "Binding")
+CSIDriver = Kind("storage.k8s.io/v1", "CSIDriver")
+CSINode = Kind("storage.k8s.io/v1", "CSINode")
+CSIStorageCapacity = Kind("storage.k8s.io/v1", "CSIStorageCapacity")
+ClusterRole = Kind("rbac.authorization.k8s.io/v1", "ClusterRole")
+ClusterRoleBinding = Kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")
+ComponentStatus = Kind("v1", "ComponentStatus")
+ConfigMap = Kind("v1", "ConfigMap")
+ControllerRevision = Kind("apps/v1", "ControllerRevision")
+CronJob = Kind("batch/v1", "CronJob")
+CustomResourceDefinition = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+DaemonSet = Kind("apps/v1", "DaemonSet")
+Deployment = Kind("apps/v1", "Deployment")
+EndpointSlice = Kind("discovery.k8s.io/v1", "EndpointSlice")
+Endpoints = Kind("v1", "Endpoints")
+Event = Kind("v1", "Event")
+Eviction = Kind("policy/v1", "Eviction")
+HorizontalPodAutoscaler = Kind("autoscaling/v2", "HorizontalPodAutoscaler")
+IPAddress = Kind("networking.k8s.io/v1", "IPAddress")
+Ingress = Kind("networking.k8s.io/v1", "Ingress")
+IngressClass = Kind("networking.k8s.io/v1", "IngressClass")
+Job = Kind("batch/v1", "Job")
+Lease = Kind("coordination.k8s.io/v1", "Lease")
+LimitRange = Kind("v1", "LimitRange")
+MutatingWebhookConfiguration = Kind("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
+Namespace = Kind("v1", "Namespace")
+NetworkPolicy = Kind("networking.k8s.io/v1", "NetworkPolicy")
+Node = Kind("v1", "Node")
+PersistentVolume = Kind("v1", "PersistentVolume")
+PersistentVolumeClaim = Kind("v1", "PersistentVolumeClaim")
+Pod = Kind("v1", "Pod")
+PodDisruptionBudget = Kind("policy/v1", "PodDisruptionBudget")
+PodTemplate = Kind("v1", "PodTemplate")
+PriorityClass = Kind("scheduling.k8s.io/v1", "PriorityClass")
+ReplicaSet = Kind("apps/v1", "ReplicaSet")
+ReplicationController = Kind("v1", "ReplicationController")
+ResourceQuota = Kind("v1", "ResourceQuota")
+Role = Kind("rbac.authorization.k8s.io/v1", "Role")
+RoleBinding = Kind("rbac.authorization.k8s.io/v1", "RoleBinding")
+Scale = Kind("autoscaling/v1", "Scale")
+Secret = Kind("v1", "Secret")
+Service = Kind("v1", "Service")
+ServiceAccount = Kind("v1", "ServiceAccount")
+ServiceCIDR = Kind("networking.k8s.io/v1", "ServiceCIDR")
+StatefulSet = Kind("apps/v1", "StatefulSet")
+StorageClass = Kind("storage.k8s.io/v1", "StorageClass")
+ValidatingAdmissionPolicy = Kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy")
+ValidatingAdmissionPolicyBinding = Kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding")
+ValidatingWebhookConfiguration = Kind("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
+VolumeAttachment = Kind("storage.k8s.io/v1", "VolumeAttachment")
+VolumeAttributesClass = Kind("storage.k8s.io/v1", "VolumeAttributesClass")

@@ -6,10 +6,11 @@ https://raw.githubusercontent.com/kubernetes/kubernetes/v1.34.4/api/openapi-spec
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
+from cdk8s import ApiObject
 from constructs import Construct
 
-from imports._resource import ObjectMeta as ObjectMeta
-from imports._resource import Resource, Strings
+from bindings.kinds import ObjectMeta as ObjectMeta
+from bindings.kinds import Strings
 
 class APIServiceSpec(TypedDict, total=False):
     caBundle: str
@@ -1680,561 +1681,457 @@ class WindowsSecurityContextOptions(TypedDict, total=False):
     hostProcess: bool
     runAsUserName: str
 
-class APIService(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: APIServiceSpec = ...,
-    ) -> None: ...
+def APIService(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: APIServiceSpec = ...,
+) -> ApiObject: ...
 
-class Binding(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        target: ObjectReference,
-    ) -> None: ...
+def Binding(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    target: ObjectReference,
+) -> ApiObject: ...
 
-class CSIDriver(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: CSIDriverSpec,
-    ) -> None: ...
+def CSIDriver(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: CSIDriverSpec,
+) -> ApiObject: ...
 
-class CSINode(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: CSINodeSpec,
-    ) -> None: ...
+def CSINode(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: CSINodeSpec,
+) -> ApiObject: ...
 
-class CSIStorageCapacity(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        capacity: str | float = ...,
-        maximumVolumeSize: str | float = ...,
-        nodeTopology: LabelSelector = ...,
-        storageClassName: str,
-    ) -> None: ...
+def CSIStorageCapacity(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    capacity: str | float = ...,
+    maximumVolumeSize: str | float = ...,
+    nodeTopology: LabelSelector = ...,
+    storageClassName: str,
+) -> ApiObject: ...
 
-class ClusterRole(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        aggregationRule: AggregationRule = ...,
-        rules: Sequence[PolicyRule] = ...,
-    ) -> None: ...
+def ClusterRole(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    aggregationRule: AggregationRule = ...,
+    rules: Sequence[PolicyRule] = ...,
+) -> ApiObject: ...
 
-class ClusterRoleBinding(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        roleRef: RoleRef,
-        subjects: Sequence[Subject] = ...,
-    ) -> None: ...
+def ClusterRoleBinding(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    roleRef: RoleRef,
+    subjects: Sequence[Subject] = ...,
+) -> ApiObject: ...
 
-class ComponentStatus(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        conditions: Sequence[ComponentCondition] = ...,
-    ) -> None: ...
+def ComponentStatus(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    conditions: Sequence[ComponentCondition] = ...,
+) -> ApiObject: ...
 
-class ConfigMap(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        binaryData: Mapping[str, str] = ...,
-        data: Mapping[str, str] = ...,
-        immutable: bool = ...,
-    ) -> None: ...
+def ConfigMap(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    binaryData: Mapping[str, str] = ...,
+    data: Mapping[str, str] = ...,
+    immutable: bool = ...,
+) -> ApiObject: ...
 
-class ControllerRevision(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        data: Mapping[str, Any] = ...,
-        revision: int,
-    ) -> None: ...
+def ControllerRevision(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    data: Mapping[str, Any] = ...,
+    revision: int,
+) -> ApiObject: ...
 
-class CronJob(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: CronJobSpec = ...,
-    ) -> None: ...
+def CronJob(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: CronJobSpec = ...,
+) -> ApiObject: ...
 
-class CustomResourceDefinition(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: CustomResourceDefinitionSpec,
-    ) -> None: ...
+def CustomResourceDefinition(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: CustomResourceDefinitionSpec,
+) -> ApiObject: ...
 
-class DaemonSet(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: DaemonSetSpec = ...,
-    ) -> None: ...
+def DaemonSet(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: DaemonSetSpec = ...,
+) -> ApiObject: ...
 
-class Deployment(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: DeploymentSpec = ...,
-    ) -> None: ...
+def Deployment(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: DeploymentSpec = ...,
+) -> ApiObject: ...
 
-class EndpointSlice(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        addressType: str,
-        endpoints: Sequence[Endpoint],
-        ports: Sequence[DiscoveryEndpointPort] = ...,
-    ) -> None: ...
+def EndpointSlice(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    addressType: str,
+    endpoints: Sequence[Endpoint],
+    ports: Sequence[DiscoveryEndpointPort] = ...,
+) -> ApiObject: ...
 
-class Endpoints(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        subsets: Sequence[EndpointSubset] = ...,
-    ) -> None: ...
+def Endpoints(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    subsets: Sequence[EndpointSubset] = ...,
+) -> ApiObject: ...
 
-class Event(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        action: str = ...,
-        count: int = ...,
-        eventTime: str = ...,
-        firstTimestamp: str = ...,
-        involvedObject: ObjectReference,
-        lastTimestamp: str = ...,
-        message: str = ...,
-        reason: str = ...,
-        related: ObjectReference = ...,
-        reportingComponent: str = ...,
-        reportingInstance: str = ...,
-        series: EventSeries = ...,
-        source: EventSource = ...,
-        type: str = ...,
-    ) -> None: ...
+def Event(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    action: str = ...,
+    count: int = ...,
+    eventTime: str = ...,
+    firstTimestamp: str = ...,
+    involvedObject: ObjectReference,
+    lastTimestamp: str = ...,
+    message: str = ...,
+    reason: str = ...,
+    related: ObjectReference = ...,
+    reportingComponent: str = ...,
+    reportingInstance: str = ...,
+    series: EventSeries = ...,
+    source: EventSource = ...,
+    type: str = ...,
+) -> ApiObject: ...
 
-class Eviction(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        deleteOptions: DeleteOptions = ...,
-    ) -> None: ...
+def Eviction(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    deleteOptions: DeleteOptions = ...,
+) -> ApiObject: ...
 
-class HorizontalPodAutoscaler(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: HorizontalPodAutoscalerSpec = ...,
-    ) -> None: ...
+def HorizontalPodAutoscaler(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: HorizontalPodAutoscalerSpec = ...,
+) -> ApiObject: ...
 
-class IPAddress(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: IPAddressSpec = ...,
-    ) -> None: ...
+def IPAddress(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: IPAddressSpec = ...,
+) -> ApiObject: ...
 
-class Ingress(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: IngressSpec = ...,
-    ) -> None: ...
+def Ingress(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: IngressSpec = ...,
+) -> ApiObject: ...
 
-class IngressClass(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: IngressClassSpec = ...,
-    ) -> None: ...
+def IngressClass(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: IngressClassSpec = ...,
+) -> ApiObject: ...
 
-class Job(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: JobSpec = ...,
-    ) -> None: ...
+def Job(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: JobSpec = ...,
+) -> ApiObject: ...
 
-class Lease(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: LeaseSpec = ...,
-    ) -> None: ...
+def Lease(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: LeaseSpec = ...,
+) -> ApiObject: ...
 
-class LimitRange(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: LimitRangeSpec = ...,
-    ) -> None: ...
+def LimitRange(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: LimitRangeSpec = ...,
+) -> ApiObject: ...
 
-class MutatingWebhookConfiguration(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        webhooks: Sequence[MutatingWebhook] = ...,
-    ) -> None: ...
+def MutatingWebhookConfiguration(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    webhooks: Sequence[MutatingWebhook] = ...,
+) -> ApiObject: ...
 
-class Namespace(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: NamespaceSpec = ...,
-    ) -> None: ...
+def Namespace(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: NamespaceSpec = ...,
+) -> ApiObject: ...
 
-class NetworkPolicy(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: NetworkPolicySpec = ...,
-    ) -> None: ...
+def NetworkPolicy(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: NetworkPolicySpec = ...,
+) -> ApiObject: ...
 
-class Node(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: NodeSpec = ...,
-    ) -> None: ...
+def Node(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: NodeSpec = ...,
+) -> ApiObject: ...
 
-class PersistentVolume(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: PersistentVolumeSpec = ...,
-    ) -> None: ...
+def PersistentVolume(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: PersistentVolumeSpec = ...,
+) -> ApiObject: ...
 
-class PersistentVolumeClaim(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: PersistentVolumeClaimSpec = ...,
-    ) -> None: ...
+def PersistentVolumeClaim(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: PersistentVolumeClaimSpec = ...,
+) -> ApiObject: ...
 
-class Pod(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: PodSpec = ...,
-    ) -> None: ...
+def Pod(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: PodSpec = ...,
+) -> ApiObject: ...
 
-class PodDisruptionBudget(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: PodDisruptionBudgetSpec = ...,
-    ) -> None: ...
+def PodDisruptionBudget(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: PodDisruptionBudgetSpec = ...,
+) -> ApiObject: ...
 
-class PodTemplate(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        template: PodTemplateSpec = ...,
-    ) -> None: ...
+def PodTemplate(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    template: PodTemplateSpec = ...,
+) -> ApiObject: ...
 
-class PriorityClass(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        description: str = ...,
-        globalDefault: bool = ...,
-        preemptionPolicy: str = ...,
-        value: int,
-    ) -> None: ...
+def PriorityClass(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    description: str = ...,
+    globalDefault: bool = ...,
+    preemptionPolicy: str = ...,
+    value: int,
+) -> ApiObject: ...
 
-class ReplicaSet(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ReplicaSetSpec = ...,
-    ) -> None: ...
+def ReplicaSet(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ReplicaSetSpec = ...,
+) -> ApiObject: ...
 
-class ReplicationController(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ReplicationControllerSpec = ...,
-    ) -> None: ...
+def ReplicationController(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ReplicationControllerSpec = ...,
+) -> ApiObject: ...
 
-class ResourceQuota(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ResourceQuotaSpec = ...,
-    ) -> None: ...
+def ResourceQuota(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ResourceQuotaSpec = ...,
+) -> ApiObject: ...
 
-class Role(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        rules: Sequence[PolicyRule] = ...,
-    ) -> None: ...
+def Role(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    rules: Sequence[PolicyRule] = ...,
+) -> ApiObject: ...
 
-class RoleBinding(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        roleRef: RoleRef,
-        subjects: Sequence[Subject] = ...,
-    ) -> None: ...
+def RoleBinding(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    roleRef: RoleRef,
+    subjects: Sequence[Subject] = ...,
+) -> ApiObject: ...
 
-class Scale(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ScaleSpec = ...,
-    ) -> None: ...
+def Scale(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ScaleSpec = ...,
+) -> ApiObject: ...
 
-class Secret(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        data: Mapping[str, str] = ...,
-        immutable: bool = ...,
-        stringData: Mapping[str, str] = ...,
-        type: str = ...,
-    ) -> None: ...
+def Secret(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    data: Mapping[str, str] = ...,
+    immutable: bool = ...,
+    stringData: Mapping[str, str] = ...,
+    type: str = ...,
+) -> ApiObject: ...
 
-class Service(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ServiceSpec = ...,
-    ) -> None: ...
+def Service(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ServiceSpec = ...,
+) -> ApiObject: ...
 
-class ServiceAccount(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        automountServiceAccountToken: bool = ...,
-        imagePullSecrets: Sequence[LocalObjectReference] = ...,
-        secrets: Sequence[ObjectReference] = ...,
-    ) -> None: ...
+def ServiceAccount(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    automountServiceAccountToken: bool = ...,
+    imagePullSecrets: Sequence[LocalObjectReference] = ...,
+    secrets: Sequence[ObjectReference] = ...,
+) -> ApiObject: ...
 
-class ServiceCIDR(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ServiceCIDRSpec = ...,
-    ) -> None: ...
+def ServiceCIDR(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ServiceCIDRSpec = ...,
+) -> ApiObject: ...
 
-class StatefulSet(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: StatefulSetSpec = ...,
-    ) -> None: ...
+def StatefulSet(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: StatefulSetSpec = ...,
+) -> ApiObject: ...
 
-class StorageClass(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        allowVolumeExpansion: bool = ...,
-        allowedTopologies: Sequence[TopologySelectorTerm] = ...,
-        mountOptions: Strings = ...,
-        parameters: Mapping[str, str] = ...,
-        provisioner: str,
-        reclaimPolicy: str = ...,
-        volumeBindingMode: str = ...,
-    ) -> None: ...
+def StorageClass(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    allowVolumeExpansion: bool = ...,
+    allowedTopologies: Sequence[TopologySelectorTerm] = ...,
+    mountOptions: Strings = ...,
+    parameters: Mapping[str, str] = ...,
+    provisioner: str,
+    reclaimPolicy: str = ...,
+    volumeBindingMode: str = ...,
+) -> ApiObject: ...
 
-class ValidatingAdmissionPolicy(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ValidatingAdmissionPolicySpec = ...,
-    ) -> None: ...
+def ValidatingAdmissionPolicy(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ValidatingAdmissionPolicySpec = ...,
+) -> ApiObject: ...
 
-class ValidatingAdmissionPolicyBinding(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ValidatingAdmissionPolicyBindingSpec = ...,
-    ) -> None: ...
+def ValidatingAdmissionPolicyBinding(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ValidatingAdmissionPolicyBindingSpec = ...,
+) -> ApiObject: ...
 
-class ValidatingWebhookConfiguration(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        webhooks: Sequence[ValidatingWebhook] = ...,
-    ) -> None: ...
+def ValidatingWebhookConfiguration(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    webhooks: Sequence[ValidatingWebhook] = ...,
+) -> ApiObject: ...
 
-class VolumeAttachment(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: VolumeAttachmentSpec,
-    ) -> None: ...
+def VolumeAttachment(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: VolumeAttachmentSpec,
+) -> ApiObject: ...
 
-class VolumeAttributesClass(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        driverName: str,
-        parameters: Mapping[str, str] = ...,
-    ) -> None: ...
+def VolumeAttributesClass(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    driverName: str,
+    parameters: Mapping[str, str] = ...,
+) -> ApiObject: ...

@@ -12,7 +12,7 @@ https://raw.githubusercontent.com/prometheus-operator/prometheus-operator/v0.93.
 https://raw.githubusercontent.com/prometheus-operator/prometheus-operator/v0.93.1/example/prometheus-operator-crd/monitoring.coreos.com_thanosrulers.yaml
 """
 
-from imports._resource import ObjectMeta, Resource  # noqa: F401
+from bindings.kinds import Kind, ObjectMeta  # noqa: F401
 
 AdditionalArg = dict
 Affinity = dict
@@ -257,52 +257,13 @@ WechatConfig = dict
 WindowsOptions = dict
 WorkloadIdentity = dict
 
-
-class Alertmanager(Resource):
-    API_VERSION = "monitoring.coreos.com/v1"
-    KIND = "Alertmanager"
-
-
-class AlertmanagerConfig(Resource):
-    API_VERSION = "monitoring.coreos.com/v1alpha1"
-    KIND = "AlertmanagerConfig"
-
-
-class PodMonitor(Resource):
-    API_VERSION = "monitoring.coreos.com/v1"
-    KIND = "PodMonitor"
-
-
-class Probe(Resource):
-    API_VERSION = "monitoring.coreos.com/v1"
-    KIND = "Probe"
-
-
-class Prometheus(Resource):
-    API_VERSION = "monitoring.coreos.com/v1"
-    KIND = "Prometheus"
-
-
-class PrometheusAgent(Resource):
-    API_VERSION = "monitoring.coreos.com/v1alpha1"
-    KIND = "PrometheusAgent"
-
-
-class PrometheusRule(Resource):
-    API_VERSION = "monitoring.coreos.com/v1"
-    KIND = "PrometheusRule"
-
-
-class ScrapeConfig(Resource):
-    API_VERSION = "monitoring.coreos.com/v1alpha1"
-    KIND = "ScrapeConfig"
-
-
-class ServiceMonitor(Resource):
-    API_VERSION = "monitoring.coreos.com/v1"
-    KIND = "ServiceMonitor"
-
-
-class ThanosRuler(Resource):
-    API_VERSION = "monitoring.coreos.com/v1"
-    KIND = "ThanosRuler"
+Alertmanager = Kind("monitoring.coreos.com/v1", "Alertmanager")
+AlertmanagerConfig = Kind("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig")
+PodMonitor = Kind("monitoring.coreos.com/v1", "PodMonitor")
+Probe = Kind("monitoring.coreos.com/v1", "Probe")
+Prometheus = Kind("monitoring.coreos.com/v1", "Prometheus")
+PrometheusAgent = Kind("monitoring.coreos.com/v1alpha1", "PrometheusAgent")
+PrometheusRule = Kind("monitoring.coreos.com/v1", "PrometheusRule")
+ScrapeConfig = Kind("monitoring.coreos.com/v1alpha1", "ScrapeConfig")
+ServiceMonitor = Kind("monitoring.coreos.com/v1", "ServiceMonitor")
+ThanosRuler = Kind("monitoring.coreos.com/v1", "ThanosRuler")

@@ -15,10 +15,11 @@ https://raw.githubusercontent.com/prometheus-operator/prometheus-operator/v0.93.
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
+from cdk8s import ApiObject
 from constructs import Construct
 
-from imports._resource import ObjectMeta as ObjectMeta
-from imports._resource import Resource, Strings
+from bindings.kinds import ObjectMeta as ObjectMeta
+from bindings.kinds import Strings
 
 class AdditionalArg(TypedDict, total=False):
     name: Required[str]
@@ -2448,102 +2449,82 @@ class WorkloadIdentity(TypedDict, total=False):
     clientId: Required[str]
     tenantId: Required[str]
 
-class Alertmanager(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: AlertmanagerSpec,
-    ) -> None: ...
+def Alertmanager(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: AlertmanagerSpec,
+) -> ApiObject: ...
 
-class AlertmanagerConfig(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: AlertmanagerConfigSpec,
-    ) -> None: ...
+def AlertmanagerConfig(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: AlertmanagerConfigSpec,
+) -> ApiObject: ...
 
-class PodMonitor(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: PodMonitorSpec,
-    ) -> None: ...
+def PodMonitor(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: PodMonitorSpec,
+) -> ApiObject: ...
 
-class Probe(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ProbeSpec,
-    ) -> None: ...
+def Probe(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ProbeSpec,
+) -> ApiObject: ...
 
-class Prometheus(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: PrometheusSpec,
-    ) -> None: ...
+def Prometheus(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: PrometheusSpec,
+) -> ApiObject: ...
 
-class PrometheusAgent(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: PrometheusAgentSpec,
-    ) -> None: ...
+def PrometheusAgent(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: PrometheusAgentSpec,
+) -> ApiObject: ...
 
-class PrometheusRule(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: PrometheusRuleSpec,
-    ) -> None: ...
+def PrometheusRule(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: PrometheusRuleSpec,
+) -> ApiObject: ...
 
-class ScrapeConfig(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ScrapeConfigSpec,
-    ) -> None: ...
+def ScrapeConfig(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ScrapeConfigSpec,
+) -> ApiObject: ...
 
-class ServiceMonitor(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ServiceMonitorSpec,
-    ) -> None: ...
+def ServiceMonitor(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ServiceMonitorSpec,
+) -> ApiObject: ...
 
-class ThanosRuler(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ThanosRulerSpec,
-    ) -> None: ...
+def ThanosRuler(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ThanosRulerSpec,
+) -> ApiObject: ...

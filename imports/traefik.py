@@ -3,7 +3,7 @@
 https://raw.githubusercontent.com/traefik/traefik/v3.7.13/docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml
 """
 
-from imports._resource import ObjectMeta, Resource  # noqa: F401
+from bindings.kinds import Kind, ObjectMeta  # noqa: F401
 
 AddPrefix = dict
 BasicAuth = dict
@@ -80,52 +80,13 @@ TLSStoreSpec = dict
 TraefikServiceSpec = dict
 Weighted = dict
 
-
-class IngressRoute(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "IngressRoute"
-
-
-class IngressRouteTCP(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "IngressRouteTCP"
-
-
-class IngressRouteUDP(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "IngressRouteUDP"
-
-
-class Middleware(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "Middleware"
-
-
-class MiddlewareTCP(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "MiddlewareTCP"
-
-
-class ServersTransport(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "ServersTransport"
-
-
-class ServersTransportTCP(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "ServersTransportTCP"
-
-
-class TLSOption(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "TLSOption"
-
-
-class TLSStore(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "TLSStore"
-
-
-class TraefikService(Resource):
-    API_VERSION = "traefik.io/v1alpha1"
-    KIND = "TraefikService"
+IngressRoute = Kind("traefik.io/v1alpha1", "IngressRoute")
+IngressRouteTCP = Kind("traefik.io/v1alpha1", "IngressRouteTCP")
+IngressRouteUDP = Kind("traefik.io/v1alpha1", "IngressRouteUDP")
+Middleware = Kind("traefik.io/v1alpha1", "Middleware")
+MiddlewareTCP = Kind("traefik.io/v1alpha1", "MiddlewareTCP")
+ServersTransport = Kind("traefik.io/v1alpha1", "ServersTransport")
+ServersTransportTCP = Kind("traefik.io/v1alpha1", "ServersTransportTCP")
+TLSOption = Kind("traefik.io/v1alpha1", "TLSOption")
+TLSStore = Kind("traefik.io/v1alpha1", "TLSStore")
+TraefikService = Kind("traefik.io/v1alpha1", "TraefikService")

@@ -6,10 +6,11 @@ https://raw.githubusercontent.com/traefik/traefik/v3.7.13/docs/content/reference
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
+from cdk8s import ApiObject
 from constructs import Construct
 
-from imports._resource import ObjectMeta as ObjectMeta
-from imports._resource import Resource, Strings
+from bindings.kinds import ObjectMeta as ObjectMeta
+from bindings.kinds import Strings
 
 class AddPrefix(TypedDict, total=False):
     prefix: str
@@ -548,102 +549,82 @@ class Weighted(TypedDict, total=False):
     services: Sequence[IngressRouteRouteService]
     sticky: Sticky
 
-class IngressRoute(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: IngressRouteSpec,
-    ) -> None: ...
+def IngressRoute(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: IngressRouteSpec,
+) -> ApiObject: ...
 
-class IngressRouteTCP(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: IngressRouteTCPSpec,
-    ) -> None: ...
+def IngressRouteTCP(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: IngressRouteTCPSpec,
+) -> ApiObject: ...
 
-class IngressRouteUDP(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: IngressRouteUDPSpec,
-    ) -> None: ...
+def IngressRouteUDP(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: IngressRouteUDPSpec,
+) -> ApiObject: ...
 
-class Middleware(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: MiddlewareSpec,
-    ) -> None: ...
+def Middleware(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: MiddlewareSpec,
+) -> ApiObject: ...
 
-class MiddlewareTCP(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: MiddlewareTCPSpec,
-    ) -> None: ...
+def MiddlewareTCP(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: MiddlewareTCPSpec,
+) -> ApiObject: ...
 
-class ServersTransport(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ServersTransportSpec,
-    ) -> None: ...
+def ServersTransport(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ServersTransportSpec,
+) -> ApiObject: ...
 
-class ServersTransportTCP(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ServersTransportTCPSpec,
-    ) -> None: ...
+def ServersTransportTCP(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ServersTransportTCPSpec,
+) -> ApiObject: ...
 
-class TLSOption(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: TLSOptionSpec,
-    ) -> None: ...
+def TLSOption(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: TLSOptionSpec,
+) -> ApiObject: ...
 
-class TLSStore(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: TLSStoreSpec,
-    ) -> None: ...
+def TLSStore(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: TLSStoreSpec,
+) -> ApiObject: ...
 
-class TraefikService(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: TraefikServiceSpec,
-    ) -> None: ...
+def TraefikService(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: TraefikServiceSpec,
+) -> ApiObject: ...

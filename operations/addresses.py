@@ -15,9 +15,9 @@ from typing import Final
 
 from charts.traefik import TRAEFIK
 from fleet import documents
-from fleet.edit import change
 from fleet.errors import InputError
 from operations.contexts import add_fleet, fleet_of
+from operations.edit import change
 from operations.kubectl import Kubectl
 
 WAIT_SECONDS: Final = 300

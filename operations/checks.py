@@ -7,9 +7,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from charts.compose import Cluster
 from fleet.errors import InputError
-from fleet.registry import Fleet
+from fleet.registry import Cluster, Fleet
 from operations.addresses import address_of
 from operations.kubectl import TIMEOUT_SECONDS, ClusterError, Kubectl, call
 from operations.names import Resolve

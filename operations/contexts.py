@@ -5,9 +5,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from charts.catalogue import load
 from fleet.errors import InputError
 from fleet.problems import did_you_mean
-from fleet.registry import Fleet, load
+from fleet.registry import Fleet
 from fleet.source import shown
 from operations.kubectl import TIMEOUT_SECONDS, Kubectl, call
 

@@ -16,8 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from charts.monitoring.collector import COLLECTOR
-from charts.monitoring.prometheus_agent import PROMETHEUS_AGENT
+from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.monitoring.secrets import (
     ALERT_RECEIVERS,
     GRAFANA_SIGN_IN,

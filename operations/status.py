@@ -23,12 +23,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from charts.compose import Cluster
 from charts.foobar_api import TLS_SECRET
 from charts.monitoring import loki, prometheus
 from charts.scrape import MONITORING
 from fleet.errors import InputError
-from fleet.registry import Fleet, Region
+from fleet.registry import Cluster, Fleet, Region
 from operations import applications, credentials, terminal
 from operations.applications import Application
 from operations.contexts import add_fleet, fleet_of

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from charts.render import render
-from fleet import lock
-from fleet import mirror as upstream
-from fleet.registry import Fleet, load
-from fleet.validation import build, sources
-from fleet.validation.objects import Object
+from charts.catalogue import load
+from fleet.registry import Fleet
+from rendering.render import render
+from rendering.validation import build, sources
+from rendering.validation.objects import Object
 from tests import guard, kustomize
 from tests.objects import FLEETS, OVERLAYS, SAMPLE, read_objects
+from upstream import lock
+from upstream import mirror as upstream
 
 # A busy machine is slow, which is no fault of what is tested.
 settings.register_profile(

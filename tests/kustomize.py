@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from fleet.validation import build
+from rendering.validation import build
 
 
 def program() -> Sequence[str]:

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import yaml
 
-from charts.render import BUNDLE
-from fleet.dist import KUSTOMIZATION
-from fleet.validation.objects import Object
+from rendering.dist import KUSTOMIZATION
+from rendering.render import BUNDLE
+from rendering.validation.objects import Object
 
 ROOT: Final = Path(__file__).parent.parent
 MAIN: Final = (sys.executable, str(ROOT / "main.py"))

@@ -9,8 +9,8 @@ import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
 from charts.monitoring.dashboards import DASHBOARDS
-from fleet.validation.objects import Object
 from foobar_api import metrics
+from rendering.validation.objects import Object
 from tests.objects import ROOT
 
 METRICS: Final = ROOT / "tests" / "fixtures" / "metrics"

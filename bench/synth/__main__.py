@@ -18,8 +18,9 @@ from bench.synth.peers import PEERS, missing_tool
 from bench.synth.plot import plot
 from bench.synth.results import Results
 from bench.synth.template import Template
+from charts.catalogue import load
 from fleet.errors import InputError, exit_on_input_error
-from fleet.registry import Fleet, load
+from fleet.registry import Fleet
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 """Linux's file system in memory: what a file costs on a disk changes with whoever else writes."""

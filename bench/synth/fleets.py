@@ -8,6 +8,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel
 
+from charts.catalogue import CATALOGUE
 from fleet.registry import Fleet, Hub, Region
 
 _FIRST_ADDRESS: Final = int(ip_address("198.18.0.0"))
@@ -35,7 +36,8 @@ def fleet_of(regions: int, real: Fleet) -> Fleet:
                     for number in range(1, regions + 1)
                 ),
             ],
-        }
+        },
+        context=CATALOGUE,
     )
 
 

@@ -4,23 +4,25 @@ Dex is left out: sign-in is the local admin until an identity provider is config
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import ClassVar, Final
-
-from cdk8s import App
+from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
 from charts.applications import ARGOCD
-from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, serving_certificate
+from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, CertManager, serving_certificate
 from charts.component import Component, Patch
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
 from charts.scrape import monitor
-from charts.traefik import TRAEFIK, TRAEFIK_PODS, grant_watch
+from charts.traefik import TRAEFIK, TRAEFIK_PODS, Traefik, grant_watch
 from charts.upstream import ARGOCD_BUNDLE
-from fleet.registry import ComponentName, Issuer
-from imports.traefik import IngressRoute, Middleware
+from fleet.registry import Fleet, Hub, Issuer
+from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 TLS_SECRET: Final = "argocd-tls"
 SERVER: Final = "argocd-server"
@@ -32,7 +34,7 @@ METRICS: Final[Mapping[str, int | str]] = {
     "argocd-repo-server": 8084,
     SERVER: 8083,
 }
-"""Where each part says its metrics: by the name that its port has, or the number."""
+"""The metrics port of each part: the name that the bundle gives it, or else its number."""
 
 # Argo CD v3.5.7, resource_customizations/, has Lua for Prometheus and for none of these.
 HEALTH: Final[Mapping[str, str]] = {
@@ -41,11 +43,14 @@ HEALTH: Final[Mapping[str, str]] = {
 }
 
 
-class Argocd(Component):
+@dataclass(frozen=True, kw_only=True)
+class Argocd(Component[Hub]):
     """The bundle with our configuration, its certificate, route and policies."""
 
-    NAME: ClassVar[ComponentName] = "argocd"
+    NAME = "argocd"
     NAMESPACE = ARGOCD
+    REQUIRED = True
+    NEEDS = (Traefik, CertManager)
     CLUSTER_KINDS = (
         kinds.NAMESPACE,
         kinds.CRD,
@@ -54,23 +59,31 @@ class Argocd(Component):
     )
     BEHIND_TRAEFIK = True
     BUNDLES = (ARGOCD_BUNDLE,)
+    BUNDLE_NAMESPACE = ARGOCD
 
-    def __init__(self, app: App, *, host: str, issuer: Issuer, git_port: int) -> None:
-        """Argo CD at ``https://host/``, with a certificate of ``issuer``.
+    host: str
+    """Argo CD is at ``https://host/``."""
+    issuer: Issuer
+    """Who issues the certificate of ``host``."""
+    git_port: int
+    """TCP port that Argo CD clones from."""
 
-        It clones from ``git_port``.
-        """
-        super().__init__(
-            app,
-            patches=_patches(host),
-            bundle_namespace=ARGOCD,
-        )
-        self.own_namespace()
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Hub) -> Self:
+        return cls(host=cluster.argocd_host, issuer=cluster.issuer, git_port=fleet.git.port)
+
+    def add_to(self, chart: "Construct") -> None:
+        self.own_namespace(chart)
         serving_certificate(
-            self, namespace=ARGOCD, name=SERVER, secret=TLS_SECRET, host=host, issuer=issuer
+            chart,
+            namespace=ARGOCD,
+            name=SERVER,
+            secret=TLS_SECRET,
+            host=self.host,
+            issuer=self.issuer,
         )
         Middleware(
-            self,
+            chart,
             "headers",
             metadata={"name": SERVER, "namespace": ARGOCD},
             spec={
@@ -82,49 +95,26 @@ class Argocd(Component):
             },
         )
         IngressRoute(
-            self,
-            "route",
-            metadata={"name": SERVER, "namespace": ARGOCD},
-            spec={
-                "ingressClassName": TRAEFIK,
-                "entryPoints": ["websecure"],
-                "routes": [
-                    {
-                        "kind": "Rule",
-                        "match": f"Host(`{host}`)",
-                        "priority": 10,
-                        "middlewares": [{"name": SERVER}],
-                        "services": [{"name": SERVER, "port": "http"}],
-                    },
-                    # The command line speaks gRPC: HTTP/2 without TLS on the inner side.
-                    {
-                        "kind": "Rule",
-                        "match": f"Host(`{host}`) && Header(`Content-Type`, `application/grpc`)",
-                        "priority": 11,
-                        "services": [{"name": SERVER, "port": "http", "scheme": "h2c"}],
-                    },
-                ],
-                "tls": {"secretName": TLS_SECRET},
-            },
+            chart, "route", metadata={"name": SERVER, "namespace": ARGOCD}, spec=self._route()
         )
-        grant_watch(self, namespace=ARGOCD)
-        default_deny(self, namespace=ARGOCD)
+        grant_watch(chart, namespace=ARGOCD)
+        default_deny(chart, namespace=ARGOCD)
         # The bundle's own policies say who may reach whom; this one lets everybody ask: each
         # other, the clusters' API servers, bundles over HTTPS, and the Git server.
         allow(
-            self,
+            chart,
             "egress",
             namespace=ARGOCD,
             labels={},
             egress=[
                 TO_DNS,
                 TO_API_SERVER,
-                {"to": EVERYWHERE, "ports": tcp(git_port)},
+                {"to": EVERYWHERE, "ports": tcp(self.git_port)},
                 {"to": [{"podSelector": {}}]},
             ],
         )
         allow(
-            self,
+            chart,
             "acme-solver",
             namespace=ARGOCD,
             labels=SOLVER_LABELS,
@@ -133,79 +123,108 @@ class Argocd(Component):
         # The bundle's policies let everybody in who asks for metrics.
         for name, port in METRICS.items():
             monitor(
-                self,
+                chart,
                 name,
                 namespace=ARGOCD,
                 labels=selector(name),
                 endpoint={"portNumber": port} if isinstance(port, int) else {"port": port},
             )
 
+    def _route(self) -> IngressRouteSpec:
+        return {
+            "ingressClassName": TRAEFIK,
+            "entryPoints": ["websecure"],
+            "routes": [
+                {
+                    "kind": "Rule",
+                    "match": f"Host(`{self.host}`)",
+                    "priority": 10,
+                    "middlewares": [{"name": SERVER}],
+                    "services": [{"name": SERVER, "port": "http"}],
+                },
+                # The command line speaks gRPC: HTTP/2 without TLS on the inner side.
+                {
+                    "kind": "Rule",
+                    "match": f"Host(`{self.host}`) && Header(`Content-Type`, `application/grpc`)",
+                    "priority": 11,
+                    "services": [{"name": SERVER, "port": "http", "scheme": "h2c"}],
+                },
+            ],
+            "tls": {"secretName": TLS_SECRET},
+        }
 
-def _patches(host: str) -> tuple[Patch, ...]:
-    return (
-        _config(
-            "argocd-cm",
+    @property
+    def patches(self) -> tuple[Patch, ...]:
+        return (
+            _config(
+                "argocd-cm",
+                {
+                    "url": f"https://{self.host}",
+                    "admin.enabled": "true",
+                    "users.anonymous.enabled": "false",
+                    "exec.enabled": "false",
+                    "application.resourceTrackingMethod": "annotation",
+                    # The regions' rights end somewhere; what may not be listed is not watched.
+                    "resource.respectRBAC": "normal",
+                    **{
+                        f"resource.customizations.health.{kind}": (
+                            files(__package__).joinpath("health", script).read_text("utf-8")
+                        )
+                        for kind, script in HEALTH.items()
+                    },
+                },
+            ),
+            _config(
+                "argocd-cmd-params-cm",
+                {
+                    # Traefik ends the browsers' TLS.
+                    "server.insecure": "true",
+                    # Adopting or losing a cluster's objects is a person's decision, set for set.
+                    "applicationsetcontroller.enable.policy.override": "true",
+                },
+            ),
+            # Nobody but the admin sees anything until roles are given.
+            _config("argocd-rbac-cm", {"policy.default": "", "policy.csv": ""}),
             {
-                "url": f"https://{host}",
-                "admin.enabled": "true",
-                "users.anonymous.enabled": "false",
-                "exec.enabled": "false",
-                "application.resourceTrackingMethod": "annotation",
-                # The regions' rights end somewhere; what may not be listed is not watched.
-                "resource.respectRBAC": "normal",
-                **{
-                    f"resource.customizations.health.{kind}": (
-                        files(__package__).joinpath("health", script).read_text("utf-8")
-                    )
-                    for kind, script in HEALTH.items()
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "NetworkPolicy",
+                "metadata": {"name": f"{SERVER}-network-policy"},
+                "spec": {
+                    "ingress": [
+                        {"from": [TRAEFIK_PODS], "ports": tcp(8080)},
+                        {"from": [{"namespaceSelector": {}}], "ports": tcp(8083)},
+                    ]
                 },
             },
-        ),
-        _config(
-            "argocd-cmd-params-cm",
-            {
-                # Traefik ends the browsers' TLS.
-                "server.insecure": "true",
-                # Adopting or losing a cluster's objects is a person's decision, set for set.
-                "applicationsetcontroller.enable.policy.override": "true",
-            },
-        ),
-        # Nobody but the admin sees anything until roles are given.
-        _config("argocd-rbac-cm", {"policy.default": "", "policy.csv": ""}),
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {"name": f"{SERVER}-network-policy"},
-            "spec": {
-                "ingress": [
-                    {"from": [TRAEFIK_PODS], "ports": tcp(8080)},
-                    {"from": [{"namespaceSelector": {}}], "ports": tcp(8083)},
-                ]
-            },
-        },
-        *(
-            {
-                "apiVersion": api_version,
-                "kind": kind,
-                "metadata": {"name": name},
-                "$patch": "delete",
-            }
-            for api_version, kind, name in (
-                ("apps/v1", "Deployment", "argocd-dex-server"),
-                ("v1", "Service", "argocd-dex-server"),
-                ("v1", "ServiceAccount", "argocd-dex-server"),
-                ("rbac.authorization.k8s.io/v1", "Role", "argocd-dex-server"),
-                ("rbac.authorization.k8s.io/v1", "RoleBinding", "argocd-dex-server"),
-                ("networking.k8s.io/v1", "NetworkPolicy", "argocd-dex-server-network-policy"),
-            )
-        ),
-        _workload("StatefulSet", "argocd-application-controller", memory="512Mi", limit="2Gi"),
-        _workload("Deployment", "argocd-applicationset-controller", memory="64Mi", limit="256Mi"),
-        _workload("Deployment", "argocd-notifications-controller", memory="64Mi", limit="256Mi"),
-        _workload("Deployment", "argocd-repo-server", memory="256Mi", limit="1Gi"),
-        _workload("Deployment", SERVER, memory="128Mi", limit="512Mi"),
-        _workload("Deployment", "argocd-redis", memory="64Mi", limit="256Mi", container="redis"),
-    )
+            *(
+                {
+                    "apiVersion": api_version,
+                    "kind": kind,
+                    "metadata": {"name": name},
+                    "$patch": "delete",
+                }
+                for api_version, kind, name in (
+                    ("apps/v1", "Deployment", "argocd-dex-server"),
+                    ("v1", "Service", "argocd-dex-server"),
+                    ("v1", "ServiceAccount", "argocd-dex-server"),
+                    ("rbac.authorization.k8s.io/v1", "Role", "argocd-dex-server"),
+                    ("rbac.authorization.k8s.io/v1", "RoleBinding", "argocd-dex-server"),
+                    ("networking.k8s.io/v1", "NetworkPolicy", "argocd-dex-server-network-policy"),
+                )
+            ),
+            _workload("StatefulSet", "argocd-application-controller", memory="512Mi", limit="2Gi"),
+            _workload(
+                "Deployment", "argocd-applicationset-controller", memory="64Mi", limit="256Mi"
+            ),
+            _workload(
+                "Deployment", "argocd-notifications-controller", memory="64Mi", limit="256Mi"
+            ),
+            _workload("Deployment", "argocd-repo-server", memory="256Mi", limit="1Gi"),
+            _workload("Deployment", SERVER, memory="128Mi", limit="512Mi"),
+            _workload(
+                "Deployment", "argocd-redis", memory="64Mi", limit="256Mi", container="redis"
+            ),
+        )
 
 
 def _config(name: str, data: Mapping[str, str]) -> Patch:

@@ -3,28 +3,33 @@
 The configuration is an object without secrets: where messages go is in a Secret made outside Git.
 """
 
-from typing import ClassVar, Final, Literal
-
-from cdk8s import App
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from charts.component import Component
 from charts.labels import NAME
+from charts.monitoring.operator import operated_pods, web_ports
 from charts.monitoring.secrets import ALERT_RECEIVERS
 from charts.network import EVERYWHERE, TO_DNS, allow, pods, tcp
-from charts.scheduling import PLATFORM, one_at_a_time
+from charts.scheduling import one_at_a_time
 from charts.scrape import FROM_SCRAPERS, MONITORING
 from charts.storage import volume
 from charts.upstream import ALERTMANAGER_IMAGE, ALERTMANAGER_VERSION
-from fleet.registry import ComponentName, Messenger
+from fleet.registry import Fleet, Hub, Messenger
 from imports.k8s import PodDisruptionBudget, Service, ServiceAccount
 from imports.monitoring import Alertmanager as AlertmanagerResource
 from imports.monitoring import (
     AlertmanagerConfig,
+    AlertmanagerConfigSpec,
+    AlertmanagerSpec,
     Receiver,
     ServiceMonitor,
     SourceMatch,
     TemplateConfigMap,
 )
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 ALERTMANAGER: Final = "alertmanager-main"
 """Name of the account, the Service and the job, as kube-prometheus's rules expect them."""
@@ -36,150 +41,64 @@ LABELS: Final = {NAME: "alertmanager", "alertmanager": "main"}
 PODS: Final = pods(MONITORING, LABELS)
 
 
-class Alertmanager(Component):
+@dataclass(frozen=True, kw_only=True)
+class Alertmanager(Component[Hub]):
     """Two replicas that agree on what was sent, their configuration, and policies."""
 
-    NAME: ClassVar[ComponentName] = "alertmanager"
+    NAME = "alertmanager"
     NAMESPACE = MONITORING
+    REQUIRED = True
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        pages_by: Messenger,
-        notices_by: Messenger,
-        grafana: str,
-        storage_class: str | None,
-    ) -> None:
-        """Alerts go out as ``pages_by`` and ``notices_by`` say; ``grafana`` is its hostname."""
-        super().__init__(app)
+    pages_by: Messenger
+    """How alerts of severity ``critical`` are sent."""
+    notices_by: Messenger
+    """How all other alerts are sent."""
+    grafana_host: str
+    """Grafana's hostname, which links in messages lead to."""
+    storage_class: str | None
+    """Of its volumes; None is the default of the cluster."""
 
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Hub) -> Self:
+        return cls(
+            pages_by=cluster.pages_by,
+            notices_by=cluster.notices_by,
+            grafana_host=cluster.grafana_host,
+            storage_class=cluster.volume_class,
+        )
+
+    def add_to(self, chart: "Construct") -> None:
         ServiceAccount(
-            self,
+            chart,
             "account",
             metadata={"name": ALERTMANAGER, "namespace": MONITORING},
             automountServiceAccountToken=False,
         )
         AlertmanagerResource(
-            self,
+            chart,
             "alertmanager",
             metadata={"name": "main", "namespace": MONITORING},
-            spec={
-                "version": ALERTMANAGER_VERSION,
-                "image": ALERTMANAGER_IMAGE,
-                "replicas": 2,
-                "serviceAccountName": ALERTMANAGER,
-                "automountServiceAccountToken": False,
-                "enableServiceLinks": False,
-                "priorityClassName": PLATFORM,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 1000,
-                    "runAsGroup": 2000,
-                    "fsGroup": 2000,
-                    "fsGroupChangePolicy": "OnRootMismatch",
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "topologySpreadConstraints": [
-                    {
-                        "maxSkew": 1,
-                        "topologyKey": "kubernetes.io/hostname",
-                        "whenUnsatisfiable": "ScheduleAnyway",
-                        "labelSelector": {"matchLabels": LABELS},
-                    }
-                ],
-                # Links in messages: its own pages are not shown to the internet.
-                "externalUrl": f"https://{grafana}/alerting/groups",
-                "routePrefix": "/",
-                # Silences and what was sent.
-                "storage": volume("1Gi", storage_class),
-                "retention": "120h",
-                "alertmanagerConfiguration": {"name": "main"},
-                "resources": {
-                    "requests": {"cpu": "10m", "memory": "64Mi"},
-                    "limits": {"memory": "128Mi"},
-                },
-            },
+            spec=self._alertmanager(),
         )
         AlertmanagerConfig(
-            self,
+            chart,
             "config",
             metadata={"name": "main", "namespace": MONITORING},
-            spec={
-                "route": {
-                    "receiver": "notices",
-                    # One message for one cause in one cluster.
-                    "groupBy": ["cluster", "alertname"],
-                    "groupWait": "30s",
-                    "groupInterval": "5m",
-                    "repeatInterval": "12h",
-                    "routes": [
-                        # To a dead-man's switch, which tells somebody when this falls silent.
-                        {
-                            "matchers": [_is("alertname", "Watchdog")],
-                            "receiver": "watchdog",
-                            "groupBy": ["alertname"],
-                            "groupWait": "0s",
-                            "groupInterval": "30s",
-                            "repeatInterval": "1m",
-                        },
-                        # Seen in Grafana by who looks; told to nobody.
-                        {"matchers": [_is("severity", "info|none", "=~")], "receiver": "nobody"},
-                        {
-                            "matchers": [_is("severity", "critical")],
-                            "receiver": "pages",
-                            "repeatInterval": "4h",
-                        },
-                    ],
-                },
-                "inhibitRules": [
-                    # A cluster that is not heard of is one cause, not as many as it has parts;
-                    # that its password is refused is why.
-                    {
-                        "sourceMatch": [_is("alertname", "ClusterMetricsSilent")],
-                        "targetMatch": [
-                            _is("alertname", "ClusterMetricsSilent|IngestRefused", "!~")
-                        ],
-                        "equal": ["cluster"],
-                    },
-                    {
-                        "sourceMatch": [_is("severity", "critical")],
-                        "targetMatch": [_is("severity", "warning")],
-                        "equal": ["cluster", "namespace", "alertname"],
-                    },
-                ],
-                "receivers": [
-                    {"name": "nobody"},
-                    _receiver("pages", pages_by),
-                    _receiver("notices", notices_by),
-                    _receiver("watchdog", "webhook"),
-                ],
-            },
+            spec=self._configuration(),
         )
         Service(
-            self,
+            chart,
             "service",
             metadata={
                 "name": ALERTMANAGER,
                 "namespace": MONITORING,
                 "labels": {NAME: "alertmanager"},
             },
-            spec={
-                "selector": LABELS,
-                "ports": [
-                    {"name": "web", "port": PORT, "targetPort": "web", "protocol": "TCP"},
-                    {
-                        "name": "reloader-web",
-                        "port": 8080,
-                        "targetPort": "reloader-web",
-                        "protocol": "TCP",
-                    },
-                ],
-            },
+            spec={"selector": LABELS, "ports": web_ports(PORT)},
         )
         # By the Service, whose name is the job.
         ServiceMonitor(
-            self,
+            chart,
             "monitor",
             metadata={"name": ALERTMANAGER, "namespace": MONITORING},
             spec={
@@ -188,13 +107,13 @@ class Alertmanager(Component):
             },
         )
         PodDisruptionBudget(
-            self,
+            chart,
             "budget",
             metadata={"name": ALERTMANAGER, "namespace": MONITORING},
             spec=one_at_a_time(LABELS),
         )
         allow(
-            self,
+            chart,
             "alertmanager",
             namespace=MONITORING,
             labels=LABELS,
@@ -210,19 +129,99 @@ class Alertmanager(Component):
             ],
         )
 
+    def _alertmanager(self) -> AlertmanagerSpec:
+        return {
+            "version": ALERTMANAGER_VERSION,
+            "image": ALERTMANAGER_IMAGE,
+            "replicas": 2,
+            **operated_pods(  # type: ignore[typeddict-item] # no TypedDict is closed
+                account=ALERTMANAGER, token=False
+            ),
+            "topologySpreadConstraints": [
+                {
+                    "maxSkew": 1,
+                    "topologyKey": "kubernetes.io/hostname",
+                    "whenUnsatisfiable": "ScheduleAnyway",
+                    "labelSelector": {"matchLabels": LABELS},
+                }
+            ],
+            # Links in messages: its own pages are not shown to the internet.
+            "externalUrl": f"https://{self.grafana_host}/alerting/groups",
+            "routePrefix": "/",
+            # Silences and what was sent.
+            "storage": volume("1Gi", self.storage_class),
+            "retention": "120h",
+            "alertmanagerConfiguration": {"name": "main"},
+            "resources": {
+                "requests": {"cpu": "10m", "memory": "64Mi"},
+                "limits": {"memory": "128Mi"},
+            },
+        }
 
-def _is(name: str, value: str, how: Literal["=", "!=", "=~", "!~"] = "=") -> SourceMatch:
-    found: SourceMatch = {"name": name, "value": value}
-    # The default is not written: a bare = is a type of its own in YAML 1.1.
-    if how != "=":
-        found["matchType"] = how
-    return found
+    def _configuration(self) -> AlertmanagerConfigSpec:
+        return {
+            "route": {
+                "receiver": "notices",
+                # One message for one cause in one cluster.
+                "groupBy": ["cluster", "alertname"],
+                "groupWait": "30s",
+                "groupInterval": "5m",
+                "repeatInterval": "12h",
+                "routes": [
+                    # To a dead-man's switch, which tells somebody when this falls silent.
+                    {
+                        "matchers": [_matcher("alertname", "Watchdog")],
+                        "receiver": "watchdog",
+                        "groupBy": ["alertname"],
+                        "groupWait": "0s",
+                        "groupInterval": "30s",
+                        "repeatInterval": "1m",
+                    },
+                    # Visible in Grafana; never sent to anybody.
+                    {"matchers": [_matcher("severity", "info|none", "=~")], "receiver": "nobody"},
+                    {
+                        "matchers": [_matcher("severity", "critical")],
+                        "receiver": "pages",
+                        "repeatInterval": "4h",
+                    },
+                ],
+            },
+            "inhibitRules": [
+                # A cluster that is not heard of is one cause, not as many as it has parts;
+                # that its password is refused is why.
+                {
+                    "sourceMatch": [_matcher("alertname", "ClusterMetricsSilent")],
+                    "targetMatch": [
+                        _matcher("alertname", "ClusterMetricsSilent|IngestRefused", "!~")
+                    ],
+                    "equal": ["cluster"],
+                },
+                {
+                    "sourceMatch": [_matcher("severity", "critical")],
+                    "targetMatch": [_matcher("severity", "warning")],
+                    "equal": ["cluster", "namespace", "alertname"],
+                },
+            ],
+            "receivers": [
+                {"name": "nobody"},
+                _receiver("pages", self.pages_by),
+                _receiver("notices", self.notices_by),
+                _receiver("watchdog", "webhook"),
+            ],
+        }
+
+
+def _matcher(name: str, value: str, how: Literal["=", "!=", "=~", "!~"] = "=") -> SourceMatch:
+    if how == "=":
+        # The default is not written: a bare = is a type of its own in YAML 1.1.
+        return {"name": name, "value": value}
+    return {"name": name, "value": value, "matchType": how}
 
 
 def _receiver(name: str, messenger: Messenger) -> Receiver:
     """A receiver whose address is the key ``name`` of the Secret."""
     secret: TemplateConfigMap = {"name": ALERT_RECEIVERS, "key": name}
-    found: dict[Messenger, Receiver] = {
+    receivers: dict[Messenger, Receiver] = {
         "webhook": {"name": name, "webhookConfigs": [{"urlSecret": secret, "sendResolved": True}]},
         "slack": {
             "name": name,
@@ -249,4 +248,4 @@ def _receiver(name: str, messenger: Messenger) -> Receiver:
             ],
         },
     }
-    return found[messenger]
+    return receivers[messenger]

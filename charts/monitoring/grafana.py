@@ -5,10 +5,9 @@ in and what they starred, begins anew with each pod.
 """
 
 from configparser import ConfigParser
+from dataclasses import dataclass
 from io import StringIO
-from typing import Any, ClassVar, Final
-
-from cdk8s import App
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from charts.cert_manager import serving_certificate
 from charts.component import Component
@@ -19,17 +18,33 @@ from charts.monitoring.secrets import GRAFANA_SIGN_IN
 from charts.network import TO_DNS, allow, tcp
 from charts.scheduling import PLATFORM
 from charts.scrape import MONITORING, scraped
-from charts.security import NOBODY, RESTRICTED_CONTAINER, restricted_pod
+from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.text import as_yaml, checksum
 from charts.traefik import TRAEFIK, TRAEFIK_PODS
 from charts.upstream import GRAFANA_IMAGE, kube_prometheus
-from fleet.registry import ComponentName, Issuer
-from imports.k8s import ConfigMap, Deployment, ObjectMeta, Service, ServiceAccount
-from imports.traefik import IngressRoute, Middleware
+from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from fleet.registry import Fleet, Hub, Issuer
+from imports.k8s import (
+    ConfigMap,
+    Container,
+    Deployment,
+    DeploymentSpec,
+    ObjectMeta,
+    Service,
+    ServiceAccount,
+    Volume,
+)
+from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 GRAFANA: Final = "grafana"
 PORT: Final = 3000
 TLS_SECRET: Final = "grafana-tls"
+
+META: Final[ObjectMeta] = {"name": GRAFANA, "namespace": MONITORING}
+LABELS: Final = selector(GRAFANA)
 
 FOLDERS: Final = "/etc/dashboards"
 """A folder in here is a folder in Grafana."""
@@ -133,203 +148,71 @@ def _ini(sections: dict[str, dict[str, str]]) -> str:
     return text.getvalue().rstrip() + "\n"
 
 
-class Grafana(Component):
+@dataclass(frozen=True, kw_only=True)
+class Grafana(Component[Hub]):
     """Deployment, configuration, dashboards, certificate, route and policies."""
 
-    NAME: ClassVar[ComponentName] = GRAFANA
+    NAME = GRAFANA
     NAMESPACE = MONITORING
+    REQUIRED = True
     BEHIND_TRAEFIK = True
     BUNDLES = (kube_prometheus("grafana-dashboardDefinitions.yaml"),)
 
-    def __init__(self, app: App, *, host: str, issuer: Issuer) -> None:
-        """Grafana at ``https://host/``, with a certificate of ``issuer``."""
-        super().__init__(app)
-        meta: ObjectMeta = {"name": GRAFANA, "namespace": MONITORING}
-        labels = selector(GRAFANA)
+    host: str
+    """Its hostname."""
+    issuer: Issuer
+
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Hub) -> Self:
+        return cls(host=cluster.grafana_host, issuer=cluster.issuer)
+
+    def add_to(self, chart: "Construct") -> None:
         files = {
-            "grafana.ini": _ini(settings(host)),
+            "grafana.ini": _ini(settings(self.host)),
             "datasources.yaml": as_yaml(DATA_SOURCES),
             "dashboards.yaml": as_yaml(PROVIDERS),
         }
-
         serving_certificate(
-            self, namespace=MONITORING, name=GRAFANA, secret=TLS_SECRET, host=host, issuer=issuer
+            chart,
+            namespace=MONITORING,
+            name=GRAFANA,
+            secret=TLS_SECRET,
+            host=self.host,
+            issuer=self.issuer,
         )
-        ServiceAccount(self, "account", metadata=meta, automountServiceAccountToken=False)
-        ConfigMap(self, "config", metadata=meta, data=files)
+        ServiceAccount(chart, "account", metadata=META, automountServiceAccountToken=False)
+        ConfigMap(chart, "config", metadata=META, data=files)
         for dashboard in DASHBOARDS:
             ConfigMap(
-                self,
+                chart,
                 f"dashboard-{dashboard['uid']}",
                 metadata={"name": f"dashboard-{dashboard['uid']}", "namespace": MONITORING},
                 data={f"{dashboard['uid']}.json": as_json(dashboard)},
             )
         Service(
-            self,
+            chart,
             "service",
-            metadata=meta,
+            metadata=META,
             spec={
-                "selector": labels,
+                "selector": LABELS,
                 "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
             },
         )
-        Deployment(
-            self,
-            "deployment",
-            metadata=meta,
-            spec={
-                "replicas": 1,
-                "revisionHistoryLimit": 3,
-                "strategy": {
-                    "type": "RollingUpdate",
-                    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
-                },
-                "selector": {"matchLabels": labels},
-                "template": {
-                    # Dashboards are read again as their files change.
-                    "metadata": {"labels": labels, "annotations": checksum(*files.values())},
-                    "spec": {
-                        "serviceAccountName": GRAFANA,
-                        "automountServiceAccountToken": False,
-                        "enableServiceLinks": False,
-                        "priorityClassName": PLATFORM,
-                        "securityContext": restricted_pod(NOBODY),
-                        "containers": [
-                            {
-                                "name": GRAFANA,
-                                "image": GRAFANA_IMAGE,
-                                "imagePullPolicy": "IfNotPresent",
-                                "env": [
-                                    {
-                                        "name": "GF_PATHS_CONFIG",
-                                        "value": "/etc/grafana/grafana.ini",
-                                    },
-                                    {
-                                        "name": "GF_SECURITY_ADMIN_USER__FILE",
-                                        "value": "/etc/grafana/sign-in/username",
-                                    },
-                                    {
-                                        "name": "GF_SECURITY_ADMIN_PASSWORD__FILE",
-                                        "value": "/etc/grafana/sign-in/password",
-                                    },
-                                ],
-                                "ports": [{"name": "http", "containerPort": PORT}],
-                                "readinessProbe": {
-                                    "httpGet": {"path": "/api/health", "port": "http"},
-                                    "periodSeconds": 10,
-                                },
-                                "livenessProbe": {
-                                    "httpGet": {"path": "/api/health", "port": "http"},
-                                    "periodSeconds": 30,
-                                },
-                                "startupProbe": {
-                                    "httpGet": {"path": "/api/health", "port": "http"},
-                                    "periodSeconds": 5,
-                                    "failureThreshold": 60,
-                                },
-                                "resources": {
-                                    "requests": {"cpu": "100m", "memory": "256Mi"},
-                                    "limits": {"memory": "1Gi"},
-                                },
-                                "securityContext": RESTRICTED_CONTAINER,
-                                "volumeMounts": [
-                                    {
-                                        "name": "config",
-                                        "mountPath": "/etc/grafana/grafana.ini",
-                                        "subPath": "grafana.ini",
-                                    },
-                                    {
-                                        "name": "provisioning",
-                                        "mountPath": "/etc/grafana/provisioning",
-                                    },
-                                    {
-                                        "name": "sign-in",
-                                        "mountPath": "/etc/grafana/sign-in",
-                                        "readOnly": True,
-                                    },
-                                    {"name": "fleet", "mountPath": f"{FOLDERS}/{OURS}"},
-                                    {"name": "kubernetes", "mountPath": f"{FOLDERS}/{THEIRS}"},
-                                    {"name": "data", "mountPath": "/var/lib/grafana"},
-                                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the container
-                                ],
-                            }
-                        ],
-                        "volumes": [
-                            {"name": "config", "configMap": {"name": GRAFANA}},
-                            {
-                                "name": "provisioning",
-                                "configMap": {
-                                    "name": GRAFANA,
-                                    "items": [
-                                        {
-                                            "key": f"{kind}.yaml",
-                                            "path": f"{kind}/{kind}.yaml",
-                                        }
-                                        for kind in ("datasources", "dashboards")
-                                    ],
-                                },
-                            },
-                            {
-                                "name": "sign-in",
-                                "secret": {"secretName": GRAFANA_SIGN_IN, "defaultMode": 0o440},
-                            },
-                            {
-                                "name": "fleet",
-                                "projected": {
-                                    "sources": [
-                                        {"configMap": {"name": f"dashboard-{dashboard['uid']}"}}
-                                        for dashboard in DASHBOARDS
-                                    ]
-                                },
-                            },
-                            {
-                                "name": "kubernetes",
-                                "projected": {
-                                    "sources": [
-                                        {"configMap": {"name": f"grafana-dashboard-{name}"}}
-                                        for name in UPSTREAM
-                                    ]
-                                },
-                            },
-                            {"name": "data", "emptyDir": {"sizeLimit": "512Mi"}},
-                            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
-                        ],
-                    },
-                },
-            },
-        )
+        # Dashboards are read again as their files change.
+        Deployment(chart, "deployment", metadata=META, spec=_deployment(checksum(*files.values())))
         Middleware(
-            self,
+            chart,
             "headers",
-            metadata=meta,
+            metadata=META,
             spec={"headers": {"contentTypeNosniff": True, "referrerPolicy": "same-origin"}},
         )
-        IngressRoute(
-            self,
-            "route",
-            metadata=meta,
-            spec={
-                "ingressClassName": TRAEFIK,
-                "entryPoints": ["websecure"],
-                "routes": [
-                    {
-                        "kind": "Rule",
-                        # Its metrics are for the scraper.
-                        "match": f"Host(`{host}`) && !Path(`/metrics`)",
-                        "priority": 10,
-                        "middlewares": [{"name": GRAFANA}],
-                        "services": [{"name": GRAFANA, "port": "http"}],
-                    }
-                ],
-                "tls": {"secretName": TLS_SECRET},
-            },
-        )
-        scraped(self, GRAFANA, namespace=MONITORING, labels=labels, port="http")
+        IngressRoute(chart, "route", metadata=META, spec=self._route())
+        scraped(chart, GRAFANA, namespace=MONITORING, labels=LABELS, port="http")
         allow(
-            self,
+            chart,
             GRAFANA,
             namespace=MONITORING,
-            labels=labels,
+            labels=LABELS,
             ingress=[{"from": [TRAEFIK_PODS], "ports": tcp("http")}],
             egress=[
                 TO_DNS,
@@ -343,3 +226,144 @@ class Grafana(Component):
                 },
             ],
         )
+
+    def _route(self) -> IngressRouteSpec:
+        return {
+            "ingressClassName": TRAEFIK,
+            "entryPoints": ["websecure"],
+            "routes": [
+                {
+                    "kind": "Rule",
+                    # Its metrics are for the scraper.
+                    "match": f"Host(`{self.host}`) && !Path(`/metrics`)",
+                    "priority": 10,
+                    "middlewares": [{"name": GRAFANA}],
+                    "services": [{"name": GRAFANA, "port": "http"}],
+                }
+            ],
+            "tls": {"secretName": TLS_SECRET},
+        }
+
+
+def _deployment(annotations: dict[str, str]) -> DeploymentSpec:
+    return {
+        "replicas": 1,
+        "revisionHistoryLimit": REVISION_HISTORY_LIMIT,
+        "strategy": DEPLOYMENT_STRATEGY,
+        "selector": {"matchLabels": LABELS},
+        "template": {
+            "metadata": {"labels": LABELS, "annotations": annotations},
+            "spec": {
+                **pod(
+                    account=GRAFANA,
+                    priority=PLATFORM,
+                    user=NOBODY,
+                    containers=[_container()],
+                ),
+                "volumes": _volumes(),
+            },
+        },
+    }
+
+
+def _container() -> Container:
+    return {
+        "name": GRAFANA,
+        "image": GRAFANA_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "env": [
+            {
+                "name": "GF_PATHS_CONFIG",
+                "value": "/etc/grafana/grafana.ini",
+            },
+            {
+                "name": "GF_SECURITY_ADMIN_USER__FILE",
+                "value": "/etc/grafana/sign-in/username",
+            },
+            {
+                "name": "GF_SECURITY_ADMIN_PASSWORD__FILE",
+                "value": "/etc/grafana/sign-in/password",
+            },
+        ],
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "readinessProbe": {
+            "httpGet": {"path": "/api/health", "port": "http"},
+            "periodSeconds": 10,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/api/health", "port": "http"},
+            "periodSeconds": 30,
+        },
+        "startupProbe": {
+            "httpGet": {"path": "/api/health", "port": "http"},
+            "periodSeconds": 5,
+            "failureThreshold": 60,
+        },
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "256Mi"},
+            "limits": {"memory": "1Gi"},
+        },
+        "securityContext": RESTRICTED_CONTAINER,
+        "volumeMounts": [
+            {
+                "name": "config",
+                "mountPath": "/etc/grafana/grafana.ini",
+                "subPath": "grafana.ini",
+            },
+            {
+                "name": "provisioning",
+                "mountPath": "/etc/grafana/provisioning",
+            },
+            {
+                "name": "sign-in",
+                "mountPath": "/etc/grafana/sign-in",
+                "readOnly": True,
+            },
+            {"name": "fleet", "mountPath": f"{FOLDERS}/{OURS}"},
+            {"name": "kubernetes", "mountPath": f"{FOLDERS}/{THEIRS}"},
+            {"name": "data", "mountPath": "/var/lib/grafana"},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the container
+        ],
+    }
+
+
+def _volumes() -> list[Volume]:
+    return [
+        {"name": "config", "configMap": {"name": GRAFANA}},
+        {
+            "name": "provisioning",
+            "configMap": {
+                "name": GRAFANA,
+                "items": [
+                    {
+                        "key": f"{kind}.yaml",
+                        "path": f"{kind}/{kind}.yaml",
+                    }
+                    for kind in ("datasources", "dashboards")
+                ],
+            },
+        },
+        {
+            "name": "sign-in",
+            "secret": {"secretName": GRAFANA_SIGN_IN, "defaultMode": 0o440},
+        },
+        {
+            "name": "fleet",
+            "projected": {
+                "sources": [
+                    {"configMap": {"name": f"dashboard-{dashboard['uid']}"}}
+                    for dashboard in DASHBOARDS
+                ]
+            },
+        },
+        {
+            "name": "kubernetes",
+            "projected": {
+                "sources": [
+                    {"configMap": {"name": f"grafana-dashboard-{name}"}} for name in UPSTREAM
+                ]
+            },
+        },
+        {"name": "data", "emptyDir": {"sizeLimit": "512Mi"}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+    ]

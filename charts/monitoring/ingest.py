@@ -5,20 +5,22 @@ alone, and so that Traefik counts its requests, and refusals, apart from everybo
 replaced by the one push path of the program behind, whatever was asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
-
-from cdk8s import App
+from typing import TYPE_CHECKING, Final, Self
 
 from charts.cert_manager import serving_certificate
 from charts.component import Component
 from charts.monitoring import loki, prometheus
+from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.monitoring.secrets import ingest_user
 from charts.scrape import MONITORING
 from charts.traefik import TRAEFIK
-from fleet.registry import ComponentName, Issuer
-from imports.traefik import IngressRoute, Middleware
+from fleet.registry import Fleet, Hub, Issuer, Region
+from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 MEBIBYTE: Final = 1024 * 1024
 
@@ -28,7 +30,7 @@ LONGEST_BODY: Final = 4 * MEBIBYTE
 """Bytes of one request; the agents and collectors send a tenth of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Signal:
     """A kind of what regions send, and where it goes."""
 
@@ -50,57 +52,81 @@ class Signal:
 
 
 METRICS: Final = Signal(
-    "metrics", "/api/v1/write", prometheus.URL, prometheus.PROMETHEUS, "web", prometheus.TLS_SECRET
+    name="metrics",
+    push_path="/api/v1/write",
+    url=prometheus.URL,
+    service=prometheus.PROMETHEUS,
+    port="web",
+    tls_secret=prometheus.TLS_SECRET,
 )
-LOGS: Final = Signal("logs", "/otlp/v1/logs", loki.URL, loki.LOKI, "http", loki.TLS_SECRET)
+LOGS: Final = Signal(
+    name="logs",
+    push_path="/otlp/v1/logs",
+    url=loki.URL,
+    service=loki.LOKI,
+    port="http",
+    tls_secret=loki.TLS_SECRET,
+)
+
+
+SENT_BY: Final[Mapping[str, Signal]] = {PROMETHEUS_AGENT: METRICS, COLLECTOR: LOGS}
+"""What a region sends, by the component that sends it."""
 
 
 @dataclass(frozen=True)
-class Source:
+class Sender:
     """A region, and what it sends."""
 
     cluster: str
     signals: tuple[Signal, ...]
-    jobs: tuple[str, ...]
-    """What is to be found there for its agent to scrape."""
-    app: bool
-    """Whether it has foobar-api."""
+
+    @classmethod
+    def of(cls, region: Region) -> Self:
+        """The signals of the components that ``region`` has."""
+        components = region.components
+        return cls(region.name, tuple(SENT_BY[name] for name in SENT_BY if name in components))
 
 
-class Ingest(Component):
+@dataclass(frozen=True, kw_only=True)
+class Ingest(Component[Hub]):
     """Routes, credentials by reference, limits, and the certificate of Loki's name."""
 
-    NAME: ClassVar[ComponentName] = "ingest"
+    NAME = "ingest"
     NAMESPACE = MONITORING
+    REQUIRED = True
     BEHIND_TRAEFIK = True
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        sources: Sequence[Source],
-        prometheus_host: str,
-        loki_host: str,
-        issuer: Issuer,
-    ) -> None:
-        """Routes for ``sources`` to Prometheus and Loki, at the hub's names for them."""
-        super().__init__(app)
-        hosts = {METRICS: prometheus_host, LOGS: loki_host}
+    senders: tuple[Sender, ...]
+    prometheus_host: str
+    """The hub's name for Prometheus."""
+    loki_host: str
+    """The hub's name for Loki."""
+    issuer: Issuer
 
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Hub) -> Self:
+        return cls(
+            senders=tuple(map(Sender.of, fleet.regions)),
+            prometheus_host=cluster.prometheus_host,
+            loki_host=cluster.loki_host,
+            issuer=cluster.issuer,
+        )
+
+    def add_to(self, chart: "Construct") -> None:
         # Prometheus has one for its pages already. Without a route Traefik would not serve it.
-        if any(LOGS in source.signals for source in sources):
+        if any(LOGS in sender.signals for sender in self.senders):
             serving_certificate(
-                self,
+                chart,
                 namespace=MONITORING,
                 name=loki.LOKI,
                 secret=loki.TLS_SECRET,
-                host=loki_host,
-                issuer=issuer,
+                host=self.loki_host,
+                issuer=self.issuer,
             )
         # No name here begins with "ingest-", as those of the regions do. One bucket of requests
         # per route: all that a route takes has the same host.
         Middleware(
-            self,
+            chart,
             "rate",
             metadata={"name": "rate-limit", "namespace": MONITORING},
             spec={
@@ -112,7 +138,7 @@ class Ingest(Component):
             },
         )
         Middleware(
-            self,
+            chart,
             "size",
             metadata={"name": "size-limit", "namespace": MONITORING},
             spec={
@@ -123,48 +149,51 @@ class Ingest(Component):
                 }
             },
         )
-        for signal in hosts:
+        for signal in (METRICS, LOGS):
             Middleware(
-                self,
+                chart,
                 f"{signal.name}-path",
                 metadata={"name": f"{signal.name}-push-path", "namespace": MONITORING},
                 spec={"replacePath": {"path": signal.push_path}},
             )
-        for source in sources:
+        for sender in self.senders:
             # Without a route, nothing would use its credential.
-            if not source.signals:
+            if not sender.signals:
                 continue
-            user = ingest_user(source.cluster)
+            user = ingest_user(sender.cluster)
             Middleware(
-                self,
-                f"{source.cluster}-user",
+                chart,
+                f"{sender.cluster}-user",
                 metadata={"name": user, "namespace": MONITORING},
                 spec={"basicAuth": {"secret": user, "removeHeader": True}},
             )
-            for signal in source.signals:
+            for signal in sender.signals:
                 IngressRoute(
-                    self,
-                    f"{source.cluster}-{signal.name}",
-                    metadata={"name": signal.route(source.cluster), "namespace": MONITORING},
-                    spec={
-                        "ingressClassName": TRAEFIK,
-                        "entryPoints": ["websecure"],
-                        "routes": [
-                            {
-                                "kind": "Rule",
-                                "match": f"Host(`{hosts[signal]}`)"
-                                f" && Path(`{signal.path(source.cluster)}`) && Method(`POST`)",
-                                "priority": 100,
-                                # Who it is comes before what is read of it.
-                                "middlewares": [
-                                    {"name": user},
-                                    {"name": "rate-limit"},
-                                    {"name": "size-limit"},
-                                    {"name": f"{signal.name}-push-path"},
-                                ],
-                                "services": [{"name": signal.service, "port": signal.port}],
-                            }
-                        ],
-                        "tls": {"secretName": signal.tls_secret},
-                    },
+                    chart,
+                    f"{sender.cluster}-{signal.name}",
+                    metadata={"name": signal.route(sender.cluster), "namespace": MONITORING},
+                    spec=self._route(signal, sender.cluster),
                 )
+
+    def _route(self, signal: Signal, cluster: str) -> IngressRouteSpec:
+        host = {METRICS: self.prometheus_host, LOGS: self.loki_host}[signal]
+        return {
+            "ingressClassName": TRAEFIK,
+            "entryPoints": ["websecure"],
+            "routes": [
+                {
+                    "kind": "Rule",
+                    "match": f"Host(`{host}`) && Path(`{signal.path(cluster)}`) && Method(`POST`)",
+                    "priority": 100,
+                    # Who it is comes before what is read of it.
+                    "middlewares": [
+                        {"name": ingest_user(cluster)},
+                        {"name": "rate-limit"},
+                        {"name": "size-limit"},
+                        {"name": f"{signal.name}-push-path"},
+                    ],
+                    "services": [{"name": signal.service, "port": signal.port}],
+                }
+            ],
+            "tls": {"secretName": signal.tls_secret},
+        }

@@ -4,9 +4,8 @@ It lists what rules and dashboards ask for and nothing else: upstream's own role
 and ConfigMap of the cluster.
 """
 
-from typing import ClassVar, Final
-
-from cdk8s import App
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds, rbac
 from charts.component import Component
@@ -14,10 +13,22 @@ from charts.labels import selector
 from charts.network import TO_API_SERVER, TO_DNS, allow, tcp
 from charts.scheduling import PLATFORM
 from charts.scrape import FROM_SCRAPERS, MONITORING, drop, monitor
-from charts.security import NOBODY, RESTRICTED_CONTAINER, restricted_pod
+from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.upstream import KUBE_STATE_METRICS_IMAGE
-from fleet.registry import ComponentName
-from imports.k8s import ClusterRole, ClusterRoleBinding, Deployment, ObjectMeta, ServiceAccount
+from charts.workload import REVISION_HISTORY_LIMIT, pod
+from fleet.registry import Cluster, Fleet
+from imports.k8s import (
+    ClusterRole,
+    ClusterRoleBinding,
+    Container,
+    Deployment,
+    DeploymentSpec,
+    ObjectMeta,
+    ServiceAccount,
+)
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 KUBE_STATE_METRICS: Final = "kube-state-metrics"
 
@@ -38,22 +49,27 @@ RESOURCES: Final = {
 }
 """What is listed and watched, by API group."""
 
+META: Final[ObjectMeta] = {"name": KUBE_STATE_METRICS, "namespace": MONITORING}
+LABELS: Final = selector(KUBE_STATE_METRICS)
 
-class KubeStateMetrics(Component):
+
+@dataclass(frozen=True, kw_only=True)
+class KubeStateMetrics(Component[Cluster]):
     """Deployment, rights, monitor and policy."""
 
-    NAME: ClassVar[ComponentName] = KUBE_STATE_METRICS
+    NAME = KUBE_STATE_METRICS
     NAMESPACE = MONITORING
     CLUSTER_KINDS = (kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
+    EXPECTED = True
 
-    def __init__(self, app: App) -> None:
-        super().__init__(app)
-        meta: ObjectMeta = {"name": KUBE_STATE_METRICS, "namespace": MONITORING}
-        labels = selector(KUBE_STATE_METRICS)
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
+        return cls()
 
-        ServiceAccount(self, "account", metadata=meta, automountServiceAccountToken=False)
+    def add_to(self, chart: "Construct") -> None:
+        ServiceAccount(chart, "account", metadata=META, automountServiceAccountToken=False)
         ClusterRole(
-            self,
+            chart,
             "role",
             metadata={"name": KUBE_STATE_METRICS},
             rules=[
@@ -62,75 +78,19 @@ class KubeStateMetrics(Component):
             ],
         )
         ClusterRoleBinding(
-            self,
+            chart,
             "binding",
             metadata={"name": KUBE_STATE_METRICS},
             roleRef=rbac.cluster_role(KUBE_STATE_METRICS),
             subjects=[rbac.account(KUBE_STATE_METRICS, MONITORING)],
         )
-        Deployment(
-            self,
-            "deployment",
-            metadata=meta,
-            spec={
-                "replicas": 1,
-                "revisionHistoryLimit": 3,
-                # Two at once would be every series twice.
-                "strategy": {"type": "Recreate"},
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {
-                        "serviceAccountName": KUBE_STATE_METRICS,
-                        "automountServiceAccountToken": True,
-                        "enableServiceLinks": False,
-                        "priorityClassName": PLATFORM,
-                        "securityContext": restricted_pod(NOBODY),
-                        "containers": [
-                            {
-                                "name": KUBE_STATE_METRICS,
-                                "image": KUBE_STATE_METRICS_IMAGE,
-                                "imagePullPolicy": "IfNotPresent",
-                                "args": [
-                                    "--port=8080",
-                                    "--telemetry-port=8081",
-                                    "--resources="
-                                    + ",".join(
-                                        sorted(
-                                            name for names in RESOURCES.values() for name in names
-                                        )
-                                    ),
-                                ],
-                                "ports": [
-                                    {"name": "metrics", "containerPort": 8080},
-                                    {"name": "telemetry", "containerPort": 8081},
-                                ],
-                                "readinessProbe": {
-                                    "httpGet": {"path": "/readyz", "port": "telemetry"},
-                                    "periodSeconds": 10,
-                                },
-                                "livenessProbe": {
-                                    "httpGet": {"path": "/livez", "port": "metrics"},
-                                    "periodSeconds": 10,
-                                },
-                                # Grows with the objects of the cluster: 2 GiB is some 10 000 pods.
-                                "resources": {
-                                    "requests": {"cpu": "20m", "memory": "128Mi"},
-                                    "limits": {"memory": "512Mi"},
-                                },
-                                "securityContext": RESTRICTED_CONTAINER,
-                            }
-                        ],
-                    },
-                },
-            },
-        )
+        Deployment(chart, "deployment", metadata=META, spec=_deployment())
         # A series is about the pod or node that it names, not about the pod that tells of it.
         monitor(
-            self,
+            chart,
             KUBE_STATE_METRICS,
             namespace=MONITORING,
-            labels=labels,
+            labels=LABELS,
             endpoint={
                 "port": "metrics",
                 "honorLabels": True,
@@ -154,17 +114,69 @@ class KubeStateMetrics(Component):
             },
         )
         monitor(
-            self,
+            chart,
             f"{KUBE_STATE_METRICS}-telemetry",
             namespace=MONITORING,
-            labels=labels,
+            labels=LABELS,
             endpoint={"port": "telemetry"},
         )
         allow(
-            self,
+            chart,
             KUBE_STATE_METRICS,
             namespace=MONITORING,
-            labels=labels,
+            labels=LABELS,
             ingress=[{"from": FROM_SCRAPERS, "ports": tcp("metrics", "telemetry")}],
             egress=[TO_DNS, TO_API_SERVER],
         )
+
+
+def _deployment() -> DeploymentSpec:
+    return {
+        "replicas": 1,
+        "revisionHistoryLimit": REVISION_HISTORY_LIMIT,
+        # Two at once would be every series twice.
+        "strategy": {"type": "Recreate"},
+        "selector": {"matchLabels": LABELS},
+        "template": {
+            "metadata": {"labels": LABELS},
+            "spec": pod(
+                account=KUBE_STATE_METRICS,
+                priority=PLATFORM,
+                user=NOBODY,
+                token=True,
+                containers=[_container()],
+            ),
+        },
+    }
+
+
+def _container() -> Container:
+    resources = sorted(name for names in RESOURCES.values() for name in names)
+    return {
+        "name": KUBE_STATE_METRICS,
+        "image": KUBE_STATE_METRICS_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [
+            "--port=8080",
+            "--telemetry-port=8081",
+            f"--resources={','.join(resources)}",
+        ],
+        "ports": [
+            {"name": "metrics", "containerPort": 8080},
+            {"name": "telemetry", "containerPort": 8081},
+        ],
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": "telemetry"},
+            "periodSeconds": 10,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/livez", "port": "metrics"},
+            "periodSeconds": 10,
+        },
+        # Grows with the objects of the cluster: 2 GiB is some 10 000 pods.
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "128Mi"},
+            "limits": {"memory": "512Mi"},
+        },
+        "securityContext": RESTRICTED_CONTAINER,
+    }

@@ -5,39 +5,47 @@ people ask through Grafana, and the policy lets nobody else in.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
-
-from cdk8s import App
 
 from charts.component import Component
 from charts.labels import selector
-from charts.monitoring.collector import COLLECTOR_PODS
+from charts.monitoring.names import COLLECTOR
 from charts.monitoring.secrets import LOKI_BUCKET
 from charts.network import EVERYWHERE, TO_DNS, allow, pods, tcp
 from charts.scheduling import PLATFORM
 from charts.scrape import MONITORING, scraped
-from charts.security import RESTRICTED_CONTAINER, restricted_pod
+from charts.security import RESTRICTED_CONTAINER
+from charts.storage import claim
 from charts.text import as_yaml, checksum
 from charts.traefik import TRAEFIK_PODS
 from charts.upstream import LOKI_IMAGE
-from fleet.registry import ComponentName
+from charts.workload import REVISION_HISTORY_LIMIT, pod
+from fleet.registry import Fleet, Hub
 from imports.k8s import (
     ConfigMap,
+    Container,
     EnvVar,
     NetworkPolicyEgressRule,
     ObjectMeta,
     Service,
     ServiceAccount,
     StatefulSet,
+    StatefulSetSpec,
     Volume,
     VolumeMount,
 )
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 LOKI: Final = "loki"
 PORT: Final = 3100
 URL: Final = f"http://{LOKI}.{MONITORING}.svc:{PORT}"
 TLS_SECRET: Final = "loki-tls"
+
+META: Final[ObjectMeta] = {"name": LOKI, "namespace": MONITORING}
+LABELS: Final = selector(LOKI)
 
 CREDENTIALS_FOLDER: Final = "/etc/loki-bucket"
 
@@ -150,43 +158,108 @@ def configuration(*, retention: str, bucket: Bucket | None) -> dict[str, Any]:
     }
 
 
-class Loki(Component):
+@dataclass(frozen=True, kw_only=True)
+class Loki(Component[Hub]):
     """StatefulSet of one, its volume, configuration, Service and policy."""
 
-    NAME: ClassVar[ComponentName] = LOKI
+    NAME = LOKI
     NAMESPACE = MONITORING
+    REQUIRED = True
     BEHIND_TRAEFIK = True
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        retention: str,
-        storage: str,
-        storage_class: str | None,
-        bucket: Bucket | None,
-    ) -> None:
-        """Lines are kept for ``retention``, in ``bucket`` or on a volume of size ``storage``.
+    retention: str
+    """How long it keeps lines."""
+    storage: str
+    """The size of its volume, which with a bucket holds what is not uploaded yet."""
+    storage_class: str | None
+    """Of its volume; None is the default of the cluster."""
+    bucket: Bucket | None
+    """Where it keeps lines, instead of on its volume."""
 
-        With a bucket the volume still holds what is not uploaded yet.
-        """
-        super().__init__(app)
-        meta: ObjectMeta = {"name": LOKI, "namespace": MONITORING}
-        labels = selector(LOKI)
-        egress: list[NetworkPolicyEgressRule] = [TO_DNS]
-        text = as_yaml(configuration(retention=retention, bucket=bucket))
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Hub) -> Self:
+        url = cluster.logs_bucket
+        return cls(
+            retention=cluster.logs_retention,
+            storage=cluster.logs_storage,
+            storage_class=cluster.volume_class,
+            bucket=Bucket(url, cluster.logs_region) if url else None,
+        )
+
+    def add_to(self, chart: "Construct") -> None:
+        text = as_yaml(configuration(retention=self.retention, bucket=self.bucket))
+        ServiceAccount(chart, "account", metadata=META, automountServiceAccountToken=False)
+        ConfigMap(chart, "config", metadata=META, data={"loki.yaml": text})
+        Service(
+            chart,
+            "service",
+            metadata=META,
+            spec={
+                "selector": LABELS,
+                "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+            },
+        )
+        StatefulSet(chart, "stateful-set", metadata=META, spec=self._stateful_set(checksum(text)))
+        scraped(chart, LOKI, namespace=MONITORING, labels=LABELS, port="http")
+        allow(
+            chart,
+            LOKI,
+            namespace=MONITORING,
+            labels=LABELS,
+            ingress=[
+                {
+                    "from": [
+                        TRAEFIK_PODS,
+                        pods(COLLECTOR, selector(COLLECTOR)),
+                        pods(MONITORING, selector("grafana")),
+                    ],
+                    "ports": tcp("http"),
+                }
+            ],
+            egress=self._egress(),
+        )
+
+    def _egress(self) -> list[NetworkPolicyEgressRule]:
+        if self.bucket is None:
+            return [TO_DNS]
+        return [TO_DNS, {"to": EVERYWHERE, "ports": tcp(urlsplit(self.bucket.url).port or 443)}]
+
+    def _stateful_set(self, annotations: dict[str, str]) -> StatefulSetSpec:
+        return {
+            "replicas": 1,
+            "serviceName": LOKI,
+            # Of one, so in no order; and only so is a pod that cannot start replaced by a better
+            # one.
+            "podManagementPolicy": "Parallel",
+            "revisionHistoryLimit": REVISION_HISTORY_LIMIT,
+            "selector": {"matchLabels": LABELS},
+            "template": {
+                "metadata": {"labels": LABELS, "annotations": annotations},
+                "spec": {
+                    **pod(
+                        account=LOKI,
+                        priority=PLATFORM,
+                        user=USER,
+                        containers=[self._container()],
+                    ),
+                    # Time to write what is in memory.
+                    "terminationGracePeriodSeconds": 300,
+                    "volumes": self._volumes(),
+                },
+            },
+            "volumeClaimTemplates": [
+                {"metadata": {"name": "data"}, "spec": claim(self.storage, self.storage_class)}
+            ],
+        }
+
+    def _container(self) -> Container:
         env: list[EnvVar] = []
         mounts: list[VolumeMount] = [
             {"name": "config", "mountPath": "/etc/loki"},
             {"name": "data", "mountPath": DATA},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the container
         ]
-        volumes: list[Volume] = [
-            {"name": "config", "configMap": {"name": LOKI}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
-        ]
-        if bucket:
-            egress.append({"to": EVERYWHERE, "ports": tcp(urlsplit(bucket.url).port or 443)})
+        if self.bucket:
             # By file, as no process then has it in its environment.
             env.append(
                 {
@@ -195,106 +268,49 @@ class Loki(Component):
                 }
             )
             mounts.append({"name": "bucket", "mountPath": CREDENTIALS_FOLDER, "readOnly": True})
+        return {
+            "name": LOKI,
+            "image": LOKI_IMAGE,
+            "imagePullPolicy": "IfNotPresent",
+            "args": ["-config.file=/etc/loki/loki.yaml", "-target=all"],
+            "env": env,
+            "ports": [{"name": "http", "containerPort": PORT}],
+            # It is ready some 15 seconds after its ring is.
+            "readinessProbe": {
+                "httpGet": {"path": "/ready", "port": "http"},
+                "periodSeconds": 5,
+                "failureThreshold": 3,
+            },
+            "livenessProbe": {
+                "httpGet": {"path": "/metrics", "port": "http"},
+                "periodSeconds": 30,
+                "timeoutSeconds": 10,
+                "failureThreshold": 5,
+            },
+            "startupProbe": {
+                "httpGet": {"path": "/metrics", "port": "http"},
+                "periodSeconds": 5,
+                "timeoutSeconds": 5,
+                "failureThreshold": 120,
+            },
+            "resources": {
+                "requests": {"cpu": "200m", "memory": "512Mi"},
+                "limits": {"memory": "2Gi"},
+            },
+            "securityContext": RESTRICTED_CONTAINER,
+            "volumeMounts": mounts,
+        }
+
+    def _volumes(self) -> list[Volume]:
+        volumes: list[Volume] = [
+            {"name": "config", "configMap": {"name": LOKI}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+        ]
+        if self.bucket:
             volumes.append(
                 {
                     "name": "bucket",
                     "secret": {"secretName": LOKI_BUCKET, "defaultMode": 0o440},
                 }
             )
-
-        ServiceAccount(self, "account", metadata=meta, automountServiceAccountToken=False)
-        ConfigMap(self, "config", metadata=meta, data={"loki.yaml": text})
-        Service(
-            self,
-            "service",
-            metadata=meta,
-            spec={
-                "selector": labels,
-                "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
-            },
-        )
-        StatefulSet(
-            self,
-            "stateful-set",
-            metadata=meta,
-            spec={
-                "replicas": 1,
-                "serviceName": LOKI,
-                # Of one, so in no order; and only so is a pod that cannot start replaced by
-                # a better one.
-                "podManagementPolicy": "Parallel",
-                "revisionHistoryLimit": 3,
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels, "annotations": checksum(text)},
-                    "spec": {
-                        "serviceAccountName": LOKI,
-                        "automountServiceAccountToken": False,
-                        "enableServiceLinks": False,
-                        "priorityClassName": PLATFORM,
-                        # Time to write what is in memory.
-                        "terminationGracePeriodSeconds": 300,
-                        "securityContext": restricted_pod(USER),
-                        "containers": [
-                            {
-                                "name": LOKI,
-                                "image": LOKI_IMAGE,
-                                "imagePullPolicy": "IfNotPresent",
-                                "args": ["-config.file=/etc/loki/loki.yaml", "-target=all"],
-                                "env": env,
-                                "ports": [{"name": "http", "containerPort": PORT}],
-                                # It is ready some 15 seconds after its ring is.
-                                "readinessProbe": {
-                                    "httpGet": {"path": "/ready", "port": "http"},
-                                    "periodSeconds": 5,
-                                    "failureThreshold": 3,
-                                },
-                                "livenessProbe": {
-                                    "httpGet": {"path": "/metrics", "port": "http"},
-                                    "periodSeconds": 30,
-                                    "timeoutSeconds": 10,
-                                    "failureThreshold": 5,
-                                },
-                                "startupProbe": {
-                                    "httpGet": {"path": "/metrics", "port": "http"},
-                                    "periodSeconds": 5,
-                                    "timeoutSeconds": 5,
-                                    "failureThreshold": 120,
-                                },
-                                "resources": {
-                                    "requests": {"cpu": "200m", "memory": "512Mi"},
-                                    "limits": {"memory": "2Gi"},
-                                },
-                                "securityContext": RESTRICTED_CONTAINER,
-                                "volumeMounts": mounts,
-                            }
-                        ],
-                        "volumes": volumes,
-                    },
-                },
-                "volumeClaimTemplates": [
-                    {
-                        "metadata": {"name": "data"},
-                        "spec": {
-                            "accessModes": ["ReadWriteOnce"],
-                            "resources": {"requests": {"storage": storage}},
-                            **({"storageClassName": storage_class} if storage_class else {}),
-                        },
-                    }
-                ],
-            },
-        )
-        scraped(self, LOKI, namespace=MONITORING, labels=labels, port="http")
-        allow(
-            self,
-            LOKI,
-            namespace=MONITORING,
-            labels=labels,
-            ingress=[
-                {
-                    "from": [TRAEFIK_PODS, COLLECTOR_PODS, pods(MONITORING, selector("grafana"))],
-                    "ports": tcp("http"),
-                }
-            ],
-            egress=egress,
-        )
+        return volumes

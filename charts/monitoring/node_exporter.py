@@ -5,9 +5,8 @@ Security leaves open. It listens on the node's internal address alone: a node of
 public one as well, and no NetworkPolicy holds for the host's network.
 """
 
-from typing import ClassVar, Final
-
-from cdk8s import App
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
 from charts.component import Component
@@ -15,10 +14,14 @@ from charts.labels import selector
 from charts.network import default_deny
 from charts.scheduling import EVERY_NODE, SYSTEM
 from charts.scrape import drop, monitor
-from charts.security import NOBODY, RESTRICTED_CONTAINER, restricted_pod
+from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.upstream import NODE_EXPORTER_IMAGE
-from fleet.registry import ComponentName
-from imports.k8s import DaemonSet, ObjectMeta, ServiceAccount
+from charts.workload import DAEMON_SET_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from fleet.registry import Cluster, Fleet
+from imports.k8s import Container, DaemonSet, DaemonSetSpec, ObjectMeta, ServiceAccount
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 NODE_EXPORTER: Final = "node-exporter"
 PORT: Final = 9100
@@ -26,107 +29,33 @@ PORT: Final = 9100
 # Interfaces of pods, by the names that container networks give them: each pod would be a series.
 POD_INTERFACES: Final = "^(veth.*|cali.*|[a-f0-9]{15})$"
 
+META: Final[ObjectMeta] = {"name": NODE_EXPORTER, "namespace": NODE_EXPORTER}
+LABELS: Final = selector(NODE_EXPORTER)
 
-class NodeExporter(Component):
+
+@dataclass(frozen=True, kw_only=True)
+class NodeExporter(Component[Cluster]):
     """The DaemonSet and its monitor."""
 
-    NAME: ClassVar[ComponentName] = NODE_EXPORTER
+    NAME = NODE_EXPORTER
     NAMESPACE = NODE_EXPORTER
     CLUSTER_KINDS = (kinds.NAMESPACE,)
+    EXPECTED = True
 
-    def __init__(self, app: App) -> None:
-        super().__init__(app)
-        meta: ObjectMeta = {"name": NODE_EXPORTER, "namespace": NODE_EXPORTER}
-        labels = selector(NODE_EXPORTER)
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
+        return cls()
 
-        self.own_namespace("privileged")
-        ServiceAccount(self, "account", metadata=meta, automountServiceAccountToken=False)
-        DaemonSet(
-            self,
-            "daemon-set",
-            metadata=meta,
-            spec={
-                "revisionHistoryLimit": 3,
-                "updateStrategy": {
-                    "type": "RollingUpdate",
-                    "rollingUpdate": {"maxUnavailable": "10%"},
-                },
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {
-                        "serviceAccountName": NODE_EXPORTER,
-                        "automountServiceAccountToken": False,
-                        "enableServiceLinks": False,
-                        "priorityClassName": SYSTEM,
-                        "tolerations": EVERY_NODE,
-                        "nodeSelector": {"kubernetes.io/os": "linux"},
-                        "hostNetwork": True,
-                        "hostPID": True,
-                        "securityContext": restricted_pod(NOBODY),
-                        "containers": [
-                            {
-                                "name": NODE_EXPORTER,
-                                "image": NODE_EXPORTER_IMAGE,
-                                "imagePullPolicy": "IfNotPresent",
-                                "args": [
-                                    f"--web.listen-address=[$(NODE_ADDRESS)]:{PORT}",
-                                    "--path.rootfs=/host",
-                                    "--path.procfs=/host/proc",
-                                    "--path.sysfs=/host/sys",
-                                    "--path.udev.data=/host/run/udev/data",
-                                    # Machines without radio, sensors or that file system.
-                                    "--no-collector.wifi",
-                                    "--no-collector.hwmon",
-                                    "--no-collector.btrfs",
-                                    (
-                                        "--collector.filesystem.mount-points-exclude="
-                                        "^/(dev|proc|sys|run|var/lib/(kubelet|containerd)/.+)($|/)"
-                                    ),
-                                    f"--collector.netclass.ignored-devices={POD_INTERFACES}",
-                                    f"--collector.netdev.device-exclude={POD_INTERFACES}",
-                                ],
-                                "env": [
-                                    {
-                                        "name": "NODE_ADDRESS",
-                                        "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}},
-                                    }
-                                ],
-                                "ports": [{"name": "metrics", "containerPort": PORT}],
-                                "readinessProbe": {
-                                    "httpGet": {"path": "/", "port": "metrics"},
-                                    "periodSeconds": 10,
-                                },
-                                "livenessProbe": {
-                                    "httpGet": {"path": "/", "port": "metrics"},
-                                    "periodSeconds": 30,
-                                },
-                                "resources": {
-                                    "requests": {"cpu": "20m", "memory": "32Mi"},
-                                    "limits": {"memory": "180Mi"},
-                                },
-                                "securityContext": RESTRICTED_CONTAINER,
-                                "volumeMounts": [
-                                    {
-                                        "name": "host",
-                                        "mountPath": "/host",
-                                        "readOnly": True,
-                                        "mountPropagation": "HostToContainer",
-                                    }
-                                ],
-                            }
-                        ],
-                        "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
-                    },
-                },
-            },
-        )
+    def add_to(self, chart: "Construct") -> None:
+        self.own_namespace(chart, "privileged")
+        ServiceAccount(chart, "account", metadata=META, automountServiceAccountToken=False)
+        DaemonSet(chart, "daemon-set", metadata=META, spec=_daemon_set())
         # Dashboards and rules know a node by its name, not by an address and a port.
         monitor(
-            self,
+            chart,
             NODE_EXPORTER,
             namespace=NODE_EXPORTER,
-            labels=labels,
+            labels=LABELS,
             endpoint={
                 "port": "metrics",
                 "relabelings": [
@@ -139,4 +68,81 @@ class NodeExporter(Component):
                 "metricRelabelings": [drop("node_scrape_collector_.*", "promhttp_.*")],
             },
         )
-        default_deny(self, namespace=NODE_EXPORTER)
+        default_deny(chart, namespace=NODE_EXPORTER)
+
+
+def _daemon_set() -> DaemonSetSpec:
+    return {
+        "revisionHistoryLimit": REVISION_HISTORY_LIMIT,
+        "updateStrategy": DAEMON_SET_STRATEGY,
+        "selector": {"matchLabels": LABELS},
+        "template": {
+            "metadata": {"labels": LABELS},
+            "spec": {
+                **pod(
+                    account=NODE_EXPORTER,
+                    priority=SYSTEM,
+                    user=NOBODY,
+                    containers=[_container()],
+                ),
+                "tolerations": EVERY_NODE,
+                "nodeSelector": {"kubernetes.io/os": "linux"},
+                "hostNetwork": True,
+                "hostPID": True,
+                "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+            },
+        },
+    }
+
+
+def _container() -> Container:
+    return {
+        "name": NODE_EXPORTER,
+        "image": NODE_EXPORTER_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [
+            f"--web.listen-address=[$(NODE_ADDRESS)]:{PORT}",
+            "--path.rootfs=/host",
+            "--path.procfs=/host/proc",
+            "--path.sysfs=/host/sys",
+            "--path.udev.data=/host/run/udev/data",
+            # Machines without radio, sensors or that file system.
+            "--no-collector.wifi",
+            "--no-collector.hwmon",
+            "--no-collector.btrfs",
+            (
+                "--collector.filesystem.mount-points-exclude="
+                "^/(dev|proc|sys|run|var/lib/(kubelet|containerd)/.+)($|/)"
+            ),
+            f"--collector.netclass.ignored-devices={POD_INTERFACES}",
+            f"--collector.netdev.device-exclude={POD_INTERFACES}",
+        ],
+        "env": [
+            {
+                "name": "NODE_ADDRESS",
+                "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}},
+            }
+        ],
+        "ports": [{"name": "metrics", "containerPort": PORT}],
+        "readinessProbe": {
+            "httpGet": {"path": "/", "port": "metrics"},
+            "periodSeconds": 10,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/", "port": "metrics"},
+            "periodSeconds": 30,
+        },
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "32Mi"},
+            "limits": {"memory": "180Mi"},
+        },
+        "securityContext": RESTRICTED_CONTAINER,
+        "volumeMounts": [
+            {
+                "name": "host",
+                "mountPath": "/host",
+                "readOnly": True,
+                "mountPropagation": "HostToContainer",
+            }
+        ],
+    }

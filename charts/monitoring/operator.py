@@ -5,18 +5,22 @@ announced by an EndpointSlice, since Endpoints are on their way out; upstream's 
 the flag nor the right for it.
 """
 
-from typing import ClassVar, Final
-
-from cdk8s import App
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self, TypedDict
 
 from charts import kinds, rbac
-from charts.component import Component, Patch
+from charts.component import Component, JsonPatch, Patch
 from charts.network import TO_API_SERVER, TO_DNS, allow, default_deny
 from charts.scheduling import PLATFORM
 from charts.scrape import MONITORING, scraped
 from charts.upstream import PROMETHEUS_CONFIG_RELOADER_IMAGE, PROMETHEUS_OPERATOR_BUNDLE
-from fleet.registry import ComponentName
-from imports.k8s import ClusterRole, ClusterRoleBinding
+from fleet.registry import Cluster, Fleet
+from imports.k8s import ClusterRole, ClusterRoleBinding, ServicePort
+from imports.monitoring import AlertmanagerSecurityContext
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 PROMETHEUS_OPERATOR: Final = "prometheus-operator"
 
@@ -30,26 +34,68 @@ LABELS: Final = {
 }
 
 
-class PrometheusOperator(Component):
+class OperatedPods(TypedDict):
+    """What Prometheus, PrometheusAgent and Alertmanager all say of the operator's pods."""
+
+    serviceAccountName: str
+    automountServiceAccountToken: bool
+    enableServiceLinks: bool
+    priorityClassName: str
+    securityContext: AlertmanagerSecurityContext
+
+
+def operated_pods(*, account: str, token: bool) -> OperatedPods:
+    """Pods that run unprivileged, with the service account ``account``.
+
+    With ``token`` their containers get a token for the API server.
+    """
+    return {
+        "serviceAccountName": account,
+        "automountServiceAccountToken": token,
+        "enableServiceLinks": False,
+        "priorityClassName": PLATFORM,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 1000,
+            "runAsGroup": 2000,
+            "fsGroup": 2000,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+
+
+def web_ports(port: int) -> list[ServicePort]:
+    """Ports of a Service of the operator's pods: the program's own, and its reloader's."""
+    return [
+        {"name": "web", "port": port, "targetPort": "web", "protocol": "TCP"},
+        {"name": "reloader-web", "port": 8080, "targetPort": "reloader-web", "protocol": "TCP"},
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrometheusOperator(Component[Cluster]):
     """The bundle in our namespace, its right to announce kubelets, its monitor and policies."""
 
-    NAME: ClassVar[ComponentName] = PROMETHEUS_OPERATOR
+    NAME = PROMETHEUS_OPERATOR
     NAMESPACE = MONITORING
+    REQUIRED = True
     CLUSTER_KINDS = (kinds.NAMESPACE, kinds.CRD, kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
+    EXPECTED = True
     BUNDLES = (PROMETHEUS_OPERATOR_BUNDLE,)
+    # The bundle's own is `default`.
+    BUNDLE_NAMESPACE = MONITORING
 
-    def __init__(self, app: App) -> None:
-        super().__init__(
-            app,
-            patches=(_deployment(),),
-            # The bundle's own is `default`.
-            bundle_namespace=MONITORING,
-        )
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
+        return cls()
+
+    def add_to(self, chart: "Construct") -> None:
         name = f"{PROMETHEUS_OPERATOR}-kubelets"
 
-        self.own_namespace()
+        self.own_namespace(chart)
         ClusterRole(
-            self,
+            chart,
             "kubelets-role",
             metadata={"name": name},
             rules=[
@@ -61,21 +107,25 @@ class PrometheusOperator(Component):
             ],
         )
         ClusterRoleBinding(
-            self,
+            chart,
             "kubelets-binding",
             metadata={"name": name},
             roleRef=rbac.cluster_role(name),
             subjects=[rbac.account(PROMETHEUS_OPERATOR, MONITORING)],
         )
-        default_deny(self, namespace=MONITORING)
+        default_deny(chart, namespace=MONITORING)
         allow(
-            self,
+            chart,
             PROMETHEUS_OPERATOR,
             namespace=MONITORING,
             labels=LABELS,
             egress=[TO_DNS, TO_API_SERVER],
         )
-        scraped(self, PROMETHEUS_OPERATOR, namespace=MONITORING, labels=LABELS, port="http")
+        scraped(chart, PROMETHEUS_OPERATOR, namespace=MONITORING, labels=LABELS, port="http")
+
+    @property
+    def patches(self) -> Sequence[Patch | JsonPatch]:
+        return (_deployment(),)
 
 
 def _deployment() -> Patch:

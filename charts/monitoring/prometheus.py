@@ -4,25 +4,28 @@ Its custom resource, Service and job are named as kube-prometheus names them, wh
 dashboards ask for.
 """
 
-from typing import ClassVar, Final
-
-from cdk8s import App
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
 from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, serving_certificate
 from charts.component import Component
 from charts.labels import NAME
+from charts.monitoring.operator import web_ports
 from charts.monitoring.scraper import EGRESS, common, grant_scraping, monitor_kubernetes
 from charts.monitoring.secrets import PROMETHEUS_SIGN_IN
 from charts.network import allow, pods, tcp
 from charts.scrape import FROM_SCRAPERS, MONITORING
 from charts.storage import volume
 from charts.traefik import TRAEFIK, TRAEFIK_PODS, grant_watch
-from fleet.registry import ComponentName, Issuer
+from fleet.registry import Fleet, Hub, Issuer
 from fleet.volumes import mebibytes
 from imports.k8s import Service
-from imports.monitoring import Prometheus, ServiceMonitor
-from imports.traefik import IngressRoute, Middleware
+from imports.monitoring import Prometheus, PrometheusSpec, ServiceMonitor
+from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 PROMETHEUS: Final = "prometheus-k8s"
 """Name of the account, the Service and the job."""
@@ -43,95 +46,63 @@ LABELS: Final = {NAME: "prometheus", "app.kubernetes.io/instance": "k8s"}
 PODS: Final = pods(MONITORING, LABELS)
 
 
-class PrometheusHub(Component):
+@dataclass(frozen=True, kw_only=True)
+class PrometheusHub(Component[Hub]):
     """The custom resource, its rights, Service, monitors, page behind a sign-in, and policies."""
 
-    NAME: ClassVar[ComponentName] = "prometheus"
+    NAME = "prometheus"
     NAMESPACE = MONITORING
+    REQUIRED = True
     CLUSTER_KINDS = (kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
     BEHIND_TRAEFIK = True
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        cluster: str,
-        region: str,
-        host: str,
-        issuer: Issuer,
-        retention: str,
-        storage: str,
-        storage_class: str | None,
-    ) -> None:
-        """Prometheus of ``cluster`` at ``https://host/``, which keeps samples for ``retention``.
+    cluster: str
+    """The label ``cluster`` of all that it scrapes itself."""
+    region: str
+    """The label ``region`` of all that it scrapes itself."""
+    host: str
+    """The hostname of its pages."""
+    issuer: Issuer
+    retention: str
+    """How long it keeps samples."""
+    storage: str
+    """The size of its volume."""
+    storage_class: str | None
+    """Of its volume; None is the default of the cluster."""
 
-        ``storage`` is the size of its volume, of ``storage_class``.
-        """
-        super().__init__(app)
-        where = {"cluster": cluster, "region": region}
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Hub) -> Self:
+        return cls(
+            cluster=cluster.name,
+            region=cluster.region_label,
+            host=cluster.prometheus_host,
+            issuer=cluster.issuer,
+            retention=cluster.metrics_retention,
+            storage=cluster.metrics_storage,
+            storage_class=cluster.volume_class,
+        )
 
-        grant_scraping(self, account=PROMETHEUS)
+    def add_to(self, chart: "Construct") -> None:
+        grant_scraping(chart, account=PROMETHEUS)
         Prometheus(
-            self,
+            chart,
             "prometheus",
             metadata={"name": "k8s", "namespace": MONITORING},
-            spec={
-                **common(PROMETHEUS, where),  # type: ignore[typeddict-item] # no TypedDict is closed
-                "externalUrl": f"https://{host}",
-                # On alerts that no series gave these labels, such as absent().
-                "externalLabels": where,
-                "retention": retention,
-                # The volume holds the write-ahead log and a compaction besides.
-                "retentionSize": f"{mebibytes(storage) * 4 // 5}MiB",
-                "storage": volume(storage, storage_class),
-                "walCompression": True,
-                "evaluationInterval": "30s",
-                "enableRemoteWriteReceiver": True,
-                "tsdb": {"outOfOrderTimeWindow": f"{LATE_HOURS}h"},
-                # What the regions write is there some seconds later than what is scraped here.
-                "ruleQueryOffset": "30s",
-                "ruleSelector": {},
-                "ruleNamespaceSelector": {},
-                "alerting": {
-                    "alertmanagers": [
-                        {
-                            "name": "alertmanager-main",
-                            "namespace": MONITORING,
-                            "port": "web",
-                            "apiVersion": "v2",
-                        }
-                    ]
-                },
-                "resources": {
-                    "requests": {"cpu": "500m", "memory": "2Gi"},
-                    "limits": {"memory": MEMORY},
-                },
-            },
+            spec=self._prometheus(),
         )
         Service(
-            self,
+            chart,
             "service",
             metadata={
                 "name": PROMETHEUS,
                 "namespace": MONITORING,
                 "labels": {NAME: "prometheus"},
             },
-            spec={
-                "selector": LABELS,
-                "ports": [
-                    {"name": "web", "port": PORT, "targetPort": "web", "protocol": "TCP"},
-                    {
-                        "name": "reloader-web",
-                        "port": 8080,
-                        "targetPort": "reloader-web",
-                        "protocol": "TCP",
-                    },
-                ],
-            },
+            spec={"selector": LABELS, "ports": web_ports(PORT)},
         )
         # By the Service, whose name is the job.
         ServiceMonitor(
-            self,
+            chart,
             "monitor",
             metadata={"name": PROMETHEUS, "namespace": MONITORING},
             spec={
@@ -139,53 +110,37 @@ class PrometheusHub(Component):
                 "endpoints": [{"port": "web"}, {"port": "reloader-web"}],
             },
         )
-        monitor_kubernetes(self)
-
+        monitor_kubernetes(chart)
         serving_certificate(
-            self,
+            chart,
             namespace=MONITORING,
             name="prometheus",
             secret=TLS_SECRET,
-            host=host,
-            issuer=issuer,
+            host=self.host,
+            issuer=self.issuer,
         )
         Middleware(
-            self,
+            chart,
             "sign-in",
             metadata={"name": PROMETHEUS_SIGN_IN, "namespace": MONITORING},
             spec={"basicAuth": {"secret": PROMETHEUS_SIGN_IN, "removeHeader": True}},
         )
         IngressRoute(
-            self,
+            chart,
             "route",
             metadata={"name": "prometheus", "namespace": MONITORING},
-            spec={
-                "ingressClassName": TRAEFIK,
-                "entryPoints": ["websecure"],
-                "routes": [
-                    {
-                        "kind": "Rule",
-                        # Pages and queries: neither what ends the process nor what writes.
-                        "match": f"Host(`{host}`) && !PathPrefix(`/-/`)"
-                        " && !PathPrefix(`/api/v1/write`) && !PathPrefix(`/api/v1/otlp`)",
-                        "priority": 10,
-                        "middlewares": [{"name": PROMETHEUS_SIGN_IN}],
-                        "services": [{"name": PROMETHEUS, "port": "web"}],
-                    }
-                ],
-                "tls": {"secretName": TLS_SECRET},
-            },
+            spec=self._route(),
         )
-        grant_watch(self, namespace=MONITORING)
+        grant_watch(chart, namespace=MONITORING)
         allow(
-            self,
+            chart,
             "acme-solver",
             namespace=MONITORING,
             labels=SOLVER_LABELS,
             ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(SOLVER_PORT)}],
         )
         allow(
-            self,
+            chart,
             "prometheus",
             namespace=MONITORING,
             labels=LABELS,
@@ -198,3 +153,56 @@ class PrometheusHub(Component):
             ],
             egress=EGRESS,
         )
+
+    def _prometheus(self) -> PrometheusSpec:
+        where = {"cluster": self.cluster, "region": self.region}
+        return {
+            **common(PROMETHEUS, where),  # type: ignore[typeddict-item] # no TypedDict is closed
+            "externalUrl": f"https://{self.host}",
+            # On alerts that no series gave these labels, such as absent().
+            "externalLabels": where,
+            "retention": self.retention,
+            # The volume holds the write-ahead log and a compaction besides.
+            "retentionSize": f"{mebibytes(self.storage) * 4 // 5}MiB",
+            "storage": volume(self.storage, self.storage_class),
+            "walCompression": True,
+            "evaluationInterval": "30s",
+            "enableRemoteWriteReceiver": True,
+            "tsdb": {"outOfOrderTimeWindow": f"{LATE_HOURS}h"},
+            # What the regions write is there some seconds later than what is scraped here.
+            "ruleQueryOffset": "30s",
+            "ruleSelector": {},
+            "ruleNamespaceSelector": {},
+            "alerting": {
+                "alertmanagers": [
+                    {
+                        "name": "alertmanager-main",
+                        "namespace": MONITORING,
+                        "port": "web",
+                        "apiVersion": "v2",
+                    }
+                ]
+            },
+            "resources": {
+                "requests": {"cpu": "500m", "memory": "2Gi"},
+                "limits": {"memory": MEMORY},
+            },
+        }
+
+    def _route(self) -> IngressRouteSpec:
+        return {
+            "ingressClassName": TRAEFIK,
+            "entryPoints": ["websecure"],
+            "routes": [
+                {
+                    "kind": "Rule",
+                    # Pages and queries: neither what ends the process nor what writes.
+                    "match": f"Host(`{self.host}`) && !PathPrefix(`/-/`)"
+                    " && !PathPrefix(`/api/v1/write`) && !PathPrefix(`/api/v1/otlp`)",
+                    "priority": 10,
+                    "middlewares": [{"name": PROMETHEUS_SIGN_IN}],
+                    "services": [{"name": PROMETHEUS, "port": "web"}],
+                }
+            ],
+            "tls": {"secretName": TLS_SECRET},
+        }

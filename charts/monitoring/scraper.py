@@ -6,15 +6,12 @@ a Prometheus, not on what it stores.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypedDict
-
-from constructs import Construct
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from charts import rbac
 from charts.labels import NAME
-from charts.monitoring.operator import KUBELETS
+from charts.monitoring.operator import KUBELETS, OperatedPods, operated_pods
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, tcp
-from charts.scheduling import PLATFORM
 from charts.scrape import MONITORING, drop
 from charts.upstream import PROMETHEUS_IMAGE, PROMETHEUS_VERSION
 from imports.k8s import (
@@ -24,7 +21,6 @@ from imports.k8s import (
     ServiceAccount,
 )
 from imports.monitoring import (
-    AlertmanagerSecurityContext,
     ApiserverConfigAuthorization,
     ArbitraryFSAccessThroughSMs,
     Endpoint,
@@ -34,6 +30,9 @@ from imports.monitoring import (
     ScrapeClass,
     ServiceMonitor,
 )
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 INTERVAL: Final = "30s"
 
@@ -92,7 +91,7 @@ def scrape_classes(labels: Mapping[str, str]) -> list[ScrapeClass]:
     ]
 
 
-def grant_scraping(scope: Construct, *, account: str) -> None:
+def grant_scraping(scope: "Construct", *, account: str) -> None:
     """The account of a scraper, and its rights: to find targets, and to read kubelets' metrics."""
     name = f"scraper-{account}"
     ServiceAccount(
@@ -129,7 +128,7 @@ def grant_scraping(scope: Construct, *, account: str) -> None:
     )
 
 
-def monitor_kubernetes(scope: Construct) -> None:
+def monitor_kubernetes(scope: "Construct") -> None:
     """Monitors of the cluster's own parts; VKE shows neither scheduler nor controller manager."""
     path: MetricRelabeling = {"sourceLabels": ["__metrics_path__"], "targetLabel": "metrics_path"}
 
@@ -252,17 +251,12 @@ def monitor_kubernetes(scope: Construct) -> None:
     )
 
 
-class Common(TypedDict):
+class Common(OperatedPods, TypedDict):
     """The fields that Prometheus and PrometheusAgent share, and we set alike."""
 
     version: str
     image: str
     replicas: int
-    serviceAccountName: str
-    automountServiceAccountToken: bool
-    enableServiceLinks: bool
-    priorityClassName: str
-    securityContext: AlertmanagerSecurityContext
     scrapeInterval: str
     scrapeClasses: Sequence[ScrapeClass]
     serviceDiscoveryRole: Literal["EndpointSlice"]
@@ -290,18 +284,7 @@ def common(account: str, labels: Mapping[str, str]) -> Common:
         "version": PROMETHEUS_VERSION,
         "image": PROMETHEUS_IMAGE,
         "replicas": 1,
-        "serviceAccountName": account,
-        "automountServiceAccountToken": True,
-        "enableServiceLinks": False,
-        "priorityClassName": PLATFORM,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 1000,
-            "runAsGroup": 2000,
-            "fsGroup": 2000,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **operated_pods(account=account, token=True),
         "scrapeInterval": INTERVAL,
         "scrapeClasses": scrape_classes(labels),
         "serviceDiscoveryRole": "EndpointSlice",

@@ -287,9 +287,10 @@ def test_a_server_that_is_told_to_stop_while_it_starts_stops(
 FORKING = """
 import os, signal, time, types
 from foobar_api import server
+from foobar_api.settings import load
 
 signal.signal(signal.SIGTERM, lambda *_: None)  # as the arbiter has one, which does not end
-server.on_starting(None)
+server.on_starting(load([], {}), types.SimpleNamespace(manage_workers=None))
 worker = os.fork()
 if not worker:
     time.sleep(0.3)

@@ -10,7 +10,7 @@ from lupa.lua51 import LuaRuntime
 from charts.applications import ARGOCD, IN_CLUSTER
 from charts.argocd_access import RULES
 from fleet.registry import Fleet
-from fleet.validation.objects import Object
+from rendering.validation.objects import Object
 from tests.objects import ROOT
 
 

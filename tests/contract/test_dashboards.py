@@ -8,7 +8,7 @@ import pytest
 
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
 from charts.monitoring.dashboards.model import COLUMNS, Json
-from fleet.validation.objects import Object
+from rendering.validation.objects import Object
 from tests.queries import (
     SYNTHETIC,
     exported,

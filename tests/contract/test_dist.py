@@ -4,18 +4,20 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cdk8s
 import pytest
 import yaml
 
-from charts.compose import compose
+from charts.catalogue import compose, load
+from charts.component import Component
 from charts.monitoring.dashboards import DASHBOARDS
-from charts.render import Rendered, render
-from fleet.diff import compare
-from fleet.registry import Fleet, load
-from fleet.validation import sources
-from fleet.validation.objects import Object
+from fleet.registry import Fleet
+from rendering.diff import compare
+from rendering.render import Rendered, render
+from rendering.validation import sources
+from rendering.validation.objects import Object
 from tests.objects import (
     OVERLAYS,
     ROOT,
@@ -100,12 +102,18 @@ def test_every_object_has_a_file_of_its_own(
 ) -> None:
     """cdk8s names files by kind and name alone: of two in two namespaces it would keep one."""
     made = Counter(
-        (cluster.name, name)
+        (cluster.name, component.NAME)
         for cluster in any_fleet.clusters
-        for name, plan in compose(any_fleet, cluster).items()
-        for _ in cdk8s.Testing.synth(plan(cdk8s.Testing.app()))
+        for component in compose(any_fleet, cluster)
+        for _ in _objects(component)
     )
     assert made == Counter((each.cluster, each.component) for each in any_objects)
+
+
+def _objects(component: Component[Any]) -> Sequence[Any]:
+    chart = cdk8s.Chart(cdk8s.Testing.app(), component.NAME)
+    component.add_to(chart)
+    return cdk8s.Testing.synth(chart)
 
 
 def test_every_object_is_there_once(any_objects: Sequence[Object], any_dist: Path) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from fleet.validation.objects import Object
 from foobar_api.application import Application
 from foobar_api.host import WHERE
 from foobar_api.settings import Settings, load
+from rendering.validation.objects import Object
 
 
 @pytest.fixture(params=["us-east", "eu-west"])

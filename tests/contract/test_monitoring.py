@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 from charts.monitoring import ingest, loki, prometheus
-from charts.monitoring.collector import CREDENTIALS_FOLDER, QUEUE
+from charts.monitoring.collector.configuration import CREDENTIALS_FOLDER, QUEUE
 from charts.monitoring.prometheus import LATE_HOURS
 from charts.monitoring.prometheus_agent import BUFFER_HOURS
 from charts.scrape import SCRAPER_NAMES
 from fleet.registry import Fleet
-from fleet.validation.objects import Object
 from fleet.volumes import mebibytes
+from rendering.validation.objects import Object
 
 
 def one(objects: Sequence[Object], cluster: str, kind: str, name: str) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from charts.render import BUNDLE, render
-from fleet.dist import KUSTOMIZATION
 from fleet.registry import Fleet
-from fleet.validation import build, validate
-from fleet.validation.objects import Object
+from rendering.dist import KUSTOMIZATION
+from rendering.render import BUNDLE, render
+from rendering.validation import build, validate
+from rendering.validation.objects import Object
 from tests import kustomize
 from tests.objects import ROOT, read
 

@@ -1,4 +1,4 @@
-"""No object is weaker than it has to be, and every rule of ``fleet.validation`` sees its fault.
+"""No object is weaker than it has to be, and every rule of ``rendering.validation`` sees its fault.
 
 The rules run over everything that reaches the clusters: bundles, patches and overlays included.
 """
@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from charts import labels
-from fleet.validation import admission, deployment, policy, quotas, references, validate
-from fleet.validation.objects import ClusterObjects, Finding, Object, containers
+from rendering.validation import admission, deployment, policy, quotas, references, validate
+from rendering.validation.objects import ClusterObjects, Finding, Object, containers
 from tests import kustomize
 from tests.objects import OVERLAYS
 

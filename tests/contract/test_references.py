@@ -1,12 +1,12 @@
 """What objects say of the fleet: hosts, and Secrets that are made outside Git.
 
-That what an object names is there at all is a check of its own: ``fleet.validation.references``.
+``rendering.validation.references`` checks that whatever an object names is there at all.
 """
 
 from collections.abc import Sequence
 
 from fleet.registry import Fleet
-from fleet.validation.objects import ClusterObjects, Object
+from rendering.validation.objects import ClusterObjects, Object
 
 
 def test_pods_pull_by_the_secret_of_the_registry(objects: Sequence[Object], fleet: Fleet) -> None:

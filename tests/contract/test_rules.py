@@ -17,7 +17,7 @@ import yaml
 
 from charts.monitoring.rules import NOT_TO_BE_SEEN
 from fleet.registry import Fleet
-from fleet.validation.objects import Object
+from rendering.validation.objects import Object
 from tests.objects import ROOT
 from tests.queries import (
     SYNTHETIC,

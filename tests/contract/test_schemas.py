@@ -8,8 +8,8 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
-from fleet.validation import sources
-from fleet.validation.objects import Object
+from rendering.validation import sources
+from rendering.validation.objects import Object
 from tests.objects import ROOT, read
 
 VERSION = "1.34"

@@ -11,12 +11,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charts.catalogue import CATALOGUE, COMPONENTS, load
 from charts.cert_manager import issuer_name
-from charts.render import Rendered, render
+from fleet.catalogue import Role, optional
 from fleet.errors import InputError
-from fleet.registry import OPTIONAL, ROLE_COMPONENTS, Git, Role, load
-from fleet.validation.objects import Object
+from fleet.registry import Git
 from fleet.volumes import LIMITS, at_least, mebibytes
+from rendering.render import Rendered, render
+from rendering.validation.objects import Object
 from tests.objects import read_objects
 
 HUB = {"name": "hub", "role": "hub", "address": "192.0.2.1"}
@@ -216,11 +218,11 @@ GROUPS = {
 
 
 class TestWithout:
-    @pytest.mark.parametrize("role", OPTIONAL)
+    @pytest.mark.parametrize("role", CATALOGUE)
     def test_what_is_left_is_whole(self, role: Role, make: Make) -> None:
         """Every selection that is accepted; what a component would need is there."""
         accepted = 0
-        for without in subsets(OPTIONAL[role]):
+        for without in subsets(optional(CATALOGUE, role)):
             keys: dict[str, object] = {"without": list(without)}
             try:
                 if role == "region":
@@ -311,7 +313,7 @@ class TestNames:
 
     def test_applications_of_two_clusters_never_have_one_name(self) -> None:
         """Cluster a-b has no component c where cluster a has b-c."""
-        names = {name for components in ROLE_COMPONENTS.values() for name in components}
+        names = {each.NAME for each in COMPONENTS}
         for name in names:
             for at, sign in enumerate(name):
                 assert sign != "-" or name[at + 1 :] not in names

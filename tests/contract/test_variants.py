@@ -10,8 +10,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from charts.render import render
-from fleet.registry import load
+from charts.catalogue import load
+from rendering.render import render
 from tests.objects import FLEETS, OVERLAYS, read_objects
 
 VARIANTS = {

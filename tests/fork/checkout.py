@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet import mirror
 from tests.objects import ROOT
+from upstream import mirror
 
 
 @dataclass(frozen=True)

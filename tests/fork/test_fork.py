@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from charts import upstream
-from fleet.registry import load
+from charts.catalogue import load
 from tests.fork.checkout import Checkout, fork
 from tests.objects import ROOT
 

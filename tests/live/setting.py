@@ -29,8 +29,9 @@ import trustme
 import yaml
 
 from charts.applications import ARGOCD
+from charts.catalogue import load
 from charts.foobar_api import FOOBAR_API
-from fleet.registry import Fleet, load
+from fleet.registry import Fleet
 from tests.live.cluster import said
 from tests.objects import ROOT, read
 

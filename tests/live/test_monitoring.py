@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from charts.monitoring import alertmanager, ingest, loki, secrets
-from charts.monitoring.collector import COLLECTOR
+from charts.monitoring.names import COLLECTOR
 from charts.scrape import MONITORING
 from fleet.registry import Fleet
 from tests.live.cluster import answered, ends_well, eventually, forwarded, kubectl, said

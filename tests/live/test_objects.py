@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from charts.argocd_access import ARGOCD_MANAGER
-from charts.compose import COMPONENTS
 from fleet.registry import Fleet
-from fleet.validation.objects import Object
+from rendering.validation.objects import Object
 from tests.live.cluster import apply, kubectl
 from tests.live.conftest import Bootstrapped
 
@@ -52,7 +51,7 @@ def test_every_folder_would_apply(cluster: str, built: Sequence[Object], fleet: 
 
 def test_traefik_reads_only_where_it_is_let(cluster: str, fleet: Fleet) -> None:
     """Secrets of the namespaces behind it, and of no other."""
-    components = [COMPONENTS[name] for name in fleet.cluster(cluster).components]
+    components = fleet.cluster(cluster).classes
     behind = {each.NAMESPACE for each in components if each.BEHIND_TRAEFIK} | {"traefik"}
     for each in components:
         asked = kubectl(

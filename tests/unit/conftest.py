@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from charts import lock as locking
-from fleet import lock, mirror
 from fleet.errors import InputError
-from fleet.fetch import place
+from rendering import lock as locking
+from upstream import lock, mirror
+from upstream.fetch import place
 
 CONTENT = {
     "https://files.example.org/one/bundle.yaml": b"kind: One\n",

@@ -15,7 +15,8 @@ from bench.synth.objects import by_identity, differences
 from bench.synth.peers import PEERS, missing_tool
 from bench.synth.results import Results, Run
 from bench.synth.template import Place, Template, fill, places
-from fleet.registry import Fleet, load
+from charts.catalogue import load
+from fleet.registry import Fleet
 from tests.objects import ROOT
 
 

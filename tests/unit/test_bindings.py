@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,13 +21,14 @@ from cdk8s import ApiObject, Chart, JsonPatch
 from constructs import Construct, IValidation, Node
 
 import imports.k8s
-from fleet import bindings, lock
-from fleet.bindings import jsii_module, record
+from bindings import generator as bindings
+from bindings import jsii_module, record
+from bindings.kinds import Kind, batch
 from fleet.errors import InputError
-from fleet.fetch import fetch_all, mirrored, place
-from imports._resource import Resource, bulk
 from imports.cert_manager import Certificate, ClusterIssuer, PrivateKey
-from imports.k8s import ConfigMap, Deployment, Namespace
+from imports.k8s import ConfigMap, Deployment
+from upstream import lock
+from upstream.fetch import fetch_all, mirrored, place
 
 ROOT = Path(__file__).parents[2]
 MODULES = ("argocd", "cert_manager", "k8s", "monitoring", "traefik")
@@ -37,7 +39,7 @@ def chart() -> Chart:
     return Chart(cdk8s.Testing.app(), "chart", namespace="apps", labels={"team": "core"})
 
 
-def config_map(scope: Construct, id: str) -> ConfigMap:
+def config_map(scope: Construct, id: str) -> ApiObject:
     return ConfigMap(scope, id, metadata={"name": id}, data={"key": id})
 
 
@@ -130,16 +132,6 @@ class TestConstruct:
         with pytest.raises(RuntimeError, match="already a Construct with name 'config'"):
             config_map(chart, "config")
 
-    def test_a_subclass_may_override_in_python(self, chart: Chart) -> None:
-        class Marked(ConfigMap):
-            def to_json(self) -> Any:
-                return {"marked": True}
-
-        Marked(chart, "immediate")
-        with bulk():
-            Marked(chart, "bulk")
-        assert cdk8s.Testing.synth(chart) == [{"marked": True}] * 2
-
     def test_any_mapping_and_sequence_is_plain_data(self, chart: Chart) -> None:
         ConfigMap(chart, "config", data=MappingProxyType({"key": "value"}))
         assert cdk8s.Testing.synth(chart)[0]["data"] == {"key": "value"}
@@ -159,60 +151,36 @@ class TestConstruct:
         assert chart.node.children == []
 
 
-def _tree(build: Callable[[Chart, Chart], object]) -> list[tuple[str, str, Any]]:
-    """What is in the tree, in its order."""
-    app = cdk8s.Testing.app()
-    build(Chart(app, "one", namespace="apps"), Chart(app, "two"))
-    return [
-        (each.node.path, type(each).__name__, each.to_json())
-        if isinstance(each, ApiObject)
-        else (each.node.path, type(each).__name__, None)
-        for each in app.node.find_all()
-    ]
-
-
-def _mixed(one: Chart, two: Chart) -> None:
-    """Every way of creating a construct, in an order in which a late flush would show."""
-    config_map(one, "b")
-    config_map(two, "a")
-    config_map(one, "a")
-    ApiObject(one, "plain", api_version="v1", kind="Secret")
-    inner = Construct(two, "inner")
-    config_map(inner, "c")
-    config_map(two, "d")
-    parent = Namespace(two, "parent")
-    config_map(parent, "child")
-    config_map(one, "z").add_dependency(parent)
-    ConfigMap(one, "unnamed")
-
-
-TOUCHES: Mapping[str, Callable[[ConfigMap, ConfigMap], object]] = {
+USES: Mapping[str, Callable[[ApiObject, ApiObject], object]] = {
     "attribute": lambda made, _: made.name,
     "node": lambda made, _: made.node.path,
     "metadata": lambda made, _: made.metadata.add_label("a", "b"),
     "method": lambda made, _: made.add_json_patch(JsonPatch.remove("/data")),
-    "content": lambda made, _: made.to_json(),
-    "dependent": lambda made, other: made.add_dependency(other),
     "dependency": lambda made, other: other.add_dependency(made),
-    "scope": lambda made, _: Construct(made, "child"),
     "argument of a static method": lambda made, _: ApiObject.is_api_object(made),
     "node of": lambda made, _: Node.of(made),
-    "chart of": lambda made, _: Chart.of(made),
 }
 
 
-class TestBulk:
-    """In bulk() creations wait, and nobody can tell."""
+class TestBatch:
+    """Objects of a batch become constructs when it ends."""
 
-    def test_the_tree_is_that_of_immediate_creation(self) -> None:
-        immediate = _tree(_mixed)
+    def test_the_objects_are_those_of_immediate_creation(self) -> None:
+        def build(one: Chart, two: Chart) -> None:
+            config_map(one, "b")
+            config_map(two, "a")
+            config_map(one, "a")
+            ConfigMap(one, "unnamed")
+            config_map(Construct(two, "inner"), "c")
 
-        def in_bulk(one: Chart, two: Chart) -> None:
-            with bulk():
-                _mixed(one, two)
+        def synthesized(*, at_once: bool) -> list[list[Any]]:
+            app = cdk8s.Testing.app()
+            one, two = Chart(app, "one", namespace="apps"), Chart(app, "two")
+            with nullcontext() if at_once else batch():
+                build(one, two)
+            return [sorted(cdk8s.Testing.synth(each), key=str) for each in (one, two)]
 
-        assert _tree(in_bulk) == immediate
-        assert len(immediate) > 10
+        assert synthesized(at_once=False) == synthesized(at_once=True)
 
     def test_a_thousand_objects_take_one_call(
         self, chart: Chart, monkeypatch: pytest.MonkeyPatch
@@ -228,61 +196,50 @@ class TestBulk:
                 return getattr(self.provider, name)
 
         monkeypatch.setattr(jsii.kernel, "provider", Counting(jsii.kernel.provider))
-        with bulk():
+        with batch():
             for index in range(1000):
                 config_map(chart, f"c{index}")
         assert calls == ["sinvoke"]
         assert len(chart.node.children) == 1000
 
-    @pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
-    def test_a_waiting_object_can_be_used(
-        self, chart: Chart, touch: Callable[[ConfigMap, ConfigMap], object]
+    @pytest.mark.parametrize("use", USES.values(), ids=USES)
+    def test_a_waiting_object_cannot_be_used(
+        self, chart: Chart, use: Callable[[ApiObject, ApiObject], object]
     ) -> None:
         other = config_map(chart, "other")
-        with bulk():
-            made = config_map(chart, "config")
-            last = config_map(chart, "last")
-            assert "__jsii_ref__" not in vars(made)
-            touch(made, other)
-            assert "__jsii_ref__" in vars(last)
-            assert chart.node.children[:3] == [other, made, last]
+        with (
+            pytest.raises(RuntimeError, match=r"^ConfigMap 'config' becomes a construct when its"),
+            batch(),
+        ):
+            use(config_map(chart, "config"), other)
 
-    def test_attributes_that_no_object_has_are_still_missing(self, chart: Chart) -> None:
-        with bulk():
-            assert not hasattr(config_map(chart, "config"), "nonsense")
+    def test_a_waiting_object_is_no_scope(self, chart: Chart) -> None:
+        with pytest.raises(TypeError, match=r"scope must be constructs\.Construct"), batch():
+            Construct(config_map(chart, "config"), "child")
 
-    def test_an_exception_inside_it_comes_out(self, chart: Chart) -> None:
-        """And what was created before it is there, as it is without bulk()."""
-        provider = jsii.kernel.provider
-        with pytest.raises(KeyError, match="mine"), bulk():  # noqa: PT012
+    def test_constructs_of_other_libraries_are_made_at_once(self, chart: Chart) -> None:
+        with batch():
+            config_map(chart, "config")
+            ApiObject(chart, "plain", api_version="v1", kind="Secret")
+            assert [each.node.id for each in chart.node.children] == ["plain"]
+        assert [each.node.id for each in chart.node.children] == ["plain", "config"]
+
+    def test_nothing_is_made_of_a_batch_that_fails(self, chart: Chart) -> None:
+        with pytest.raises(KeyError, match="mine"), batch():  # noqa: PT012
             config_map(chart, "before")
             raise KeyError("mine")
-        assert [each.node.id for each in chart.node.children] == ["before"]
-        assert jsii.kernel.provider is provider
+        assert chart.node.children == []
+        assert isinstance(config_map(chart, "after"), ApiObject)
 
-    def test_an_exception_inside_it_hides_behind_no_other(self, chart: Chart) -> None:
-        config_map(chart, "twice")
-        with pytest.raises(KeyError, match="mine") as error, bulk():  # noqa: PT012
-            config_map(chart, "twice")
-            raise KeyError("mine")
-        assert "already a Construct with name 'twice'" in error.value.__notes__[0]
-
-    def test_a_creation_that_fails_is_named(self, chart: Chart) -> None:
+    def test_an_object_that_fails_is_named(self, chart: Chart) -> None:
         refused = "chart/twice: There is already a Construct"
-        with pytest.raises(RuntimeError, match=refused), bulk():  # noqa: PT012
+        with pytest.raises(RuntimeError, match=refused), batch():  # noqa: PT012
             config_map(chart, "twice")
             config_map(chart, "twice")
-            after = config_map(chart, "after")
-        with pytest.raises(RuntimeError, match="this ConfigMap is not in the tree"):
-            after.add_json_patch()
 
-    def test_it_nests_and_ends(self, chart: Chart) -> None:
-        with bulk():
-            with bulk():
-                inner = config_map(chart, "inner")
-            assert "__jsii_ref__" not in vars(inner)
-        assert "__jsii_ref__" in vars(config_map(chart, "outside"))
-        assert [each.node.id for each in chart.node.children] == ["inner", "outside"]
+    def test_it_does_not_nest(self) -> None:
+        with pytest.raises(RuntimeError, match=r"^batch\(\) inside batch\(\)$"), batch(), batch():
+            pass
 
 
 class TestNode:
@@ -319,7 +276,7 @@ class TestNode:
 
 
 def test_the_tarball_is_built_from_the_source_beside_it() -> None:
-    folder = ROOT / "imports" / "manifest"
+    folder = ROOT / "bindings" / "manifest"
     members = jsii_module.members((folder / "_jsii" / "manifest.tgz").read_bytes())
     for name in jsii_module.SOURCES:
         assert members[name] == (folder / name).read_bytes(), "run: python -m fleet import --jsii"
@@ -333,11 +290,12 @@ def test_the_tarball_is_built_from_the_source_beside_it() -> None:
 
 
 def test_mypy_refuses_each_fault_and_nothing_else() -> None:
-    """Each marked line of faults.py with its codes; nothing in good.py."""
+    """Each marked line of tests/typing/faults_*.py with its codes; nothing in good.py."""
+    files = sorted((ROOT / "tests/typing").glob("*.py"))
     done = subprocess.run(
         [
             sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", "--config-file=",
-            "tests/typing/good.py", "tests/typing/faults.py",
+            *(str(file.relative_to(ROOT)) for file in files),
         ],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -345,36 +303,38 @@ def test_mypy_refuses_each_fault_and_nothing_else() -> None:
     for line, code in re.findall(r"^(\S+:\d+): error: .*\[([\w-]+)\]$", done.stdout, re.MULTILINE):
         told[line].append(code)
     marked = {
-        f"tests/typing/faults.py:{number}": marks.strip().split(", ")
-        for number, line in enumerate(
-            (ROOT / "tests/typing/faults.py").read_text().splitlines(), start=1
-        )
+        f"{file.relative_to(ROOT)}:{number}": marks.strip().split(", ")
+        for file in files
+        for number, line in enumerate(file.read_text().splitlines(), start=1)
         if (marks := line.partition("# fault: ")[2])
     }
     assert dict(told) == marked, done.stdout + done.stderr
-    assert len(marked) >= 25
+    assert len(marked) >= 35
 
 
-def test_classes_stubs_and_schemas_have_the_same_kinds() -> None:
+def test_modules_stubs_and_schemas_have_the_same_kinds() -> None:
     for name in MODULES:
         module = importlib.import_module(f"imports.{name}")
-        classes = {
-            (each.API_VERSION, each.KIND)
+        kinds = {
+            (each.api_version, each.name)
             for each in vars(module).values()
-            if isinstance(each, type) and issubclass(each, Resource) and each is not Resource
+            if isinstance(each, Kind)
         }
         schemas = json.loads((ROOT / f"imports/schemas/{name}.json").read_text())
-        assert classes == {
-            (version, kind) for version, kinds in schemas["kinds"].items() for kind in kinds
+        assert kinds == {
+            (version, kind) for version, found in schemas["kinds"].items() for kind in found
         }
         stub = (ROOT / f"imports/{name}.pyi").read_text()
-        assert {kind for _, kind in classes} == set(
-            re.findall(r"^class (\w+)\(Resource\)", stub, re.MULTILINE)
-        )
+        assert {kind for _, kind in kinds} == set(re.findall(r"^def (\w+)\(", stub, re.MULTILINE))
         structures = set(re.findall(r"^class (\w+)\(TypedDict|^(\w+) = ", stub, re.MULTILINE))
         for structure in {name for names in structures for name in names if name}:
             assert getattr(module, structure) is dict
-    assert imports.k8s.HorizontalPodAutoscaler.API_VERSION == "autoscaling/v2"
+    (version,) = (
+        each.api_version
+        for each in vars(imports.k8s).values()
+        if isinstance(each, Kind) and each.name == "HorizontalPodAutoscaler"
+    )
+    assert version == "autoscaling/v2"
 
 
 def _schemas(value: object) -> Iterator[Mapping[str, Any]]:
@@ -507,15 +467,13 @@ class ThingSpec(TypedDict, total=False):
     secretRef: SecretRef
     tags: Strings
 
-class Thing(Resource):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metadata: ObjectMeta = ...,
-        spec: ThingSpec,
-    ) -> None: ...
+def Thing(
+    scope: Construct,
+    id: str,
+    *,
+    metadata: ObjectMeta = ...,
+    spec: ThingSpec,
+) -> ApiObject: ...
 """
 URL = "https://example.org/crd.yaml"
 OTHER = "https://example.org/other.yaml"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import __main__ as fleet_main
+import commands
 from fleet.errors import InputError
 from operations import addresses, contexts, status
 from operations.kubectl import ClusterError, Kubectl
@@ -108,7 +108,7 @@ def test_addresses_reports_the_clusters_that_answer(
     """One has no context, the hub's API server is dead; the third has moved."""
     servers.answers["north-1"] = service("192.0.2.22")
     with pytest.raises(InputError) as caught:
-        fleet_main.main(["addresses"])
+        commands.main(["addresses"])
     assert caught.value.problems == (
         "hub: connection refused",
         f"north-2: kubectl has no context north-2; {NAME_ONE}",
@@ -124,7 +124,7 @@ def test_addresses_reports_the_clusters_that_answer(
 def test_addresses_writes_what_is_known(servers: Servers) -> None:
     servers.answers = {"hub": service("192.0.2.1"), "north-1": service("192.0.2.22")}
     with pytest.raises(InputError, match="north-2: kubectl has no context"):
-        fleet_main.main(["addresses", "--write"])
+        commands.main(["addresses", "--write"])
     assert "address: 192.0.2.22," in Path("clusters.yaml").read_text()
 
 
@@ -157,7 +157,7 @@ def test_status_reports_every_cluster(
 ) -> None:
     """Each in a row of its own, with what is wrong; a dead API server is asked once."""
     servers.answers["north-1"] = {"items": []}
-    assert fleet_main.main(["status", "--json"]) == 1
+    assert commands.main(["status", "--json"]) == 1
     rows = {each["cluster"]: each for each in json.loads(capsys.readouterr().out)}
     assert {name: row["reachable"]["told"] for name, row in rows.items()} == {
         "hub": "no",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from fleet.diff import Change, compare, describe
+from rendering.diff import Change, compare, describe
 
 
 def write(tree: Path, name: str, body: object) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from charts.catalogue import load
 from charts.labels import PART_OF, PROJECT
-from charts.render import render
-from fleet.dist import HEADER, KUSTOMIZATION, check_deletions, replace, staged
 from fleet.errors import InputError
-from fleet.registry import load
+from rendering.dist import HEADER, KUSTOMIZATION, check_deletions, replace, staged
+from rendering.render import render
 from tests.objects import ROOT, read_objects
 
 HUB = """\
@@ -255,7 +255,7 @@ def test_a_copy_of_a_cluster_makes_no_render_of_the_working_directory(
 def test_a_folder_inside_our_sources_is_refused(
     output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.dist._ROOT", tmp_path)
+    monkeypatch.setattr("rendering.dist._ROOT", tmp_path)
     for file in ("charts/a.py", "docs/a.md", "tests/a.py", f"overlays/hub/traefik/{KUSTOMIZATION}"):
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).write_text("")
@@ -274,7 +274,7 @@ def test_a_folder_inside_our_sources_is_refused(
 def test_a_folder_may_hold_several_renders(
     dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.dist._ROOT", tmp_path)
+    monkeypatch.setattr("rendering.dist._ROOT", tmp_path)
     (tmp_path / "out").mkdir()
     dist.rename(tmp_path / "out" / "one")
     for name in ("one", "two"):

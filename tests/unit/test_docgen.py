@@ -10,11 +10,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import docgen
+from charts.catalogue import CATALOGUE, COMPONENTS, load
 from charts.monitoring.dashboards import DASHBOARDS
 from docgen import PARTS, fill, lists, overview
 from docgen.fleets import SHOWN
+from fleet.catalogue import optional
 from fleet.errors import InputError
-from fleet.registry import HUB_LABELS, OPTIONAL, ROLE_COMPONENTS, Fleet, load
+from fleet.registry import HUB_LABELS, Fleet
 from operations.status import RED_WHEN, Row
 from tests.objects import ROOT
 
@@ -148,12 +150,12 @@ class TestWhatTheListsSay:
         rows = dict(
             re.findall(r"^\| `(\w+)` \| (.*) \|$", self.text("optional", own), re.MULTILINE)
         )
-        for role, names in OPTIONAL.items():
-            assert re.findall("`([^`]+)`", rows[role]) == list(names)
+        for role in CATALOGUE:
+            assert re.findall("`([^`]+)`", rows[role]) == list(optional(CATALOGUE, role))
 
     def test_every_component_is_described(self, own: Fleet) -> None:
         text = self.text("components", own)
-        for name in {name for names in ROLE_COMPONENTS.values() for name in names}:
+        for name in (each.NAME for each in COMPONENTS):
             (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", text, re.MULTILINE)
             assert row.split(" | ")[-1].endswith("."), name
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from charts.catalogue import HUB, REGION
+from commands import COMMANDS
 from docgen import diagrams, documents
-from fleet import promote
-from fleet.__main__ import COMMANDS
-from fleet.registry import ROLE_COMPONENTS, Fleet
-from operations import status, terminal
+from fleet.registry import Fleet
+from operations import promote, status, terminal
 from operations.status import NONE, Cell, Row
 from tests.objects import MAIN, ROOT, SAMPLE
 
@@ -188,9 +188,9 @@ def test_the_readme_shows_status_as_it_is_printed(capsys: pytest.CaptureFixture[
             Cell("0"),
         )
         for name, role, parts, sample, line in (
-            ("tooling", "hub", len(ROLE_COMPONENTS["hub"]), 12, 3),
-            ("us-east", "region", len(ROLE_COMPONENTS["region"]), 8, 5),
-            ("eu-west", "region", len(ROLE_COMPONENTS["region"]), 20, 2),
+            ("tooling", "hub", len(HUB), 12, 3),
+            ("us-east", "region", len(REGION), 8, 5),
+            ("eu-west", "region", len(REGION), 20, 2),
         )
     ]
     terminal.console().print(status.table(rows))

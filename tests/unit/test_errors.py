@@ -182,7 +182,7 @@ from fleet.errors import exit_on_input_error
 with exit_on_input_error():
     import jsii
     from cdk8s import App
-    from imports._resource import end_node
+    from bindings import node as our
     App()
     node = jsii.kernel.provider._process._process
     node.send_signal(2)
@@ -192,7 +192,7 @@ with exit_on_input_error():
 """
 
 
-@pytest.mark.parametrize("then", ["", "end_node()"], ids=["later", "while Node writes"])
+@pytest.mark.parametrize("then", ["", "our.end()"], ids=["later", "while Node writes"])
 def test_an_interruption_that_ended_node_as_well(then: str, project: Path) -> None:
     """^C in a terminal reaches every process of the group, so jsii finds no Node to stop."""
     result = run("-c", INTERRUPTED.format(then=then), cwd=project)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from charts.catalogue import load
 from fleet.errors import InputError
-from fleet.image import repository
-from fleet.registry import Git, load
+from fleet.registry import Git
 from foobar_api import VERSION
+from operations.image import repository
 from tests.objects import ROOT
 
 HUB = """\

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from charts import lock as locking
-from fleet import lock
 from fleet.errors import InputError
+from rendering import lock as locking
 from tests.unit.conftest import CONTENT, Upstream
+from upstream import lock
 
 ONE, TWO = CONTENT
 NEW = "https://files.example.org/three.yaml"
@@ -220,6 +220,6 @@ def test_a_url_that_no_mirror_can_have_is_refused(monkeypatch: pytest.MonkeyPatc
     class Component:
         BUNDLES = ("https://files.example.org/bundle?version=1",)
 
-    monkeypatch.setattr(locking, "COMPONENTS", {"component": Component})
+    monkeypatch.setattr(locking, "COMPONENTS", (Component,))
     with pytest.raises(InputError, match=r"^https://files\.example\.org/bundle\?version=1: is not"):
         locking.used()

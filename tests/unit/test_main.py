@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.diff import compare
+from rendering.diff import compare
 from tests.objects import MAIN
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from fleet import atomic, lock, mirror
+from fleet import atomic
 from fleet.errors import InputError, exit_on_input_error
-from fleet.fetch import download, place
 from tests.objects import ROOT
 from tests.unit.conftest import CONTENT, Upstream
+from upstream import lock, mirror
+from upstream.fetch import download, place
 
 ONE, TWO = CONTENT
 

@@ -15,8 +15,7 @@ import pytest
 import trustme
 from cryptography import x509
 
-from fleet import __main__ as fleet_main
-from fleet.edit import change
+import commands
 from fleet.errors import InputError
 from fleet.registry import Fleet
 from operations import (
@@ -30,6 +29,7 @@ from operations import (
     steps,
 )
 from operations.credentials import Answers, Name
+from operations.edit import change
 from operations.kubectl import ClusterError, Kubectl
 from operations.probes import Outside, ProbeError, Served
 from operations.status import Cell, Row
@@ -74,7 +74,7 @@ def test_without_kubectl_that_is_told(
     monkeypatch.chdir(project)
     for command in ("bootstrap", "status", "addresses"):
         with pytest.raises(InputError, match="kubectl: is not on the PATH; install it"):
-            fleet_main.main([command])
+            commands.main([command])
     assert capsys.readouterr().out == ""
 
 
@@ -109,7 +109,7 @@ def test_clusters_that_do_not_answer_are_told_all_at_once(
     needs_kubectl()
     monkeypatch.setattr("operations.bootstrap.resolver", lambda server: lambda host: ["192.0.2.1"])
     with pytest.raises(InputError) as caught:
-        fleet_main.main(["bootstrap", "--context", "eu-west=eu-central"])
+        commands.main(["bootstrap", "--context", "eu-west=eu-central"])
     for cluster in ("tooling", "us-east", "eu-west"):
         mine = [line for line in caught.value.problems if line.startswith(f"{cluster}: ")]
         assert any("127.0.0.1:1" in line for line in mine), mine
@@ -120,7 +120,7 @@ def test_clusters_that_do_not_answer_are_told_all_at_once(
 @pytest.mark.parametrize("given", ["us-east", "us-east=", "nowhere=x"])
 def test_what_is_no_pair_of_cluster_and_value_is_told(given: str, kubeconfig: None) -> None:
     with pytest.raises(InputError, match=r"write CLUSTER=VALUE|no such cluster"):
-        fleet_main.main(["status", "--context", given])
+        commands.main(["status", "--context", given])
 
 
 def test_the_hub_knows_a_password_by_its_sum_alone() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import InputError
-from fleet.promote import Step, promote
+from operations.promote import Step, promote
 from tests.objects import SAMPLE
 
 OLD = "sjc.vultrcr.com/globalregistry/foobar-api:1.0.0"

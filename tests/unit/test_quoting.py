@@ -13,12 +13,12 @@ from cdk8s import Yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charts.render import BUNDLE, render
+from bindings import jsii_module
+from bindings.manifest import Manifest
+from charts.catalogue import load
 from fleet import documents
-from fleet.bindings import jsii_module
-from fleet.dist import KUSTOMIZATION
-from fleet.registry import load
-from imports.manifest import Manifest
+from rendering.dist import KUSTOMIZATION
+from rendering.render import BUNDLE, render
 from tests import kustomize
 
 ReadAll = Callable[[Sequence[str]], Sequence[Any]]

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charts.catalogue import CATALOGUE, REGION, load
 from fleet.errors import InputError
-from fleet.registry import PRIVATE_NETWORKS, ROLE_COMPONENTS, Fleet, load
+from fleet.registry import PRIVATE_NETWORKS, Fleet
 from fleet.source import shown
 from tests.objects import MAIN, ROOT, SAMPLE
 
@@ -295,7 +296,7 @@ class TestDerived:
             assert cluster.issuer == "staging"
             assert cluster.provider == "vultr"
             assert cluster.node_networks == tuple(map(ip_network, PRIVATE_NETWORKS))
-            assert cluster.components == ROLE_COMPONENTS[cluster.role]
+            assert cluster.classes == CATALOGUE[cluster.role]
         assert [region.pull_secret for region in fleet.regions] == ["registry-pull"] * 2
 
     def test_components_are_left_out(self) -> None:
@@ -346,7 +347,7 @@ class TestOverlays:
             load(FIXTURES / "valid" / "hub_and_regions.yaml", overlays)
         nort, north = overlays / "nort", overlays / "north"
         remedy, move = "rename or remove the folder", "move it there"
-        has = f"it has {', '.join(ROLE_COMPONENTS['region'])}"
+        has = f"it has {', '.join(each.NAME for each in REGION)}"
         assert caught.value.problems == (
             f"{nort}: the fleet has no cluster nort (did you mean north?); {remedy}",
             f"{north}/patch.yaml: stands outside {north}/<component>/; move it there",
@@ -400,15 +401,15 @@ class TestCommand:
         ("arguments", "imported"),
         [
             (["--help"], set()),
-            (["schema", "--help"], {"fleet.schema"}),
-            (["import", "--help"], {"fleet.bindings"}),
+            (["schema", "--help"], {"docgen.schema"}),
+            (["import", "--help"], {"bindings.generator"}),
         ],
     )
     def test_a_command_is_imported_when_it_is_used(
         self, arguments: list[str], imported: set[str]
     ) -> None:
         program = (
-            "import sys; from fleet.__main__ import main\n"
+            "import sys; from commands import main\n"
             f"try: main({arguments})\n"
             "except SystemExit: print(*sys.modules)\n"
         )
@@ -416,7 +417,7 @@ class TestCommand:
             [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
         )
         help_text, _, modules = result.stdout.rstrip("\n").rpartition("\n")
-        assert set(modules.split()) & {"fleet.schema", "fleet.bindings"} == imported
+        assert set(modules.split()) & {"docgen.schema", "bindings.generator"} == imported
         assert "python -m fleet" in help_text
 
 

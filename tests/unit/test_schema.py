@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
 from pydantic import ValidationError
 
+from charts.catalogue import CATALOGUE, COMPONENTS, HUB
+from docgen import schema
 from docgen.lists import KEYS
-from fleet import schema
+from fleet.catalogue import Role, optional, required, users
 from fleet.errors import InputError
-from fleet.registry import MODELS, NEEDS, OPTIONAL, REQUIRED, ROLE_COMPONENTS, Fleet, keys
+from fleet.registry import MODELS, Fleet, keys
 from fleet.source import read
 from tests.objects import FLEETS, ROOT, SAMPLE
 
@@ -115,16 +117,15 @@ def test_defaults_are_in_it() -> None:
     }
 
 
-@pytest.mark.parametrize("role", ROLE_COMPONENTS)
-def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: str) -> None:
+@pytest.mark.parametrize("role", CATALOGUE)
+def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: Role) -> None:
     without = SCHEMA["definitions"][role.capitalize()]["properties"]["without"]
-    names = [*ROLE_COMPONENTS["hub"], *ROLE_COMPONENTS["region"], "traefick"]
+    names = [*(each.NAME for each in COMPONENTS), "traefick"]
     model = MODELS[role]
     for name in names:
-        users = [user for user, needs in NEEDS.items() if name in needs]
-        cluster = {**SOUND[role], "without": [name, *users]}
+        cluster = {**SOUND[role], "without": [name, *users(CATALOGUE, role, name)]}
         try:
-            model.model_validate(cluster)
+            model.model_validate(cluster, context=CATALOGUE)
         except ValidationError:
             accepted = False
         else:
@@ -144,10 +145,11 @@ SOUND: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def test_what_is_required_is_not_optional() -> None:
-    for role, names in OPTIONAL.items():
-        assert set(names) | REQUIRED[role] == set(ROLE_COMPONENTS[role])
-        assert not set(names) & REQUIRED[role]
+@pytest.mark.parametrize("role", CATALOGUE)
+def test_what_is_required_is_not_optional(role: Role) -> None:
+    names = [each.NAME for each in CATALOGUE[role]]
+    assert {*optional(CATALOGUE, role)} | required(CATALOGUE, role) == {*names}
+    assert not {*optional(CATALOGUE, role)} & required(CATALOGUE, role)
 
 
 @pytest.mark.parametrize("file", sorted(FIXTURES.glob("valid/*.yaml")), ids=lambda file: file.stem)
@@ -185,7 +187,7 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
         | st.sampled_from(["10.0.0.0/8", "fd00::/8", "10.0.0.1/8", "::/0"]),
         max_size=2,
     ),
-    "without": st.lists(st.sampled_from([*ROLE_COMPONENTS["hub"], "foobar-api"]), max_size=2),
+    "without": st.lists(st.sampled_from([*(each.NAME for each in HUB), "foobar-api"]), max_size=2),
     "image": st.from_regex(
         r"(a\.b|a:1|a|localhost)/[a-z._-]{1,4}(/x)?(:[a-z._-]{1,4}|:latest)?(@sha256:0{63,64})?",
         fullmatch=True,
@@ -215,7 +217,7 @@ def test_what_the_registry_accepts_an_editor_accepts(changed: dict[str, Any], ro
         "clusters": clusters,
     }
     try:
-        Fleet.model_validate(data)
+        Fleet.model_validate(data, context=CATALOGUE)
     except ValidationError:
         return
     assert [error.message for error in EDITOR.iter_errors(data)] == []
@@ -266,5 +268,6 @@ class TestDocumentation:
         for name in ("git", "acme", "hub", "region"):
             fields = {field.alias: field for field in MODELS[name].model_fields.values()}
             MODELS[name].model_validate(
-                {key: field.examples[0] for key, field in fields.items() if field.examples}
+                {key: field.examples[0] for key, field in fields.items() if field.examples},
+                context=CATALOGUE,
             )

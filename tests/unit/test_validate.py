@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.validation import build, sources, validate
+from rendering.validation import build, sources, validate
 
 DEPLOYMENT = """\
 apiVersion: apps/v1

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from charts import vendor
-from charts.render import render
-from fleet import lock, vendored
 from fleet.errors import InputError
-from fleet.fetch import mirrored
 from fleet.registry import Fleet
-from fleet.validation import build
+from rendering import vendor, vendored
+from rendering.render import render
+from rendering.validation import build
 from tests import kustomize
 from tests.objects import OVERLAYS, read
 from tests.unit.conftest import CONTENT, Upstream
+from upstream import lock
+from upstream.fetch import mirrored
 
 URL, OTHER = CONTENT
 

@@ -1,22 +1,24 @@
 """Rules on the hub, for every cluster: kube-prometheus's, and ours generated from the registry."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import quote
 
-from cdk8s import App
-
-from charts.component import Component, JsonPatch
-from charts.monitoring.ingest import Source
+from charts.component import Component, JsonPatch, Patch
+from charts.monitoring.names import COLLECTOR
 from charts.monitoring.rules.app import SERVICE_LEVELS
-from charts.monitoring.rules.arrival import of_region, of_sending
+from charts.monitoring.rules.arrival import WatchedRegion, expected_jobs, of_region, of_sending
 from charts.monitoring.rules.certificates import CERTIFICATES
 from charts.monitoring.rules.platform import platform
 from charts.scrape import MONITORING
 from charts.upstream import kube_prometheus
-from fleet.registry import ComponentName
+from fleet.registry import Fleet, Hub
 from imports.monitoring import PrometheusRule
 
 if TYPE_CHECKING:
+    from constructs import Construct
+
     from charts.monitoring.rules.rule import Group
 
 UPSTREAM: Final = tuple(
@@ -42,64 +44,76 @@ NOT_TO_BE_SEEN: Final = {
 ask whether a scheduler is there at all, would fire for ever."""
 
 
-class Rules(Component):
+@dataclass(frozen=True, kw_only=True)
+class Rules(Component[Hub]):
     """PrometheusRules: upstream's less what cannot be seen, and our own."""
 
-    NAME: ClassVar[ComponentName] = "rules"
+    NAME = "rules"
     NAMESPACE = MONITORING
+    REQUIRED = True
     BUNDLES = tuple(map(kube_prometheus, UPSTREAM))
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        hub: str,
-        hub_jobs: Sequence[str],
-        hub_logs: bool,
-        sources: Sequence[Source],
-        runbooks: str,
-    ) -> None:
-        """Rules of ``hub`` for what ``sources`` send.
+    hub: str
+    """The hub's name."""
+    hub_jobs: tuple[str, ...]
+    """Jobs that must exist in the hub's own cluster."""
+    hub_logs: bool
+    """Whether the hub's own logs are collected."""
+    regions: tuple[WatchedRegion, ...]
+    runbooks: str
+    """URL of the folder that holds a page for each alert."""
 
-        ``hub_jobs`` must exist in the hub's own cluster; ``hub_logs`` says whether its logs are
-        collected. ``runbooks`` is the URL of the folder that holds a page for each alert.
-        """
-        super().__init__(
-            app,
-            patches=(_without(NOT_TO_BE_SEEN),),
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Hub) -> Self:
+        return cls(
+            hub=cluster.name,
+            hub_jobs=expected_jobs(cluster),
+            hub_logs=COLLECTOR in cluster.components,
+            regions=tuple(map(WatchedRegion.of, fleet.regions)),
+            runbooks=f"{fleet.git.web}/blob/{quote(fleet.git.revision)}/docs/runbooks",
         )
-        named: dict[str, list[Group]] = {
+
+    def add_to(self, chart: "Construct") -> None:
+        groups: dict[str, list[Group]] = {
             "fleet": [
-                of_sending(hub, hub_jobs=hub_jobs, hub_logs=hub_logs),
+                of_sending(self.hub, hub_jobs=self.hub_jobs, hub_logs=self.hub_logs),
                 CERTIFICATES,
                 SERVICE_LEVELS,
-                platform(hub),
+                platform(self.hub),
             ],
             # An object each, so that a region more or less is a file more or less.
-            **{f"arrival-{each.cluster}": [of_region(hub, each)] for each in sources},
+            **{f"arrival-{region.name}": [of_region(self.hub, region)] for region in self.regions},
         }
-        for name, groups in named.items():
+        for name, groups_of_object in groups.items():
             PrometheusRule(
-                self,
+                chart,
                 name,
                 metadata={"name": name, "namespace": MONITORING},
-                spec={"groups": [group.spec(runbooks) for group in groups if group.rules]},
+                spec={
+                    "groups": [
+                        group.spec(self.runbooks) for group in groups_of_object if group.rules
+                    ]
+                },
             )
+
+    @property
+    def patches(self) -> Sequence[Patch | JsonPatch]:
+        return (_without(NOT_TO_BE_SEEN),)
 
 
 def _without(groups: dict[int, str]) -> JsonPatch:
     """Takes groups out, from the last on; each only where it is still the one that is meant."""
     return JsonPatch(
-        "monitoring.coreos.com",
-        "v1",
-        "PrometheusRule",
-        "kubernetes-monitoring-rules",
-        tuple(
+        group="monitoring.coreos.com",
+        version="v1",
+        kind="PrometheusRule",
+        name="kubernetes-monitoring-rules",
+        operations=tuple(
             operation
-            for at in sorted(groups, reverse=True)
+            for position in sorted(groups, reverse=True)
             for operation in (
-                {"op": "test", "path": f"/spec/groups/{at}/name", "value": groups[at]},
-                {"op": "remove", "path": f"/spec/groups/{at}"},
+                {"op": "test", "path": f"/spec/groups/{position}/name", "value": groups[position]},
+                {"op": "remove", "path": f"/spec/groups/{position}"},
             )
         ),
     )

@@ -5,7 +5,7 @@ on: "Alerting on SLOs" in the Site Reliability Workbook.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from charts.monitoring.rules.rule import Alert, Group, Record, Severity
 
@@ -17,13 +17,25 @@ LATENCY_SECONDS: Final = "0.25"
 
 WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
-BURNS: Final[Sequence[tuple[Severity, float, str, str, str]]] = (
-    ("critical", 14.4, "1h", "5m", "2m"),
-    ("critical", 6, "6h", "30m", "15m"),
-    ("warning", 3, "1d", "2h", "1h"),
-    ("warning", 1, "3d", "6h", "3h"),
+
+class Burn(NamedTuple):
+    """How fast a budget is spent, seen over a long and a short window."""
+
+    severity: Severity
+    times: float
+    """As a multiple of the speed that spends the budget in exactly 30 days."""
+    long: str
+    short: str
+    wait: str
+    """How long it has to last."""
+
+
+BURNS: Final[Sequence[Burn]] = (
+    Burn(severity="critical", times=14.4, long="1h", short="5m", wait="2m"),
+    Burn(severity="critical", times=6, long="6h", short="30m", wait="15m"),
+    Burn(severity="warning", times=3, long="1d", short="2h", wait="1h"),
+    Burn(severity="warning", times=1, long="3d", short="6h", wait="3h"),
 )
-"""Severity, times the budget, long window, short window, and how long it has to last."""
 
 # Probes are not users; and what a wait, a download or a WebSocket does is the client's choice.
 _USERS: Final = 'job="foobar-api",route!~"/livez|/readyz|/health|/[?]wait|/data|/echo"'
@@ -62,14 +74,14 @@ def _records(window: str) -> list[Record]:
 def _burns() -> list[Alert]:
     return [
         Alert(
-            alert,
-            severity,
-            f"{series(long)} > {threshold:g} and {series(short)} > {threshold:g}",
-            wait,
-            f"foobar-api of {{{{ $labels.cluster }}}} {what}.",
-            f"{{{{ $value | humanizePercentage }}}} of requests in {long}: {times:g} times what "
-            f"the objective of {objective:.1%} allows.",
-            {"window": long},
+            name=alert,
+            severity=severity,
+            expression=f"{series(long)} > {threshold:g} and {series(short)} > {threshold:g}",
+            wait=wait,
+            summary=f"foobar-api of {{{{ $labels.cluster }}}} {what}.",
+            description=f"{{{{ $value | humanizePercentage }}}} of requests in {long}: {times:g} "
+            f"times what the objective of {objective:.1%} allows.",
+            labels={"window": long},
         )
         for alert, what, series, objective in (
             ("FoobarApiErrors", "answers with errors", errors, AVAILABILITY),
@@ -83,13 +95,13 @@ def _burns() -> list[Alert]:
 def down(cluster: str) -> Alert:
     """Whether ``cluster`` has any foobar-api at all."""
     return Alert(
-        "FoobarApiDown",
-        "critical",
-        f'absent(up{{cluster="{cluster}",job="foobar-api"}} == 1)',
-        "5m",
-        "foobar-api of {{ $labels.cluster }} is down.",
-        "No pod of it answers the scraper.",
-        {"cluster": cluster},
+        name="FoobarApiDown",
+        severity="critical",
+        expression=f'absent(up{{cluster="{cluster}",job="foobar-api"}} == 1)',
+        wait="5m",
+        summary="foobar-api of {{ $labels.cluster }} is down.",
+        description="No pod of it answers the scraper.",
+        labels={"cluster": cluster},
     )
 
 

@@ -4,106 +4,144 @@ Silence is seen at the hub alone, where nothing of the cluster is needed to see 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
-from charts.monitoring.ingest import LOGS, METRICS, Signal, Source
+from charts.foobar_api import FOOBAR_API
+from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
 from charts.scrape import MONITORING
+from fleet.registry import Cluster, Region
 
 SILENT_AFTER_MINUTES = 5
 """From the last sample to the alert."""
 
 
-def _requests(hub: str, source: Source, codes: str, *signals: Signal) -> str:
+@dataclass(frozen=True, kw_only=True)
+class WatchedRegion:
+    """A region as its alerts see it."""
+
+    sender: Sender
+    jobs: tuple[str, ...]
+    """What its agent is expected to scrape."""
+    has_app: bool
+    """Whether it has foobar-api."""
+
+    @classmethod
+    def of(cls, region: Region) -> Self:
+        return cls(
+            sender=Sender.of(region),
+            jobs=expected_jobs(region),
+            has_app=FOOBAR_API in region.components,
+        )
+
+    @property
+    def name(self) -> str:
+        return self.sender.cluster
+
+
+def expected_jobs(cluster: Cluster) -> tuple[str, ...]:
+    """What is there to be scraped: Kubernetes itself, and components that have a job's name.
+
+    foobar-api has an alert of its own.
+    """
+    components = (component.NAME for component in cluster.classes if component.EXPECTED)
+    return ("apiserver", "kubelet", *components)
+
+
+def _requests(hub: str, sender: Sender, codes: str, *signals: Signal) -> str:
     """Selector of a region's requests at the hub's Traefik, by their answers."""
     names = "|".join(signal.name for signal in signals)
     # With safeNaming Traefik calls a route <namespace>_<IngressRoute>_<index>@<provider>.
     return (
         f'traefik_router_requests_total{{cluster="{hub}",code=~"{codes}",'
-        f'router=~"{MONITORING}_({names})-{source.cluster}_0@kubernetescrd"}}'
+        f'router=~"{MONITORING}_({names})-{sender.cluster}_0@kubernetescrd"}}'
     )
 
 
-def of_region(hub: str, source: Source) -> Group:
-    """Alerts of one region, as far as it is to send anything."""
-    return Group(f"arrival-{source.cluster}", list(_of_region(hub, source)))
+def of_region(hub: str, region: WatchedRegion) -> Group:
+    """Alerts of one region, as far as it is expected to send anything."""
+    return Group(f"arrival-{region.name}", list(_of_region(hub, region)))
 
 
-def _of_region(hub: str, source: Source) -> Iterator[Alert]:
-    cluster = source.cluster
+def _of_region(hub: str, region: WatchedRegion) -> Iterator[Alert]:
+    sender, cluster = region.sender, region.name
     labels = {"cluster": cluster}
-    if METRICS in source.signals:
+    if METRICS in sender.signals:
         yield Alert(
-            "ClusterMetricsSilent",
-            "critical",
-            f'absent_over_time(up{{cluster="{cluster}",job="prometheus-agent"}}'
+            name="ClusterMetricsSilent",
+            severity="critical",
+            expression=f'absent_over_time(up{{cluster="{cluster}",job="prometheus-agent"}}'
             f"[{SILENT_AFTER_MINUTES - 2}m])",
-            "2m",
-            "No metrics of {{ $labels.cluster }} arrive.",
-            f"The last sample is more than {SILENT_AFTER_MINUTES} minutes old. Either the cluster "
-            "or its agent is down, or it cannot reach the hub, or the hub refuses it. Every other "
-            "alert of the cluster is held back until this one ends.",
-            labels,
+            wait="2m",
+            summary="No metrics of {{ $labels.cluster }} arrive.",
+            description=f"The last sample is more than {SILENT_AFTER_MINUTES} minutes old. Either "
+            "the cluster or its agent is down, or it cannot reach the hub, or the hub refuses it. "
+            "Every other alert of the cluster is held back until this one ends.",
+            labels=labels,
         )
-        yield parts_of(cluster, source.jobs)
-        if source.app:
+        yield parts_of(cluster, region.jobs)
+        if region.has_app:
             yield down(cluster)
-    if LOGS in source.signals:
+    if LOGS in sender.signals:
         yield Alert(
-            "ClusterLogsSilent",
-            "warning",
-            f"(sum(increase({_requests(hub, source, '2..', LOGS)}[15m])) or vector(0)) == 0",
-            "5m",
-            "No log lines of {{ $labels.cluster }} arrive.",
-            "The hub has taken no lines from its collectors for 15 minutes. They keep what they "
-            "cannot send, up to 1 GiB a node.",
-            labels,
+            name="ClusterLogsSilent",
+            severity="warning",
+            expression=f"(sum(increase({_requests(hub, sender, '2..', LOGS)}[15m]))"
+            " or vector(0)) == 0",
+            wait="5m",
+            summary="No log lines of {{ $labels.cluster }} arrive.",
+            description="The hub has taken no lines from its collectors for 15 minutes. They keep "
+            "what they cannot send, up to 1 GiB a node.",
+            labels=labels,
         )
-    if source.signals:
+    if sender.signals:
         yield Alert(
-            "IngestRefused",
-            "critical",
-            f"sum(increase({_requests(hub, source, '40[13]', *source.signals)}[5m])) > 0",
-            "2m",
-            "The hub refuses the password of {{ $labels.cluster }}.",
-            "{{ $value | humanize }} requests in five minutes. What is refused is not sent again: "
-            "its samples and lines are lost.",
-            labels,
-        )
-        yield Alert(
-            "IngestRejected",
-            "warning",
-            f"sum(increase({_requests(hub, source, '400|404|405|413|422', *source.signals)}[10m]))"
+            name="IngestRefused",
+            severity="critical",
+            expression=f"sum(increase({_requests(hub, sender, '40[13]', *sender.signals)}[5m]))"
             " > 0",
-            "10m",
-            "The hub cannot take what {{ $labels.cluster }} sends.",
-            "{{ $value | humanize }} requests in ten minutes were answered 400, 404, 405, 413 or "
-            "422. What is answered so is not sent again.",
-            labels,
+            wait="2m",
+            summary="The hub refuses the password of {{ $labels.cluster }}.",
+            description="{{ $value | humanize }} requests in five minutes. What is refused is not "
+            "sent again: its samples and lines are lost.",
+            labels=labels,
         )
         yield Alert(
-            "IngestLimited",
-            "warning",
-            f"sum(rate({_requests(hub, source, '429', *source.signals)}[5m])) > 0",
-            "30m",
-            "{{ $labels.cluster }} sends more than the hub lets it.",
-            "Requests are answered 429 for half an hour. They are sent again, but what arrives "
-            "falls behind.",
-            labels,
+            name="IngestRejected",
+            severity="warning",
+            expression="sum(increase("
+            f"{_requests(hub, sender, '400|404|405|413|422', *sender.signals)}[10m])) > 0",
+            wait="10m",
+            summary="The hub cannot take what {{ $labels.cluster }} sends.",
+            description="{{ $value | humanize }} requests in ten minutes were answered 400, 404, "
+            "405, 413 or 422. What is answered so is not sent again.",
+            labels=labels,
+        )
+        yield Alert(
+            name="IngestLimited",
+            severity="warning",
+            expression=f"sum(rate({_requests(hub, sender, '429', *sender.signals)}[5m])) > 0",
+            wait="30m",
+            summary="{{ $labels.cluster }} sends more than the hub lets it.",
+            description="Requests are answered 429 for half an hour. They are sent again, but what "
+            "arrives falls behind.",
+            labels=labels,
         )
 
 
 def parts_of(cluster: str, jobs: Sequence[str]) -> Alert:
     """One alert for what is to be scraped in ``cluster`` and is not even found there."""
     return Alert(
-        "ClusterPartMissing",
-        "warning",
-        " or ".join(f'absent(up{{cluster="{cluster}",job="{job}"}})' for job in jobs),
-        "15m",
-        "{{ $labels.cluster }} has no {{ $labels.job }} to scrape.",
-        "Not that it is down: nothing of that name is found, so what rules and dashboards say of "
-        "it is nothing.",
-        {"cluster": cluster},
+        name="ClusterPartMissing",
+        severity="warning",
+        expression=" or ".join(f'absent(up{{cluster="{cluster}",job="{job}"}})' for job in jobs),
+        wait="15m",
+        summary="{{ $labels.cluster }} has no {{ $labels.job }} to scrape.",
+        description="Not that it is down: nothing of that name is found, so what rules and "
+        "dashboards say of it is nothing.",
+        labels={"cluster": cluster},
     )
 
 
@@ -112,15 +150,15 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
     local: Sequence[Alert] = (
         (
             Alert(
-                "ClusterLogsSilent",
-                "warning",
-                f'(sum(increase(otelcol_exporter_sent_log_records{{cluster="{hub}"}}[15m]))'
-                " or vector(0)) == 0",
-                "5m",
-                "No log lines of {{ $labels.cluster }} arrive.",
-                "The hub's own collectors have sent nothing for 15 minutes. They keep what they "
-                "cannot send, up to 1 GiB a node.",
-                {"cluster": hub},
+                name="ClusterLogsSilent",
+                severity="warning",
+                expression="(sum(increase("
+                f'otelcol_exporter_sent_log_records{{cluster="{hub}"}}[15m])) or vector(0)) == 0',
+                wait="5m",
+                summary="No log lines of {{ $labels.cluster }} arrive.",
+                description="The hub's own collectors have sent nothing for 15 minutes. They keep "
+                "what they cannot send, up to 1 GiB a node.",
+                labels={"cluster": hub},
             ),
         )
         if hub_logs
@@ -132,45 +170,48 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
             parts_of(hub, hub_jobs),
             *local,
             Alert(
-                "RemoteWriteBehind",
-                "warning",
-                "max by (cluster) (prometheus_remote_storage_queue_highest_timestamp_seconds"
+                name="RemoteWriteBehind",
+                severity="warning",
+                expression="max by (cluster) "
+                "(prometheus_remote_storage_queue_highest_timestamp_seconds"
                 '{job="prometheus-agent"}) - max by (cluster) '
                 "(prometheus_remote_storage_queue_highest_sent_timestamp_seconds"
                 '{job="prometheus-agent"}) > 300',
-                "10m",
-                "Metrics of {{ $labels.cluster }} arrive late.",
-                "What it sends is {{ $value | humanizeDuration }} old. It keeps three hours; what "
-                "is older is lost.",
+                wait="10m",
+                summary="Metrics of {{ $labels.cluster }} arrive late.",
+                description="What it sends is {{ $value | humanizeDuration }} old. It keeps three "
+                "hours; what is older is lost.",
             ),
             Alert(
-                "RemoteWriteFailing",
-                "critical",
-                "sum by (cluster) (rate(prometheus_remote_storage_samples_failed_total"
+                name="RemoteWriteFailing",
+                severity="critical",
+                expression="sum by (cluster) (rate(prometheus_remote_storage_samples_failed_total"
                 '{job="prometheus-agent"}[5m])) > 0',
-                "5m",
-                "Samples of {{ $labels.cluster }} are lost.",
-                "The agent gives up {{ $value | humanize }} samples a second that the hub has "
-                "refused.",
+                wait="5m",
+                summary="Samples of {{ $labels.cluster }} are lost.",
+                description="The agent gives up {{ $value | humanize }} samples a second that the "
+                "hub has refused.",
             ),
             Alert(
-                "LogLinesLost",
-                "warning",
-                "sum by (cluster) (increase(otelcol_exporter_send_failed_log_records[10m])) > 0",
-                "5m",
-                "Log lines of {{ $labels.cluster }} are lost.",
-                "The collectors have given up {{ $value | humanize }} lines in ten minutes that "
-                "the hub has refused.",
+                name="LogLinesLost",
+                severity="warning",
+                expression="sum by (cluster) "
+                "(increase(otelcol_exporter_send_failed_log_records[10m])) > 0",
+                wait="5m",
+                summary="Log lines of {{ $labels.cluster }} are lost.",
+                description="The collectors have given up {{ $value | humanize }} lines in ten "
+                "minutes that the hub has refused.",
             ),
             Alert(
-                "LogQueueFilling",
-                "warning",
-                "max by (cluster, pod) (otelcol_exporter_queue_size"
+                name="LogQueueFilling",
+                severity="warning",
+                expression="max by (cluster, pod) (otelcol_exporter_queue_size"
                 " / otelcol_exporter_queue_capacity) > 0.5",
-                "5m",
-                "Log lines wait in {{ $labels.cluster }}.",
-                "The queue on disk of {{ $labels.pod }} is {{ $value | humanizePercentage }} full."
-                " Once it is, nothing more is read, and lines that are rotated away are lost.",
+                wait="5m",
+                summary="Log lines wait in {{ $labels.cluster }}.",
+                description="The queue on disk of {{ $labels.pod }} is "
+                "{{ $value | humanizePercentage }} full. Once it is, nothing more is read, and "
+                "lines that are rotated away are lost.",
             ),
         ],
     )

@@ -15,14 +15,14 @@ shortens lives, so days would be wrong before long."""
 
 def _expiring(severity: Severity, share: float) -> Alert:
     return Alert(
-        "CertificateExpiring",
-        severity,
-        f"{LEFT} < {share}",
-        "15m",
-        "The certificate {{ $labels.namespace }}/{{ $labels.name }} of {{ $labels.cluster }} is "
-        "not renewed.",
-        "{{ $value | humanizePercentage }} of its life is left; it should have been renewed at "
-        "33 %.",
+        name="CertificateExpiring",
+        severity=severity,
+        expression=f"{LEFT} < {share}",
+        wait="15m",
+        summary="The certificate {{ $labels.namespace }}/{{ $labels.name }} of "
+        "{{ $labels.cluster }} is not renewed.",
+        description="{{ $value | humanizePercentage }} of its life is left; it should have been "
+        "renewed at 33 %.",
     )
 
 
@@ -32,25 +32,25 @@ CERTIFICATES: Final = Group(
         _expiring("warning", 0.2),
         _expiring("critical", 0.08),
         Alert(
-            "CertificateNotReady",
-            "warning",
-            'certmanager_certificate_ready_status{condition="True"} == 0',
-            "20m",
-            "The certificate {{ $labels.namespace }}/{{ $labels.name }} of {{ $labels.cluster }} "
-            "is not issued.",
-            "It has not been ready for 20 minutes. What is served meanwhile is the one before, or "
-            "none.",
+            name="CertificateNotReady",
+            severity="warning",
+            expression='certmanager_certificate_ready_status{condition="True"} == 0',
+            wait="20m",
+            summary="The certificate {{ $labels.namespace }}/{{ $labels.name }} of "
+            "{{ $labels.cluster }} is not issued.",
+            description="It has not been ready for 20 minutes. What is served meanwhile is the one "
+            "before, or none.",
         ),
         Alert(
-            "CertificateServedIsOld",
-            "warning",
-            "max by (cluster) (certmanager_certificate_not_after_timestamp_seconds"
+            name="CertificateServedIsOld",
+            severity="warning",
+            expression="max by (cluster) (certmanager_certificate_not_after_timestamp_seconds"
             '{namespace="foobar-api"}) > min by (cluster) '
             "(foobar_api_certificate_not_after_timestamp_seconds)",
-            "30m",
-            "foobar-api of {{ $labels.cluster }} serves an old certificate.",
-            "A pod still serves the one before, half an hour after it was renewed: it could not "
-            "read the new pair.",
+            wait="30m",
+            summary="foobar-api of {{ $labels.cluster }} serves an old certificate.",
+            description="A pod still serves the one before, half an hour after it was renewed: it "
+            "could not read the new pair.",
         ),
     ],
 )

@@ -22,7 +22,7 @@ class Record:
         return {"record": self.name, "expr": self.expression}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Alert:
     """A condition that somebody has to do something about; docs/runbooks/ says what.
 

@@ -1,0 +1,86 @@
+"""The components of each role: the only list of them, in the order in which people read it.
+
+A new component is a class in a module of its own, and a line here.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+from charts.applications import Applications
+from charts.argocd import Argocd
+from charts.argocd_access import ArgocdAccess
+from charts.baseline import Baseline
+from charts.cert_manager import CertManager
+from charts.component import C_contra, Component
+from charts.foobar_api import FoobarApi
+from charts.metrics_server import MetricsServer
+from charts.monitoring.alertmanager import Alertmanager
+from charts.monitoring.collector import Collector
+from charts.monitoring.grafana import Grafana
+from charts.monitoring.ingest import Ingest
+from charts.monitoring.kube_state_metrics import KubeStateMetrics
+from charts.monitoring.loki import Loki
+from charts.monitoring.node_exporter import NodeExporter
+from charts.monitoring.operator import PrometheusOperator
+from charts.monitoring.prometheus import PrometheusHub
+from charts.monitoring.prometheus_agent import PrometheusAgentComponent
+from charts.monitoring.rules import Rules
+from charts.traefik import Traefik
+from fleet import registry
+from fleet.catalogue import Catalogue
+from fleet.registry import Cluster, Fleet, Hub, Region
+
+
+def complete(*classes: type[Component[C_contra]]) -> tuple[type[Component[C_contra]], ...]:
+    """``classes``; raises TypeError where one lacks what every component has."""
+    for each in classes:
+        if missing := sorted(each.__abstractmethods__):
+            raise TypeError(f"{each.__module__}.{each.__name__} has no {' and no '.join(missing)}")
+    return classes
+
+
+EVERYWHERE: Final[tuple[type[Component[Cluster]], ...]] = complete(
+    Baseline,
+    Traefik,
+    CertManager,
+    MetricsServer,
+    PrometheusOperator,
+    NodeExporter,
+    KubeStateMetrics,
+    Collector,
+)
+HUB: Final[tuple[type[Component[Hub]], ...]] = complete(
+    *EVERYWHERE,
+    PrometheusHub,
+    Alertmanager,
+    Loki,
+    Ingest,
+    Grafana,
+    Rules,
+    Argocd,
+    Applications,
+)
+REGION: Final[tuple[type[Component[Region]], ...]] = complete(
+    *EVERYWHERE,
+    PrometheusAgentComponent,
+    FoobarApi,
+    ArgocdAccess,
+)
+CATALOGUE: Final[Catalogue] = {"hub": HUB, "region": REGION}
+COMPONENTS: Final[tuple[type[Component[Any]], ...]] = tuple(dict.fromkeys((*HUB, *REGION)))
+"""Each component once."""
+
+
+def load(path: Path, overlays: Path | None = None) -> Fleet:
+    """Reads the fleet from ``path``; raises InputError with every problem that it has.
+
+    Folders of ``overlays`` that no component of the fleet would pick up are problems as well.
+    """
+    return registry.load(path, CATALOGUE, overlays)
+
+
+def compose(fleet: Fleet, cluster: Hub | Region) -> list[Component[Any]]:
+    """The components of ``cluster``, each with the facts that it takes from the fleet."""
+    if isinstance(cluster, Hub):
+        return [each.of(fleet, cluster) for each in HUB if each.NAME in cluster.components]
+    return [each.of(fleet, cluster) for each in REGION if each.NAME in cluster.components]

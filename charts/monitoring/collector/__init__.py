@@ -1,0 +1,288 @@
+"""The OpenTelemetry Collector in every cluster: container logs and Kubernetes events, to Loki.
+
+A DaemonSet reads what kubelets keep in /var/log/pods. The files belong to root with mode 0640, so
+it is user 0, but with no capability at all, a read-only root, and of the host that one folder to
+read and one of its own to write. One more replica takes the events, which must not be taken once
+a node. Both put what Loki has not taken yet on disk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from charts import kinds, rbac
+from charts.component import Component
+from charts.labels import selector
+from charts.monitoring import ingest, loki
+from charts.monitoring.collector.configuration import (
+    CREDENTIALS_FOLDER,
+    HEALTH,
+    METRICS,
+    QUEUE,
+    Part,
+    configuration,
+)
+from charts.monitoring.names import COLLECTOR
+from charts.monitoring.secrets import INGEST_CREDENTIALS
+from charts.network import (
+    EVERYWHERE,
+    TO_API_SERVER,
+    TO_DNS,
+    allow,
+    default_deny,
+    pods,
+    tcp,
+)
+from charts.scheduling import EVERY_NODE, PLATFORM, SYSTEM
+from charts.scrape import MONITORING, scraped
+from charts.security import RESTRICTED_CONTAINER
+from charts.text import as_yaml, checksum
+from charts.upstream import OPENTELEMETRY_COLLECTOR_IMAGE
+from charts.workload import DAEMON_SET_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from fleet.registry import Cluster, Fleet, Region
+from imports.k8s import (
+    ClusterRole,
+    ClusterRoleBinding,
+    ConfigMap,
+    Container,
+    DaemonSet,
+    DaemonSetSpec,
+    Deployment,
+    DeploymentSpec,
+    NetworkPolicyEgressRule,
+    PodSecurityContext,
+    ServiceAccount,
+    Volume,
+    VolumeMount,
+)
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+USER: Final = 10001
+"""The user of the image."""
+ROOT: Final[PodSecurityContext] = {
+    "runAsUser": 0,
+    "runAsGroup": 0,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+READS: Final[Mapping[Part, str]] = {"logs": "pods", "events": "events"}
+"""What each part may read from the API server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collector(Component[Cluster]):
+    """DaemonSet for logs, Deployment for events, their configuration, rights and policies."""
+
+    NAME = COLLECTOR
+    NAMESPACE = COLLECTOR
+    CLUSTER_KINDS = (kinds.NAMESPACE, kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
+    EXPECTED = True
+
+    cluster: str
+    """The label ``cluster`` of all lines."""
+    region: str
+    """The label ``region`` of all lines."""
+    endpoint: str
+    """Loki's OTLP path: on the hub Loki itself, in a region the cluster's own path at the hub."""
+    authenticated: bool
+    """Whether it writes by a password, as from a region."""
+
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
+        from_region = isinstance(cluster, Region)
+        logs = ingest.LOGS
+        return cls(
+            cluster=cluster.name,
+            region=cluster.region_label,
+            endpoint=(
+                f"https://{fleet.hub.loki_host}{logs.path(cluster.name)}"
+                if from_region
+                else f"{logs.url}{logs.push_path}"
+            ),
+            authenticated=from_region,
+        )
+
+    def add_to(self, chart: "Construct") -> None:
+        self.own_namespace(chart, "privileged")
+        texts = {part: self._text(part) for part in READS}
+        for part, text in texts.items():
+            self._add_part(chart, part, text)
+        DaemonSet(
+            chart,
+            "logs",
+            metadata={"name": "logs", "namespace": COLLECTOR},
+            spec=self._logs(checksum(texts["logs"])),
+        )
+        Deployment(
+            chart,
+            "events",
+            metadata={"name": "events", "namespace": COLLECTOR},
+            spec=self._events(checksum(texts["events"])),
+        )
+        default_deny(chart, namespace=COLLECTOR)
+
+    def _add_part(self, chart: "Construct", part: Part, text: str) -> None:
+        """What both parts have: account, rights, configuration, monitor and policies."""
+        name = f"{COLLECTOR}-{part}"
+        ServiceAccount(
+            chart,
+            f"{part}-account",
+            metadata={"name": part, "namespace": COLLECTOR},
+            automountServiceAccountToken=False,
+        )
+        ClusterRole(
+            chart,
+            f"{part}-role",
+            metadata={"name": name},
+            rules=[
+                {"apiGroups": [""], "resources": [READS[part]], "verbs": ["get", "list", "watch"]}
+            ],
+        )
+        ClusterRoleBinding(
+            chart,
+            f"{part}-binding",
+            metadata={"name": name},
+            roleRef=rbac.cluster_role(name),
+            subjects=[rbac.account(part, COLLECTOR)],
+        )
+        ConfigMap(
+            chart,
+            f"{part}-config",
+            metadata={"name": part, "namespace": COLLECTOR},
+            data={"collector.yaml": text},
+        )
+        scraped(chart, part, namespace=COLLECTOR, labels=_labels(part), port="metrics")
+        allow(
+            chart,
+            part,
+            namespace=COLLECTOR,
+            labels=_labels(part),
+            egress=[TO_DNS, TO_API_SERVER, self._to_loki()],
+        )
+
+    def _text(self, part: Part) -> str:
+        return as_yaml(
+            configuration(
+                cluster=self.cluster,
+                region=self.region,
+                endpoint=self.endpoint,
+                authenticated=self.authenticated,
+                part=part,
+            )
+        )
+
+    def _to_loki(self) -> NetworkPolicyEgressRule:
+        if self.authenticated:
+            return {"to": EVERYWHERE, "ports": tcp(443)}
+        return {"to": [pods(MONITORING, selector(loki.LOKI))], "ports": tcp("http")}
+
+    def _logs(self, annotations: dict[str, str]) -> DaemonSetSpec:
+        return {
+            "revisionHistoryLimit": REVISION_HISTORY_LIMIT,
+            "updateStrategy": DAEMON_SET_STRATEGY,
+            "selector": {"matchLabels": _labels("logs")},
+            "template": {
+                "metadata": {"labels": _labels("logs"), "annotations": annotations},
+                "spec": {
+                    **pod(
+                        account="logs",
+                        priority=SYSTEM,
+                        token=True,
+                        containers=[self._container("logs")],
+                    ),
+                    "tolerations": EVERY_NODE,
+                    "nodeSelector": {"kubernetes.io/os": "linux"},
+                    "securityContext": ROOT,
+                    "volumes": [
+                        *self._volumes("logs"),
+                        {
+                            "name": "queue",
+                            "hostPath": {"path": QUEUE, "type": "DirectoryOrCreate"},
+                        },
+                        {"name": "pods", "hostPath": {"path": "/var/log/pods"}},
+                    ],
+                },
+            },
+        }
+
+    def _events(self, annotations: dict[str, str]) -> DeploymentSpec:
+        return {
+            "replicas": 1,
+            "revisionHistoryLimit": REVISION_HISTORY_LIMIT,
+            # Two at once would be every event twice.
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": _labels("events")},
+            "template": {
+                "metadata": {"labels": _labels("events"), "annotations": annotations},
+                "spec": {
+                    **pod(
+                        account="events",
+                        priority=PLATFORM,
+                        user=USER,
+                        token=True,
+                        containers=[self._container("events")],
+                    ),
+                    "volumes": [
+                        *self._volumes("events"),
+                        # Outlives a restart of the container, not the pod.
+                        {"name": "queue", "emptyDir": {"sizeLimit": "256Mi"}},
+                    ],
+                },
+            },
+        }
+
+    def _container(self, part: Part) -> Container:
+        mounts: list[VolumeMount] = []
+        if part == "logs":
+            mounts.append({"name": "pods", "mountPath": "/var/log/pods", "readOnly": True})
+        if self.authenticated:
+            mounts.append(
+                {"name": "credentials", "mountPath": CREDENTIALS_FOLDER, "readOnly": True}
+            )
+        return {
+            "name": COLLECTOR,
+            "image": OPENTELEMETRY_COLLECTOR_IMAGE,
+            "imagePullPolicy": "IfNotPresent",
+            "args": ["--config=/etc/opentelemetry-collector/collector.yaml"],
+            "env": [
+                {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+                {"name": "GOMEMLIMIT", "value": "400MiB" if part == "logs" else "100MiB"},
+            ],
+            "ports": [
+                {"name": "metrics", "containerPort": METRICS},
+                {"name": "health", "containerPort": HEALTH},
+            ],
+            "readinessProbe": {"httpGet": {"path": "/", "port": "health"}, "periodSeconds": 10},
+            "livenessProbe": {
+                "httpGet": {"path": "/", "port": "health"},
+                "periodSeconds": 30,
+                "failureThreshold": 5,
+            },
+            "resources": {
+                "requests": {"cpu": "50m", "memory": "128Mi"},
+                "limits": {"memory": "512Mi" if part == "logs" else "128Mi"},
+            },
+            "securityContext": RESTRICTED_CONTAINER,
+            "volumeMounts": [
+                {"name": "config", "mountPath": "/etc/opentelemetry-collector"},
+                {"name": "queue", "mountPath": QUEUE},
+                *mounts,
+            ],
+        }
+
+    def _volumes(self, part: Part) -> list[Volume]:
+        volumes: list[Volume] = [{"name": "config", "configMap": {"name": part}}]
+        if self.authenticated:
+            volumes.append(
+                {
+                    "name": "credentials",
+                    "secret": {"secretName": INGEST_CREDENTIALS, "defaultMode": 0o440},
+                }
+            )
+        return volumes
+
+
+def _labels(part: Part) -> dict[str, str]:
+    return {**selector(COLLECTOR), "app.kubernetes.io/component": part}

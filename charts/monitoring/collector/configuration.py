@@ -1,0 +1,244 @@
+"""The configuration of a collector in the language of the OpenTelemetry Collector.
+
+Receivers, processors and exporters, joined in one pipeline; the statements are in OTTL, its
+language for transformations.
+"""
+
+from typing import Any, Final, Literal, TypeAlias
+
+from charts.labels import NAME
+from charts.monitoring.names import COLLECTOR
+
+Part: TypeAlias = Literal["logs", "events"]
+"""What a collector reads: container logs, on every node; Kubernetes events, once a cluster."""
+
+CREDENTIALS_FOLDER: Final = "/etc/ingest"
+
+QUEUE: Final = "/var/lib/opentelemetry-collector"
+QUEUE_BYTES: Final = 1024 * 1024 * 1024
+"""Of each node: uncompressed, as Loki would be sent it. Then reading stops until there is room,
+and a kubelet keeps 50 MiB of each container besides."""
+EVENTS_QUEUE_BYTES: Final = 64 * 1024 * 1024
+BATCH_BYTES: Final = 1024 * 1024
+
+HEALTH: Final = 13133
+METRICS: Final = 8888
+
+
+def configuration(
+    *, cluster: str, region: str, endpoint: str, authenticated: bool, part: Part
+) -> dict[str, Any]:
+    """The configuration file of one part, ``logs`` or ``events``.
+
+    Lines go to ``endpoint``, Loki's OTLP path; ``authenticated`` says whether by password.
+    """
+    logs = part == "logs"
+    where = [
+        f'set(resource.attributes["cluster"], "{cluster}")',
+        f'set(resource.attributes["region"], "{region}")',
+    ]
+    return {
+        "extensions": {
+            "health_check": {"endpoint": f"0.0.0.0:{HEALTH}"},
+            "file_storage": {
+                "directory": QUEUE,
+                # After an outage the file shrinks again.
+                "compaction": {"on_start": True, "on_rebound": True, "directory": QUEUE},
+            },
+            **(
+                {
+                    "basicauth": {
+                        "client_auth": {
+                            "username_file": f"{CREDENTIALS_FOLDER}/username",
+                            "password_file": f"{CREDENTIALS_FOLDER}/password",
+                        }
+                    }
+                }
+                if authenticated
+                else {}
+            ),
+        },
+        "receivers": {"file_log": FILES} if logs else {"k8s_events": {}},
+        "processors": {
+            "memory_limiter": {
+                "check_interval": "1s",
+                "limit_percentage": 80,
+                "spike_limit_percentage": 20,
+            },
+            **({"k8s_attributes": POD_LABELS} if logs else {}),
+            "transform": {
+                # A line that is not what it looks like goes on as it is.
+                "error_mode": "silent",
+                "log_statements": [*where, *(LOG_STATEMENTS if logs else EVENT_STATEMENTS)],
+            },
+        },
+        "exporters": {
+            "otlp_http": {
+                "logs_endpoint": endpoint,
+                **({"auth": {"authenticator": "basicauth"}} if authenticated else {}),
+                "compression": "gzip",
+                "timeout": "30s",
+                "retry_on_failure": {
+                    "enabled": True,
+                    "initial_interval": "1s",
+                    "max_interval": "30s",
+                    # For ever: the queue's size is the limit.
+                    "max_elapsed_time": 0,
+                },
+                "sending_queue": {
+                    "enabled": True,
+                    "storage": "file_storage",
+                    "sizer": "bytes",
+                    "queue_size": QUEUE_BYTES if logs else EVENTS_QUEUE_BYTES,
+                    # Rather read later than drop.
+                    "block_on_overflow": True,
+                    "num_consumers": 4,
+                    "batch": {
+                        "flush_timeout": "1s",
+                        "min_size": BATCH_BYTES // 4,
+                        "max_size": BATCH_BYTES,
+                    },
+                },
+            }
+        },
+        "service": {
+            "extensions": [
+                "health_check",
+                "file_storage",
+                *(["basicauth"] if authenticated else []),
+            ],
+            "pipelines": {
+                "logs": {
+                    "receivers": ["file_log" if logs else "k8s_events"],
+                    "processors": [
+                        "memory_limiter",
+                        *(["k8s_attributes"] if logs else []),
+                        "transform",
+                    ],
+                    "exporters": ["otlp_http"],
+                }
+            },
+            "telemetry": {
+                "logs": {"level": "warn", "encoding": "json"},
+                "metrics": {
+                    "level": "normal",
+                    "readers": [
+                        {
+                            "pull": {
+                                "exporter": {
+                                    "prometheus": {
+                                        "host": "0.0.0.0",  # noqa: S104 - in the pod
+                                        "port": METRICS,
+                                        # Names as its documentation has them.
+                                        "without_type_suffix": True,
+                                        "without_units": True,
+                                        "without_scope_info": True,
+                                    }
+                                }
+                            }
+                        }
+                    ],
+                },
+            },
+        },
+    }
+
+
+FILES: Final[dict[str, Any]] = {
+    "include": ["/var/log/pods/*/*/*.log"],
+    # Not what it says itself: of a line that Loki refuses it says so, in one more to refuse.
+    "exclude": [f"/var/log/pods/{COLLECTOR}_*/*/*.log"],
+    "include_file_name": False,
+    # The path says namespace, pod and container.
+    "include_file_path": True,
+    # Without a mark of how far it came, from the start: the lines before it was there.
+    "start_at": "beginning",
+    "storage": "file_storage",
+    "max_log_size": "256KiB",
+    "operators": [{"type": "container", "id": "container"}],
+    "retry_on_failure": {"enabled": True, "max_elapsed_time": 0},
+}
+"""The receiver of container logs: joins the runtime's partial lines, takes time and stream."""
+
+POD_LABELS: Final[dict[str, Any]] = {
+    "auth_type": "serviceAccount",
+    # Of its own node alone.
+    "filter": {"node_from_env_var": "NODE_NAME"},
+    "extract": {
+        "metadata": [],
+        "labels": [{"tag_name": "app", "key": NAME, "from": "pod"}],
+    },
+    "pod_association": [{"sources": [{"from": "resource_attribute", "name": "k8s.pod.uid"}]}],
+}
+"""The one thing that a path does not say: which app a pod is of."""
+
+_RENAMED: Final = {
+    "namespace": "k8s.namespace.name",
+    "pod": "k8s.pod.name",
+    "container": "k8s.container.name",
+}
+_JSON: Final = 'IsMatch(log.body, "^\\\\{.*\\\\}\\\\s*$")'
+
+LOG_STATEMENTS: Final = (
+    *(
+        f'set(resource.attributes["{ours}"], resource.attributes["{theirs}"])'
+        for ours, theirs in _RENAMED.items()
+    ),
+    # A pod without the recommended label is known by its container.
+    (
+        'set(resource.attributes["app"], resource.attributes["container"])'
+        ' where resource.attributes["app"] == nil'
+    ),
+    'keep_keys(resource.attributes, ["cluster", "region", "namespace", "pod", "container", "app"])',
+    'delete_key(log.attributes, "log.file.path")',
+    # One line of JSON is a level and, of the two that log requests, the request: as metadata of
+    # the line, which may have any number of values. The line itself stays what it was.
+    f"set(log.cache, ParseJSON(log.body)) where {_JSON}",
+    (
+        'set(log.severity_text, ConvertCase(log.cache["level"], "lower"))'
+        ' where IsString(log.cache["level"])'
+    ),
+    *(
+        f'set(log.attributes["{ours}"], log.cache["{theirs}"])'
+        f' where resource.attributes["container"] == "{container}"'
+        f' and log.cache["{theirs}"] != nil'
+        for container, fields in {
+            "foobar-api": {
+                "method": "method",
+                "path": "path",
+                "status": "status",
+                "seconds": "seconds",
+                "client": "client",
+                "request_id": "request_id",
+            },
+            "traefik": {
+                "method": "RequestMethod",
+                "path": "RequestPath",
+                "status": "DownstreamStatus",
+                "client": "ClientHost",
+                "host": "RequestHost",
+                "router": "RouterName",
+            },
+        }.items()
+        for ours, theirs in fields.items()
+    ),
+    # Traefik counts nanoseconds.
+    (
+        'set(log.attributes["seconds"], Double(log.cache["Duration"]) / 1000000000.0)'
+        ' where resource.attributes["container"] == "traefik" and log.cache["Duration"] != nil'
+    ),
+)
+"""What becomes of a line of a container's log."""
+
+EVENT_STATEMENTS: Final = (
+    'set(resource.attributes["namespace"], log.attributes["k8s.namespace.name"])',
+    'set(resource.attributes["app"], "kubernetes-events")',
+    'set(log.attributes["kind"], resource.attributes["k8s.object.kind"])',
+    'set(log.attributes["name"], resource.attributes["k8s.object.name"])',
+    'set(log.attributes["node"], resource.attributes["k8s.node.name"])',
+    'set(log.attributes["reason"], log.attributes["k8s.event.reason"])',
+    'set(log.attributes["count"], log.attributes["k8s.event.count"])',
+    'keep_keys(log.attributes, ["kind", "name", "node", "reason", "count"])',
+    'keep_keys(resource.attributes, ["cluster", "region", "namespace", "app"])',
+)
+"""What becomes of an event, whose text is the line."""

@@ -1,0 +1,10 @@
+"""Names that components of monitoring know each other by, so that none imports another for one."""
+
+from typing import Final
+
+COLLECTOR: Final = "opentelemetry-collector"
+"""The collectors' component, and their namespace: Pod Security leaves it open, for the folders of
+the host."""
+
+PROMETHEUS_AGENT: Final = "prometheus-agent"
+"""The component that sends a region's metrics, and the job of its own."""

@@ -1,0 +1,64 @@
+"""The components that a fleet can have, as far as the registry knows them.
+
+The packages above hand the registry a Catalogue: the classes of ``charts``, of which it reads the
+constants below and nothing else.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias
+
+Role: TypeAlias = Literal["hub", "region"]
+
+
+class Offer(Protocol):
+    """A component's class; ``charts.component.Component`` describes the constants."""
+
+    @property
+    def NAME(self) -> str: ...
+    @property
+    def REQUIRED(self) -> bool: ...
+    @property
+    def NEEDS(self) -> "Sequence[Offer]": ...
+    @property
+    def NAMESPACE(self) -> str: ...
+    @property
+    def OTHER_NAMESPACES(self) -> Sequence[str]: ...
+    @property
+    def CLUSTER_KINDS(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def BEHIND_TRAEFIK(self) -> bool: ...
+    @property
+    def EXPECTED(self) -> bool: ...
+
+
+Catalogue: TypeAlias = Mapping[Role, Sequence[Offer]]
+"""The components that clusters of each role have unless they leave them out, in their order."""
+
+
+def required(catalogue: Catalogue, role: Role) -> frozenset[str]:
+    """What no cluster of ``role`` can leave out: what says so, and what that needs."""
+    found: set[str] = set()
+
+    def add(offer: Offer) -> None:
+        if offer.NAME not in found:
+            found.add(offer.NAME)
+            for needed in offer.NEEDS:
+                add(needed)
+
+    for offer in catalogue[role]:
+        if offer.REQUIRED:
+            add(offer)
+    return frozenset(found)
+
+
+def optional(catalogue: Catalogue, role: Role) -> tuple[str, ...]:
+    """What a cluster of ``role`` can leave out, in the catalogue's order."""
+    kept = required(catalogue, role)
+    return tuple(each.NAME for each in catalogue[role] if each.NAME not in kept)
+
+
+def users(catalogue: Catalogue, role: Role, name: str) -> Iterator[str]:
+    """The components of ``role`` that do not work without ``name``."""
+    for each in catalogue[role]:
+        if any(name == needed.NAME for needed in each.NEEDS):
+            yield each.NAME

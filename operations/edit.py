@@ -1,0 +1,39 @@
+"""Changes values of clusters.yaml where they stand, and nothing else that a person wrote there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from charts.catalogue import load
+from fleet.atomic import replacement
+from fleet.errors import InputError
+from fleet.source import Location, read
+
+
+def change(path: Path, values: Mapping[tuple[str, str], tuple[str, str]]) -> None:
+    """Replaces for each cluster and key the value before by the one after, each on its line.
+
+    Raises InputError, also for what the registry does not take; then nothing is written.
+    """
+    source = read(path)
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    for (cluster, key), (before, after) in values.items():
+        place = source.places[_location(source.data, cluster, key)]
+        line = lines[place.line - 1]
+        if line.count(before) != 1:
+            raise InputError(
+                f"{path}:{place.line}: does not hold {before} on one line with its key; "
+                "write it so, or edit it by hand"
+            )
+        lines[place.line - 1] = line.replace(before, after)
+    with replacement(path) as new:
+        new.write_text("".join(lines), "utf-8", newline="")
+        try:
+            load(new)
+        except InputError as error:
+            told = (each.replace(str(new), str(path)) for each in error.problems)
+            raise InputError(*told) from None
+
+
+def _location(data: Mapping[str, list[Mapping[str, str]]], cluster: str, key: str) -> Location:
+    (at,) = (at for at, each in enumerate(data["clusters"]) if each.get("name") == cluster)
+    return ("clusters", at, key)

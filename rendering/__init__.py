@@ -1,0 +1,1 @@
+"""From the facts to dist/: rendering, replacing, comparing, vendoring and validation."""

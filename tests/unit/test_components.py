@@ -1,0 +1,165 @@
+"""A component is one class and one line in the catalogue; whatever is forgotten is an error."""
+
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from charts import catalogue
+from charts.catalogue import CATALOGUE, COMPONENTS, HUB, REGION, complete, compose
+from charts.component import Component
+from charts.metrics_server import MetricsServer
+from charts.traefik import Traefik
+from fleet import registry
+from fleet.catalogue import Catalogue, optional, required
+from fleet.errors import InputError
+from fleet.registry import Cluster, Fleet, Hub
+from imports.k8s import ConfigMap
+from rendering.render import render
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "tests" / "fixtures" / "fleets" / "sample.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greeting(Component[Cluster]):
+    """Adds a ConfigMap that greets the cluster."""
+
+    NAME = "greeting"
+    NAMESPACE = "kube-public"
+    NEEDS = (Traefik,)
+
+    cluster: str
+
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
+        return cls(cluster=cluster.name)
+
+    def add_to(self, chart: "Construct") -> None:
+        ConfigMap(
+            chart,
+            "greeting",
+            metadata={"name": "greeting", "namespace": self.NAMESPACE},
+            data={"text": f"Hello, {self.cluster}."},
+        )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def rendered(folder: Path, components: Catalogue) -> dict[str, bytes]:
+    fleet = registry.load(SAMPLE, components)
+    for cluster in fleet.clusters:
+        render(fleet, cluster, folder=folder / cluster.name, overlays=folder / "overlays")
+    return files(folder)
+
+
+def test_one_line_adds_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And changes no file but those that say what a cluster has."""
+    before = rendered(tmp_path / "before", CATALOGUE)
+    monkeypatch.setattr(catalogue, "REGION", (*REGION, Greeting))
+    after = rendered(tmp_path / "after", {"hub": HUB, "region": (*REGION, Greeting)})
+    fleet = registry.load(SAMPLE, CATALOGUE)
+    assert after.keys() - before.keys() == {
+        f"{region.name}/greeting/{file}"
+        for region in fleet.regions
+        for file in ("ConfigMap.greeting.yaml", "kustomization.yaml")
+    }
+    assert before.keys() <= after.keys()
+    # The region's project lets Argo CD write to the namespace.
+    assert {name for name in before if before[name] != after[name]} == {
+        f"{fleet.hub.name}/applications/AppProject.{region.name}.yaml" for region in fleet.regions
+    }
+
+
+def test_one_line_removes_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    region = tuple(each for each in REGION if each is not MetricsServer)
+    monkeypatch.setattr(catalogue, "REGION", region)
+    after = rendered(tmp_path, {"hub": HUB, "region": region})
+    assert not [name for name in after if name.startswith("us-east/metrics-server/")]
+    assert [name for name in after if name.startswith("tooling/metrics-server/")]
+
+
+def test_the_registry_knows_what_the_catalogue_has(tmp_path: Path) -> None:
+    path = tmp_path / "clusters.yaml"
+    text = SAMPLE.read_text()
+    region = "    role: region\n"
+    path.write_text(text.replace(region, f"{region}    without: [greeting]\n"))
+    with_it: Catalogue = {"hub": HUB, "region": (*REGION, Greeting)}
+    assert all("greeting" not in each.components for each in registry.load(path, with_it).regions)
+    with pytest.raises(InputError, match="greeting is none of what a region can do without"):
+        registry.load(path, CATALOGUE)
+    path.write_text(text.replace(region, f"{region}    without: [traefik]\n"))
+    with pytest.raises(InputError, match="traefik is needed by cert-manager and foobar-api and g"):
+        registry.load(path, with_it)
+
+
+def test_what_a_required_component_needs_is_required() -> None:
+    class Vital(Greeting):
+        NAME = "vital"
+        REQUIRED = True
+
+    offered: Catalogue = {"hub": HUB, "region": (*REGION, Vital)}
+    assert "traefik" in optional(CATALOGUE, "region")
+    assert required(offered, "region") - required(CATALOGUE, "region") == {"vital", "traefik"}
+
+
+class TestForgotten:
+    """Each thing that can be forgotten; what mypy sees is in tests/typing."""
+
+    @pytest.mark.parametrize("constant", ["NAME", "NAMESPACE"])
+    def test_a_name(self, constant: str) -> None:
+        constants = {"NAME": "a", "NAMESPACE": "a"}
+        del constants[constant]
+        with pytest.raises(TypeError, match=rf"^tests\.unit\..*\.Made has no {constant}$"):
+            type("Made", (Component,), {**constants, "__module__": "tests.unit.made"})
+
+    @pytest.mark.parametrize("method", ["of", "add_to"])
+    def test_a_method(self, method: str) -> None:
+        methods: dict[str, Any] = {"of": classmethod(lambda *_: None), "add_to": lambda *_: None}
+        del methods[method]
+        made = type("Made", (Component,), {"NAME": "a", "NAMESPACE": "a", **methods})
+        with pytest.raises(TypeError, match=rf"\.Made has no {method}$"):
+            complete(made)
+
+    def test_a_line_in_the_catalogue(self) -> None:
+        """Every component that a module of charts defines is in it."""
+        assert set(COMPONENTS) == {
+            each for each in subclasses(Component) if each.__module__.startswith("charts.")
+        }
+
+    def test_the_catalogue(self) -> None:
+        with pytest.raises(TypeError, match="catalogue of components as its context"):
+            Hub.model_validate({"name": "a", "role": "hub", "address": "192.0.2.1"})
+
+    def test_freezing_is_not(self) -> None:
+        fleet = catalogue.load(SAMPLE)
+        for cluster in fleet.clusters:
+            for component in compose(fleet, cluster):
+                assert hash(component) == hash(component.of(fleet, cluster))
+                for each in fields(component):
+                    with pytest.raises(FrozenInstanceError):
+                        setattr(component, each.name, None)
+
+
+def subclasses(of: type[Any]) -> set[type[Any]]:
+    return {of for each in of.__subclasses__() for of in (each, *subclasses(each))}
+
+
+def test_importing_every_component_starts_no_node() -> None:
+    program = "import sys, charts.catalogue; print({'jsii', 'cdk8s'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
