@@ -10,9 +10,9 @@ try:
     from gunicorn.app.base import BaseApplication
 
     from foobar_api.application import Application
-    from foobar_api.server import configuration
+    from foobar_api.server import certificates, configuration
     from foobar_api.settings import InvalidSettings, Settings, load
-    from foobar_api.tls import CertificateError, Certificates
+    from foobar_api.tls import CertificateError, load_chain
 except ImportError as missing:
     if (missing.name or "").startswith("foobar_api"):
         raise
@@ -43,8 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         if command == "healthcheck":
             return healthcheck(load(rest, os.environ))
         settings = load(arguments, os.environ)
-        if settings.cert and settings.key:
-            Certificates(settings.cert, settings.key, settings.cacert)
+        certificates(settings)
     except InvalidSettings as error:
         return _complain(*error.problems)
     except CertificateError as error:
@@ -62,8 +61,8 @@ def healthcheck(settings: Settings) -> int:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        if settings.cacert and settings.cert:
-            context.load_cert_chain(settings.cert, settings.key)
+        if settings.cacert and settings.cert and settings.key:
+            load_chain(context, settings.cert, settings.key)
         connection = http.client.HTTPSConnection(host, settings.port, timeout=5, context=context)
     else:
         connection = http.client.HTTPConnection(host, settings.port, timeout=5)

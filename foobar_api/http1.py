@@ -274,6 +274,7 @@ class Response(gateway.Response):
     def should_close(self) -> bool:
         return (
             self._closes
+            or self._connection.evicted
             or self.upgrade
             or self.code in _UNREAD
             or (self.length is None and not self.without_body)

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,12 +11,25 @@ from foobar_api import metrics
 from foobar_api.balance import SHARES
 from foobar_api.log import Logger
 from foobar_api.settings import Settings
+from foobar_api.tls import Certificates
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn makes a nameless file there
+
+
+@cache
+def certificates(settings: Settings) -> Certificates | None:
+    """What ``settings`` name, read and kept up to date by the arbiter; its workers inherit it.
+
+    So a worker that starts while the files are broken serves the last that were good. Raises
+    CertificateError.
+    """
+    if not (settings.cert and settings.key):
+        return None
+    return Certificates(settings.cert, settings.key, settings.cacert)
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
@@ -47,8 +61,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "errorlog": "-",
         "loglevel": "debug" if settings.verbose else "info",
         "proc_name": "foobar-api",
-        "on_starting": on_starting,
+        "on_starting": partial(on_starting, settings),
         "pre_fork": pre_fork,
+        "pre_exec": pre_exec,
         "post_fork": post_fork,
         "child_exit": child_exit,
     }
@@ -60,10 +75,29 @@ def _bind(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def on_starting(server: "Arbiter") -> None:
+def on_starting(settings: Settings, server: "Arbiter") -> None:
+    served, manage_workers = certificates(settings), server.manage_workers
+
+    def tick() -> None:
+        if served:
+            served.refresh()
+        server.log.flush()
+        manage_workers()
+
+    # The arbiter has no hook that is called now and then; this is what its loop calls.
+    server.manage_workers = tick
     # A new worker has the arbiter's handlers at first, and Python forgets what a process was told
     # while it forked: until a worker has handlers of its own, what ends it has to wait.
     os.register_at_fork(before=_hold, after_in_parent=_release)
+
+
+def pre_exec(server: "Arbiter") -> None:
+    """Refuse SIGUSR2, in the process that would become the next arbiter."""
+    server.log.error(
+        "SIGUSR2 is refused: a new version cannot take over what this one counts and serves; "
+        "start it beside this one, or send SIGHUP for new workers"
+    )
+    os._exit(0)
 
 
 def pre_fork(server: "Arbiter", worker: "Worker") -> None:

@@ -6,11 +6,15 @@ broken leaves the old one in service.
 """
 
 import logging
+import os
 import ssl
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from cryptography import x509
 
@@ -21,6 +25,9 @@ CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 PROTOCOLS: Final = ("h2", "http/1.1")
 """What ALPN can choose, the preferred one first."""
+
+MAX_FILE: Final = 2**20
+"""Bytes of a file of certificates, or of a key; chains have a few thousand."""
 
 
 class CertificateError(Exception):
@@ -63,12 +70,47 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted; give one that is not")
 
 
-def _build(cert: Path, key: Path, cacert: Path | None) -> tuple[ssl.SSLContext, Certificate]:
-    for path in filter(None, (cert, key, cacert)):
+def _at_once(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a FIFO waits for its writer.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """``path``, if it can be read without a wait. Raises CertificateError."""
+    try:
+        with open(path, "rb", opener=_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise CertificateError(f"{path}: is not a regular file")
+            if status.st_size > MAX_FILE:
+                raise CertificateError(f"{path}: has more than {MAX_FILE} bytes")
+            yield file
+    except OSError as error:
+        raise CertificateError(f"{path}: {error.strerror}") from None
+
+
+def _name(file: BinaryIO) -> str:
+    """For OpenSSL, which takes names only: what was checked is what it opens."""
+    return f"/dev/fd/{file.fileno()}"
+
+
+def load_chain(context: ssl.SSLContext, cert: Path, key: Path) -> Certificate:
+    """Have ``context`` present ``cert``, which is returned. Raises CertificateError."""
+    with _opened(cert) as cert_file, _opened(key) as key_file:
         try:
-            path.read_bytes()
-        except OSError as error:
-            raise CertificateError(f"{path}: {error.strerror}") from None
+            context.load_cert_chain(_name(cert_file), _name(key_file), password=_no_password)
+            return Certificate.read(cert_file.read())
+        except ssl.SSLError as error:
+            reason = (error.reason or str(error)).replace("_", " ").lower()
+            if "values mismatch" in reason:
+                reason = f"is not the certificate of {key}"
+            raise CertificateError(f"{cert}: {reason}") from None
+        except ValueError as error:
+            raise CertificateError(f"{cert}: {error}") from None
+
+
+def _build(cert: Path, key: Path, cacert: Path | None) -> tuple[ssl.SSLContext, Certificate]:
     # Not ssl.create_default_context: that one writes session keys to SSLKEYLOGFILE.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -77,21 +119,13 @@ def _build(cert: Path, key: Path, cacert: Path | None) -> tuple[ssl.SSLContext, 
     context.set_alpn_protocols(list(PROTOCOLS))
     # Of two, most clients throw one away, and each costs a handshake some of its time.
     context.num_tickets = 1
-    try:
-        context.load_cert_chain(cert, key, password=_no_password)
-        certificate = Certificate.read(cert.read_bytes())
-    except ssl.SSLError as error:
-        reason = (error.reason or str(error)).replace("_", " ").lower()
-        if "values mismatch" in reason:
-            reason = f"is not the certificate of {key}"
-        raise CertificateError(f"{cert}: {reason}") from None
-    except (OSError, ValueError) as error:
-        raise CertificateError(f"{cert}: {error}") from None
+    certificate = load_chain(context, cert, key)
     if cacert:
-        try:
-            context.load_verify_locations(cacert)
-        except (ssl.SSLError, OSError):
-            raise CertificateError(f"{cacert}: holds no certificate of an authority") from None
+        with _opened(cacert) as file:
+            try:
+                context.load_verify_locations(_name(file))
+            except ssl.SSLError:
+                raise CertificateError(f"{cacert}: holds no certificate of an authority") from None
         context.verify_mode = ssl.CERT_REQUIRED
     return context, certificate
 
@@ -117,7 +151,9 @@ class Certificates:
         Raises CertificateError.
         """
         self._files = (cert, key, cacert)
-        self._on_reload = on_reload
+        self.on_reload = on_reload
+        self.newest = True
+        """Whether the files hold what is served."""
         self._seen = self._look()
         self.context, self.certificate = _build(cert, key, cacert)
 
@@ -139,8 +175,9 @@ class Certificates:
                 self._tell(good=True)
 
     def _tell(self, *, good: bool) -> None:
-        if self._on_reload:
-            self._on_reload(self.certificate, good=good)
+        self.newest = good
+        if self.on_reload:
+            self.on_reload(self.certificate, good=good)
 
     def _look(self) -> tuple[object, ...]:
         """What tells one state of the files from another; kubelet swaps all of them at once."""

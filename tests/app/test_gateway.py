@@ -20,6 +20,8 @@ SETTINGS = load([], {})
 class Pieces:
     """A connection on which ``data`` arrives in pieces of ``size`` bytes."""
 
+    evicted = False
+
     def __init__(self, data: bytes, size: int = 2**16) -> None:
         self._pieces = [data[at : at + size] for at in range(0, len(data), size)]
         self.sent = b""
