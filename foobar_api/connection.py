@@ -8,14 +8,18 @@ system call whatever TLS makes of it.
 """
 
 import contextlib
+import math
 import socket
 import ssl
+from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+import gevent
 from gevent import get_hub, getcurrent
 
 from foobar_api import client_hello, proxy_protocol
+from foobar_api.answer import ClientLeft, Refused
 from foobar_api.client_hello import ClientHello
 from foobar_api.session import Session, Tls
 from foobar_api.settings import WRITE_AHEAD
@@ -47,13 +51,19 @@ class Connection:
         self.peer = peer
         self.idle = False
         """Whether it waits for a request that nothing has been seen of."""
+        self.since = monotonic()
+        """When the client began what it is at: its request, or the wait for the next one."""
+        self.waits_since: float | None = None
+        """When the server began to wait for the client; None while it does not."""
         self.deadline: float | None = None
         """When the wait that is under way ends, by the monotonic clock; None while none is."""
+        self.evicted = False
+        """Whether the client has to leave its place to others; no wait begins any more."""
         self._sock = sock
         self._send_timeout = send_timeout
         self._limit: float | None = None
         self._tls: ssl.SSLObject | None = None
-        self._received = b""  # read ahead, before TLS
+        self._received = b""  # read ahead, and before TLS still encrypted
         self._written: list[bytes] = []
         self._written_size = 0
         self._unsent = b""  # as it goes to the socket
@@ -84,10 +94,14 @@ class Connection:
     def recv(self, size: int) -> bytes:
         """Up to ``size`` bytes; none at the end. Raises TimeoutError and OSError."""
         self._check_limit()
+        data = self._received or self._read_on(size)
+        self._received = data[size:]
+        return data[:size]
+
+    def _read_on(self, size: int = RAW_CHUNK) -> bytes:
+        """What comes next, if it is TLS up to ``size`` bytes of it; none at the end."""
         if self._tls is None:
-            data = self._received or self._receive()
-            self._received = data[size:]
-            return data[:size]
+            return self._receive()
         while True:
             try:
                 return self._decrypt(self._tls, size)
@@ -144,16 +158,46 @@ class Connection:
         if not self._unsent:
             return
         self._sending = True
-        limit = monotonic() + self._send_timeout
+        since = monotonic()
         try:
             while self._send_some():
                 watcher = self._loop.io(self._sock.fileno(), _WRITE)
                 try:
-                    self._wait(watcher, limit)
+                    self._wait(watcher, since + self._send_timeout, since)
                 finally:
                     watcher.close()
         finally:
             self._sending = False
+
+    def pause(self, seconds: float) -> None:
+        """Let ``seconds`` pass, but no more of them once the client has left.
+
+        Raises ClientLeft, and Refused if the client has to leave its place to others.
+        """
+        if self._split:
+            # Over HTTP/2 whoever reads ends the requests of a client that leaves.
+            gevent.sleep(seconds)
+            return
+        limit, until = self._limit, monotonic() + seconds
+        # The client may still be sending its body, and this is not the time that it has for it.
+        self._limit = math.inf
+        # False lets it end the block without an error, which its types do not know.
+        with gevent.Timeout(seconds, False):  # type: ignore[arg-type]  # noqa: FBT003
+            try:
+                while len(self._received) < RAW_CHUNK and (data := self._read_on()):
+                    self._received += data
+            except TimeoutError:
+                raise Refused(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "others need the place of this connection; try again",
+                    [("Retry-After", "1")],
+                ) from None
+            except OSError as error:
+                raise ClientLeft(str(error)) from None
+            if not data:
+                raise ClientLeft("left while its request waited")
+            gevent.sleep(until - monotonic())
+        self._limit = limit and limit + seconds
 
     # When one greenlet reads and others send
 
@@ -274,6 +318,11 @@ class Connection:
         self._readable.close()
         self._sock.close()
 
+    def evict(self) -> None:
+        """End the wait that is under way, and let no other one begin."""
+        self.evicted = True
+        self.expire()
+
     def expire(self) -> None:
         """End the wait that is under way, if any, with TimeoutError."""
         if self.deadline is not None:
@@ -330,7 +379,7 @@ class Connection:
         if not self._split:
             self.flush()
         while True:
-            self._wait(self._readable, self._limit)
+            self._wait(self._readable, self._limit, self.since)
             try:
                 return self._sock.recv(RAW_CHUNK)
             except (BlockingIOError, InterruptedError):
@@ -341,13 +390,16 @@ class Connection:
         if self._limit is not None and monotonic() >= self._limit:
             raise TimeoutError("timed out")
 
-    def _wait(self, watcher: Any, limit: float | None) -> None:
+    def _wait(self, watcher: Any, limit: float | None, since: float) -> None:
+        if self.evicted:
+            raise TimeoutError("evicted")
         self._waits += 1
         self._waiter = waiter = getcurrent()
         self.deadline = limit
+        self.waits_since = since
         watcher.start(waiter.switch)
         try:
             self._hub.switch()
         finally:
             watcher.stop()
-            self.deadline = self._waiter = None
+            self.deadline = self.waits_since = self._waiter = None

@@ -274,7 +274,12 @@ class Parser(parser.RequestParser):
 
 class Response(wsgi.Response):
     def should_close(self) -> bool:
-        return self.upgrade or self.status_code in _UNREAD or super().should_close()
+        return (
+            self.upgrade
+            or self.status_code in _UNREAD
+            or self.sock.evicted
+            or super().should_close()
+        )
 
     def default_headers(self) -> list[str]:
         headers: list[str] = super().default_headers()

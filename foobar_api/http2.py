@@ -179,6 +179,9 @@ class ServerConnection:
         began = self._h2.began
         if self._over:
             return
+        if self._connection.evicted:
+            self._end(ErrorCodes.ENHANCE_YOUR_CALM if self._streams else ErrorCodes.NO_ERROR)
+            return
         if began is not None and began + self._frame_timeout() <= monotonic():
             self._worker.refuse(self._connection, "timeout", "too slow")
             self._end()

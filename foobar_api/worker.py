@@ -7,7 +7,9 @@ it stops: ready no more, but accepting until nobody is sent here.
 
 import errno
 import logging
+import math
 import os
+import resource
 import socket
 import ssl
 import sys
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SPARE_FILES: Final = 64
+"""Files that a worker may open beside the clients' connections: its own, and those of metrics."""
+QUIET: Final = 60.0
+"""Seconds without a fault after which it is logged again."""
 TICK: Final = 0.25
 """Seconds between looks at the clock: for deadlines, the certificate's files, and gunicorn."""
 ON_ITS_WAY: Final = 1.0
@@ -78,6 +84,8 @@ class Worker(GunicornWorker):
         self.waiting: dict[Connection, None] = {}
         """Connections without a request, the one that waits longest first."""
         self.in_flight = 0
+        self.most = affordable(self.settings.max_connections)
+        self.complained = -math.inf
         listener, *others = [each.sock for each in self.sockets]
         for other in others:
             Exporter(other).start()
@@ -100,12 +108,11 @@ class Worker(GunicornWorker):
         while self.accept_one(listener):
             pass
         listener.close()
-        closed = time.monotonic()
-        while self.connections and (now := time.monotonic()) < closed + self.settings.grace:
-            if now > closed + ON_ITS_WAY:
-                for connection in self.connections:
-                    if connection.idle:
-                        connection.expire()
+        until = time.monotonic() + self.settings.grace
+        while self.connections and (now := time.monotonic()) < until:
+            for connection in self.connections:
+                if connection.idle and connection.since + ON_ITS_WAY < now:
+                    connection.expire()
             self.tick()
         if self.connections:
             log.warning("%d connections cut off", len(self.connections))
@@ -146,7 +153,7 @@ class Worker(GunicornWorker):
             hub.wait(ready)
             if SHARES.is_ahead(self.age):
                 gevent.sleep(YIELD)
-            if len(self.connections) >= self.settings.max_connections and not self.make_room():
+            if len(self.connections) >= self.most and not self.make_room():
                 gevent.sleep(TICK)
                 continue
             try:
@@ -155,8 +162,16 @@ class Worker(GunicornWorker):
             except OSError as error:
                 if error.errno not in _ACCEPT_LATER:
                     raise
-                log.error("cannot accept: %s", error)  # noqa: TRY400 - it says all
-                gevent.sleep(1)
+                self.complain(error)
+                # What makes room is a greenlet that ends; it has its turn first.
+                gevent.sleep(0 if self.make_room() else TICK)
+
+    def complain(self, error: OSError) -> None:
+        """Log that no connection can be accepted, once for as long as it lasts."""
+        now = time.monotonic()
+        if now - self.complained > QUIET:
+            log.error("cannot accept, and closes connections to make room: %s", error)
+        self.complained = now
 
     def accept_one(self, listener: socket.socket) -> bool:
         try:
@@ -165,25 +180,38 @@ class Worker(GunicornWorker):
             return False
         sock.settimeout(0)
         peer = (_plain(address[0]), address[1])
-        gevent.spawn_raw(
-            self.handle, Connection(sock, peer, send_timeout=self.settings.send_timeout)
-        )
+        connection = Connection(sock, peer, send_timeout=self.settings.send_timeout)
+        # Not only once its greenlet runs: a worker that stops waits for all that it has accepted.
+        self.connections.add(connection)
+        self.waiting[connection] = None
+        SHARES.set(self.age, len(self.connections))
+        gevent.spawn_raw(self.handle, connection)
         return True
 
     def make_room(self) -> bool:
-        """Close the connection that has waited longest for a request, if one does."""
-        for connection in self.waiting:
-            del self.waiting[connection]
-            connection.expire()
-            metrics.REFUSED.labels("evicted").inc()
-            return True
-        return False
+        """Close one connection, if any can be closed.
+
+        That is the one without a request that has waited longest for it. If all have requests, it
+        is the one whose client has let the server wait longest.
+        """
+        waiting = next(iter(self.waiting), None) or min(
+            (each for each in self.connections if each.waits_since and not each.evicted),
+            key=lambda each: each.waits_since or math.inf,
+            default=None,
+        )
+        if waiting is None:
+            return False
+        self.evict(waiting)
+        return True
+
+    def evict(self, connection: Connection) -> None:
+        """Close a connection, in favour of others."""
+        self.waiting.pop(connection, None)
+        connection.evict()
+        self.refuse(connection, "evicted", "others need its place")
 
     def handle(self, connection: Connection) -> None:
         """Serve a connection from its first byte to its last."""
-        self.connections.add(connection)
-        SHARES.set(self.age, len(self.connections))
-        self.waiting[connection] = None
         try:
             if self.open(connection):
                 session = connection.session
@@ -193,7 +221,7 @@ class Worker(GunicornWorker):
                     self.serve_http1(connection)
                 connection.finish()
         except TimeoutError:
-            if not connection.idle:
+            if not (connection.idle or connection.evicted):
                 self.refuse(connection, "timeout", "too slow")
         except OSError as error:
             # ssl.SSLError as well: whoever breaks TLS or leaves gets no answer.
@@ -211,7 +239,8 @@ class Worker(GunicornWorker):
         try:
             connection.open(self.trusted, self.certificates)
         except TimeoutError:
-            self.refuse(connection, "handshake_timeout", "no handshake in time")
+            if not connection.evicted:
+                self.refuse(connection, "handshake_timeout", "no handshake in time")
         except proxy_protocol.HeaderError as error:
             self.refuse(connection, "proxy", str(error))
         except ssl.SSLError as error:
@@ -232,6 +261,7 @@ class Worker(GunicornWorker):
         """What is read next is a request's first byte."""
         self.waiting[connection] = None
         connection.idle = True
+        connection.since = time.monotonic()
         connection.settimeout(self.settings.keep_alive)
 
     # Requests
@@ -244,6 +274,7 @@ class Worker(GunicornWorker):
                 self.wait(connection)
                 data = connection.recv(RAW_CHUNK)
                 connection.idle = False
+                connection.since = time.monotonic()
                 if not data:
                     return
                 unreader.unread(data)
@@ -294,6 +325,7 @@ class Worker(GunicornWorker):
     def busy(self, connection: Connection) -> None:
         """A request has come."""
         connection.idle = False
+        connection.since = time.monotonic()
         self.waiting.pop(connection, None)
 
     def answer(
@@ -334,6 +366,21 @@ class Worker(GunicornWorker):
             if hasattr(body, "close"):
                 body.close()
         return response
+
+
+def affordable(connections: int) -> int:
+    """As many of ``connections`` as there may be open files, whose limit is raised if need be."""
+    wanted = connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft < wanted:
+        log.warning("%d connections at most: no more than %d files may be open; raise the limit "
+                    "with ulimit -n", max(soft - SPARE_FILES, 1), soft)  # fmt: skip
+        return max(soft - SPARE_FILES, 1)
+    return connections
 
 
 def _plain(host: str) -> str:

@@ -1,7 +1,11 @@
 """What one client may cost the others: processor time, memory, and the places there are."""
 
+import contextlib
+import resource
 import socket
+import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import gevent
@@ -9,9 +13,12 @@ import pytest
 from hyperframe.frame import ContinuationFrame
 
 from foobar_api.connection import Connection
+from foobar_api.worker import SPARE_FILES, affordable
 from tests.app.conftest import Serve
 from tests.app.http2_client import Client
-from tests.app.server import Server, read_response, request
+from tests.app.server import Pair, Server, read_response, request
+from tests.app.test_http1 import RESET
+from tests.app.test_server import eventually
 
 CALM = 11
 """ENHANCE_YOUR_CALM, of HTTP/2's error codes."""
@@ -104,3 +111,131 @@ def test_a_deadline_holds_while_there_is_something_to_read() -> None:
         connection.recv(1)
     connection.close()
     theirs.close()
+
+
+# Places
+
+
+def leave_tls(sock: socket.socket) -> None:
+    assert isinstance(sock, ssl.SSLSocket)
+    sock.settimeout(0)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        sock.unwrap()
+    sock.close()
+
+
+def leave_by_fin(sock: socket.socket) -> None:
+    sock.close()
+
+
+def leave_by_reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    sock.close()
+
+
+@pytest.mark.parametrize("leave", [leave_tls, leave_by_fin, leave_by_reset])
+def test_a_client_that_leaves_while_its_request_waits_frees_its_place(
+    serve: Serve, leave: Callable[[socket.socket], None]
+) -> None:
+    server = serve("--workers=1", "--max-waits=2")
+    waiting = [server.connect(), server.connect()]
+    for sock in waiting:
+        sock.sendall(request("/?wait=20s"))
+    eventually(lambda: server.get("/?wait=1ms").status_code == 503)
+    for sock in waiting:
+        leave(sock)
+    eventually(lambda: server.get("/?wait=1ms").status_code == 200)
+    assert [line["status"] for line in server.access].count(499) == 2
+    assert "traceback" not in server.errors
+
+
+def test_without_tls_a_client_that_leaves_frees_its_place_too(serve: Serve) -> None:
+    server = serve("--workers=1", "--max-waits=1", pair=None)
+    sock = server.connect()
+    sock.sendall(request("/?wait=20s"))
+    eventually(lambda: server.get("/?wait=1ms").status_code == 503)
+    sock.close()
+    eventually(lambda: server.get("/?wait=1ms").status_code == 200)
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_what_a_client_sends_while_its_request_waits_is_read_afterwards(
+    serve: Serve,
+    tls: bool,  # noqa: FBT001
+    pair: Pair,
+) -> None:
+    server = serve("--workers=1", "--body-timeout=1s", pair=pair if tls else None)
+    with server.connect() as sock:
+        sock.sendall(
+            request("/?wait=2s", "Content-Length: 8", method="POST", close=False) + b"half"
+        )
+        time.sleep(0.3)
+        sock.sendall(b"half" + request("/bench"))
+        got = read_response(sock)
+    assert got.count(b"HTTP/1.1 200 OK") == 2
+    assert b"halfhalf" in got
+
+
+OCCUPY: dict[str, bytes] = {
+    "a body that stalls": request("/", "Content-Length: 9", method="POST"),
+    "a wait": request("/?wait=20s"),
+    "a download that nobody reads": request("/data?size=50&unit=mb"),
+    "a WebSocket": request(
+        "/echo", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", close=False,
+    ),
+}  # fmt: skip
+
+
+def probe(server: Server) -> float:
+    """The seconds that a probe takes, which has to succeed."""
+    started = time.monotonic()
+    assert server.get("/livez", timeout=5).text == "ok\n"
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("what", OCCUPY)
+def test_probes_get_a_place_when_all_are_taken_by_requests(serve: Serve, what: str) -> None:
+    server = serve("--max-connections=16", "--workers=1")
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(server.connect()).sendall(OCCUPY[what])
+        time.sleep(0.3)
+        assert max(probe(server) for _ in range(5)) < 1
+    assert "traceback" not in server.errors
+
+
+def test_probes_get_a_place_when_all_are_taken_over_http_2(serve: Serve) -> None:
+    server = serve("--max-connections=16", "--workers=1")
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            client = stack.enter_context(Client(server))
+            client.send(client.request("/?wait=20s"))
+        time.sleep(0.3)
+        assert max(probe(server) for _ in range(5)) < 1
+
+
+def test_a_probe_gets_a_place_when_no_more_files_can_be_opened(serve: Serve) -> None:
+    server = serve("--workers=1")
+    probe(server)
+    worker = worker_of(server)
+    limit = len(list((worker / "fd").iterdir())) + 20
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(server.connect())
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.prlimit(int(worker.name), resource.RLIMIT_NOFILE, (limit, hard))
+        for _ in range(40):
+            stack.enter_context(server.raw())
+        assert max(probe(server) for _ in range(5)) < 1
+        assert server.errors.count("cannot accept") == 1
+
+
+def test_there_are_no_more_connections_than_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = (50, 1000)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    raised: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limit: raised.append(limit))
+    assert affordable(500) == 500
+    assert affordable(2000) == 1000 - SPARE_FILES
+    assert raised == [(500 + SPARE_FILES, 1000), (1000, 1000)]
