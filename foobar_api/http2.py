@@ -17,8 +17,6 @@ import gevent
 from gevent import get_hub, getcurrent
 from gevent.event import Event
 from gevent.socket import wait_write
-from gunicorn.http.errors import ParseException
-from gunicorn.http.wsgi import Response as GunicornResponse
 from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
@@ -26,15 +24,12 @@ from hyperframe.frame import GoAwayFrame
 
 from foobar_api.answer import ClientLeft, Refused
 from foobar_api.frames import Frames
-from foobar_api.http1 import refusal
 from foobar_api.rate import Rate
 from foobar_api.settings import WRITE_AHEAD, Settings
 from foobar_api.stream import Request, Response, Stream
 
 if TYPE_CHECKING:
-    from gunicorn.config import Config
-    from gunicorn.http.message import Request as GunicornRequest
-
+    from foobar_api import gateway, request
     from foobar_api.connection import Connection
 
 log = logging.getLogger(__name__)
@@ -68,17 +63,15 @@ _ALL_STREAMS: Final = 2**31 - 1
 class Worker(Protocol):
     """What a connection needs of the worker that serves it."""
 
-    cfg: "Config"
     settings: Settings
     alive: bool
 
     def answer(
         self,
-        request: "GunicornRequest",
+        request: "request.Request",
+        response: "gateway.Response",
         connection: "Connection",
-        response_class: type[GunicornResponse],
-        response_args: tuple[object, ...],
-    ) -> GunicornResponse: ...
+    ) -> None: ...
     def wait(self, connection: "Connection") -> None: ...
     def busy(self, connection: "Connection") -> None: ...
     def refuse(self, connection: "Connection", reason: str, says: str) -> None: ...
@@ -316,14 +309,15 @@ class ServerConnection:
         while stream in self._queue:
             stream.wait(until - monotonic())
         try:
-            request = Request(stream, self._worker.cfg, connection.session.client)
-        except ParseException as error:
-            refused = refusal(error)
+            request = Request(stream, self.settings)
+        except Refused as refused:
             request_id = self._worker.refuse_request(connection, refused)
             self._count_fault()
             stream.answer(refused, request_id)
             return refused.answer.status
-        return int(self._worker.answer(request, connection, Response, (stream,)).status_code)
+        response = Response(request, stream)
+        self._worker.answer(request, response, connection)
+        return response.code
 
     def _finish(self, stream: Stream, *, slow: bool) -> None:
         if not stream.ended:

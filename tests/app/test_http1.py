@@ -143,11 +143,11 @@ def test_a_request_that_cannot_be_read_is_a_line_of_the_log(serve: Serve) -> Non
     assert got.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     identity = re.search(rb"X-Request-Id: (\w+)\r\n", got)
     assert identity
-    eventually(lambda: "CONTENT-LENGTH" in server.errors)
+    eventually(lambda: "Content-Length" in server.errors)
     line = json.loads(server.errors.splitlines()[-1])
     assert line["level"] == "info"
     assert line["message"] == (
         f"127.0.0.1: request {identity[1].decode()} refused with 400: "
-        "Invalid HTTP Header: 'CONTENT-LENGTH'"
+        "Content-Length is malformed: 'x'"
     )
     assert server.metrics()['foobar_api_connections_refused_total{reason="bad_request"}'] == 1
