@@ -1,10 +1,9 @@
 """HTTP/2's frames as the h2 package has them, corrected where a client could misuse it.
 
 h2 does no I/O. It keeps the state of a connection and of its streams, and answers SETTINGS and PING
-by itself. Five things differ from what it does alone: how much memory a client may ask for to
-compress response headers, how much one may fill with a block of header frames, what a graceful
-GOAWAY of the client ends, what a body of the wrong length ends, and that the start of an unfinished
-frame is known.
+by itself. Five things differ from what it does alone: how response headers are encoded, how much
+memory a client may fill with a block of header frames, what a graceful GOAWAY of the client ends,
+what a body of the wrong length ends, and that the start of an unfinished frame is known.
 """
 
 from time import monotonic
@@ -16,13 +15,9 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event, StreamReset
 from h2.exceptions import DenialOfServiceError, InvalidBodyLengthError
 from h2.settings import SettingCodes, Settings
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame, SettingsFrame
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame
 
-MAX_TABLE: Final = 4096
-"""Bytes of the table that compresses response headers, whatever larger table a client allows.
-
-Each response searches the table, and entries such as X-Request-Id never repeat.
-"""
+from foobar_api.field_block import Encoder
 
 _DATA: Final = 0
 """Type of a DATA frame, in the fourth byte of its header."""
@@ -39,7 +34,7 @@ class Frames(H2Connection):
         super().__init__(
             H2Configuration(
                 client_side=False,
-                # gunicorn has checked what a response holds; Response writes names in lower case.
+                # Response has checked them, and writes names in lower case.
                 validate_outbound_headers=False,
                 normalize_outbound_headers=False,
             )
@@ -51,6 +46,7 @@ class Frames(H2Connection):
                 SettingCodes.MAX_HEADER_LIST_SIZE: max_head,
             },
         )
+        self.encoder = Encoder()  # type: ignore[assignment]  # it has all that h2 uses
         self._max_block = self.decoder.max_header_list_size = 2 * max_head
         self.began: float | None = None
         """When the frame, or the block of header frames, began that is not complete yet."""
@@ -85,12 +81,6 @@ class Frames(H2Connection):
             self.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             raise DenialOfServiceError("sends headers without end")
         return events
-
-    def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:
-        size = frame.settings.get(SettingCodes.HEADER_TABLE_SIZE)
-        if size is not None:
-            frame.settings[SettingCodes.HEADER_TABLE_SIZE] = min(size, MAX_TABLE)
-        return super()._receive_settings_frame(frame)
 
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
         # h2 would refuse to send anything more. A client that only says that it will open no more
