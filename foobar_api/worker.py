@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import gevent.socket
 from gevent import monkey
-from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from foobar_api import gateway, http1, metrics, proxy_protocol
 from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
+from foobar_api.exporter import Exporter
 from foobar_api.http2 import ServerConnection
 from foobar_api.log import Logger, in_event_loop
 from foobar_api.server import certificates
@@ -83,9 +83,7 @@ class Worker(GunicornWorker):
         self.complained = -math.inf
         listener, *others = [each.sock for each in self.sockets]
         for other in others:
-            inherited = gevent.socket.socket(other.family, other.type, fileno=other.detach())
-            complaints = LoggingLogAdapter(log, logging.INFO)
-            WSGIServer(inherited, metrics.application(), log=None, error_log=complaints).start()
+            Exporter(other).start()
         listener.settimeout(0)
         self.environ = gateway.base_environ(listener.getsockname())
         SHARES.set(self.age, 0)
