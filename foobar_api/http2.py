@@ -23,8 +23,8 @@ from h2.exceptions import ProtocolError
 from hyperframe.frame import GoAwayFrame
 
 from foobar_api.answer import ClientLeft, Refused
+from foobar_api.fairness import Rate
 from foobar_api.frames import Frames
-from foobar_api.rate import Rate
 from foobar_api.settings import WRITE_AHEAD, Settings
 from foobar_api.stream import Request, Response, Stream
 
@@ -157,8 +157,6 @@ class ServerConnection:
                 return
         if self._turns:
             self._wake_writer()
-        if connection.buffered:
-            gevent.sleep(0)
         while len(self._out) > 2 * WRITE_AHEAD and not self._over:
             # The client takes no answers to its control frames.
             self._drained.clear()
