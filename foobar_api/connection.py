@@ -21,6 +21,7 @@ from gevent import get_hub, getcurrent
 from foobar_api import client_hello, proxy_protocol
 from foobar_api.answer import ClientLeft, Refused
 from foobar_api.client_hello import ClientHello
+from foobar_api.fairness import give_way
 from foobar_api.session import Session, Tls
 from foobar_api.settings import WRITE_AHEAD
 from foobar_api.tls import PROTOCOLS
@@ -92,10 +93,16 @@ class Connection:
         return None if self._limit is None else max(self._limit - monotonic(), 0)
 
     def recv(self, size: int) -> bytes:
-        """Up to ``size`` bytes; none at the end. Raises TimeoutError and OSError."""
+        """Up to ``size`` bytes; none at the end. Raises TimeoutError and OSError.
+
+        Other clients have their turn in between, however much this one has sent.
+        """
         self._check_limit()
+        waits = self._waits
         data = self._received or self._read_on(size)
         self._received = data[size:]
+        if waits == self._waits:
+            give_way()
         return data[:size]
 
     def _read_on(self, size: int = RAW_CHUNK) -> bytes:
@@ -240,6 +247,7 @@ class Connection:
         if certificates:
             certificate = certificates.certificate
             hello = self._read_client_hello()
+            self._check_presence()
             tls = Tls.of(self._start_tls(certificates.context), certificate, hello.server_name)
         self.session = Session(client=client or self.peer, peer=self.peer, tls=tls)
 
@@ -265,6 +273,14 @@ class Connection:
             self._unsent += client_hello.NO_APPLICATION_PROTOCOL
             raise client_hello.NoCommonProtocolError
         return hello
+
+    def _check_presence(self) -> None:
+        """Raise OSError if the client has left, and the cost of a handshake would be in vain."""
+        try:
+            if not self._sock.recv(1, socket.MSG_PEEK):
+                raise ConnectionResetError("closed in the TLS handshake")
+        except (BlockingIOError, InterruptedError):
+            pass
 
     def _start_tls(self, context: ssl.SSLContext) -> ssl.SSLObject:
         self._incoming = ssl.MemoryBIO()

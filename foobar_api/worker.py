@@ -19,7 +19,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-import gevent.socket
 from gevent import monkey
 from gunicorn.workers.base import Worker as GunicornWorker
 
@@ -28,6 +27,7 @@ from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
 from foobar_api.connection import RAW_CHUNK, Connection
 from foobar_api.exporter import Exporter
+from foobar_api.fairness import give_way
 from foobar_api.http2 import ServerConnection
 from foobar_api.log import Logger, in_event_loop
 from foobar_api.server import certificates
@@ -272,6 +272,8 @@ class Worker(GunicornWorker):
                 if not data:
                     return
                 unreader.unread(data)
+            else:
+                give_way()  # requests that arrive together have no more turns than others
             connection.settimeout(self.settings.header_timeout)
             try:
                 head = unreader.read_head()
