@@ -1,18 +1,19 @@
 """The components of each role: the only list of them, in the order in which people read it.
 
-A new component is a class in a module of its own, and a line here.
+A new component is a class in a module of its own, and a line here. Apps come from files: see
+``charts.app``.
 """
 
 from pathlib import Path
 from typing import Any, Final, cast
 
+from charts import app
 from charts.applications import Applications
 from charts.argocd import Argocd
 from charts.argocd_access import ArgocdAccess
 from charts.baseline import Baseline
 from charts.cert_manager import CertManager
 from charts.component import C_contra, Component
-from charts.foobar_api import FoobarApi
 from charts.metrics_server import MetricsServer
 from charts.monitoring.alertmanager import Alertmanager
 from charts.monitoring.collector import Collector
@@ -26,9 +27,10 @@ from charts.monitoring.prometheus import PrometheusHub
 from charts.monitoring.prometheus_agent import PrometheusAgentComponent
 from charts.monitoring.rules import Rules
 from charts.traefik import Traefik
-from fleet import registry
+from fleet import apps, registry
 from fleet.catalogue import Catalogue
-from fleet.registry import Cluster, Fleet, Hub, Region
+from fleet.apps import APPS
+from fleet.registry import Cluster, Fleet, Hub, Offers, Region
 
 
 def complete(*classes: type[Component[C_contra]]) -> tuple[type[Component[C_contra]], ...]:
@@ -63,7 +65,6 @@ HUB: Final[tuple[type[Component[Hub]], ...]] = complete(
 REGION: Final[tuple[type[Component[Region]], ...]] = complete(
     *EVERYWHERE,
     PrometheusAgentComponent,
-    FoobarApi,
     ArgocdAccess,
 )
 CATALOGUE: Final[Catalogue] = {"hub": HUB, "region": REGION}
@@ -71,12 +72,34 @@ COMPONENTS: Final[tuple[type[Component[Any]], ...]] = tuple(dict.fromkeys((*HUB,
 """Each component once."""
 
 
-def load(path: Path, overlays: Path | None = None) -> Fleet:
+TAKEN: Final = frozenset(
+    (
+        "default",
+        "in-cluster",
+        *app.OWN_NAMES,
+        *(
+            name
+            for each in COMPONENTS
+            for name in (each.NAME, each.NAMESPACE, *each.OTHER_NAMESPACES)
+        ),
+    )
+)
+"""Names that no app can have."""
+
+
+def offers(folder: Path = APPS) -> Offers:
+    """What clusters can have; raises InputError with every problem of the apps in ``folder``."""
+    described = apps.load(folder, TAKEN)
+    return Offers(CATALOGUE, {name: app.component(each) for name, each in described.items()})
+
+
+def load(path: Path, overlays: Path | None = None, apps: Path = APPS) -> Fleet:
     """Reads the fleet from ``path``; raises InputError with every problem that it has.
 
-    Folders of ``overlays`` that no component of the fleet would pick up are problems as well.
+    ``apps`` is the folder that describes what its regions run. Folders of ``overlays`` that no
+    component of the fleet would pick up are problems as well.
     """
-    return registry.load(path, CATALOGUE, overlays)
+    return registry.load(path, offers(apps), overlays)
 
 
 def compose(fleet: Fleet, cluster: Hub | Region) -> list[Component[Any]]:

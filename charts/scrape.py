@@ -43,14 +43,18 @@ def scraped(
     namespace: str,
     labels: dict[str, str],
     port: str,
+    path: str = "/metrics",
     honor_labels: bool = False,
 ) -> None:
-    """Scrapes ``port`` of the pods with ``labels``; their name label is the job.
+    """Scrapes ``path`` of ``port`` of the pods with ``labels``; their name label is the job.
 
     With ``honor_labels`` each series keeps its own ``namespace`` and ``pod``: it is about those,
     not about the pod that exports it.
     """
     endpoint: PodMetricsEndpoint = {"port": port}
+    # Prometheus's own default.
+    if path != "/metrics":
+        endpoint["path"] = path
     if honor_labels:
         endpoint["honorLabels"] = True
     monitor(scope, name, namespace=namespace, labels=labels, endpoint=endpoint)

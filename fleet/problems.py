@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Keys: TypeAlias = Mapping[str, Collection[str]]
-"""The keys that a mapping may have; each is known as fleet, git, acme, hub or region."""
-Claims: TypeAlias = Callable[[Mapping[str, Any]], Iterable[tuple[str, tuple[object, ...]]]]
-"""What a cluster has for itself: a key, and every form in which another could claim its value."""
+"""The keys that a mapping may have, known as fleet, git, acme, hub, region or app."""
+Claims: TypeAlias = Callable[
+    [Mapping[str, Any]], Iterable[tuple[Location, tuple[object, ...]]]
+]
+"""What a cluster has for itself: where, and every form in which another could claim its value."""
 
 AN_ADDRESS: Final = "holds an address, which may be a secret"
 """Said of an address in place of a word from a list; the address itself is never shown."""
@@ -26,6 +28,9 @@ _SECRETS: Final = {
     for key, variable in (("pagesBy", "ALERTS_PAGES"), ("noticesBy", "ALERTS_NOTICES"))
 }
 _ROLES: Final = ("hub", "region")
+_MOVED: Final = ("hostname", "image", "pullSecret")
+"""What a region had for the one app that there was; each app of a region has its own now."""
+_FIRST_APP: Final = "foobar-api"
 
 
 def of_values(source: Source, error: "ValidationError", keys: Keys) -> Iterator[Problem]:
@@ -70,25 +75,28 @@ def of_the_whole(data: Any, claims: Claims) -> Iterator[Problem]:
             f"{_name(clusters, at)} is a second hub beside {_name(clusters, hubs[0])}; "
             "make one of them a region",
         )
-    taken: dict[tuple[str, object], int] = {}
+    taken: dict[tuple[str | int, object], tuple[int, Location]] = {}
     # The hub comes first: a region with a hostname of the hub's is the one to give way.
     for at in sorted(clusters, key=lambda at: at not in hubs):
-        for key, values in claims(clusters[at]):
+        for place, values in claims(clusters[at]):
+            key = place[-1]
             if key == "hostname" and at in hubs[1:]:
                 continue
             held = [value for value in values if (key, value) in taken]
             if held:
-                owner = taken[key, held[0]]
+                owner, owned = taken[key, held[0]]
                 # A default of both follows from another key, which is reported.
-                if key not in clusters[at] and key not in clusters[owner]:
+                if place == owned == (key,) and not {key} & {*clusters[at], *clusters[owner]}:
                     continue
                 whose = f"clusters[{owner}]" if key == "name" else _name(clusters, owner)
+                # Of an app, its name and its region: apps.<name>.hostname.
+                app = f"{shown(owned[1])} in " if len(owned) > 1 else ""
                 yield Problem(
-                    ("clusters", at, key),
-                    f"{shown(str(held[0]))} is also the {key} of {whose}; give each its own",
+                    ("clusters", at, *place),
+                    f"{shown(str(held[0]))} is also the {key} of {app}{whose}; give each its own",
                 )
             for value in values:
-                taken.setdefault((key, value), at)
+                taken.setdefault((key, value), (at, place))
 
 
 def of_overlays(overlays: Path, components: Mapping[str, Collection[str]]) -> Iterator[str]:
@@ -130,6 +138,10 @@ def _visible(folder: Path) -> Iterator[Path]:
 def _place(location: tuple[str | int, ...]) -> tuple[Location, str]:
     """Where an error is, and in which mapping; pydantic puts a cluster's role into its path."""
     match location:
+        case ("clusters", int(), "region", "apps", _, "[key]"):
+            return (*location[:2], *location[3:-1]), "region"
+        case ("clusters", int(), "region", "apps", _, _, *_):
+            return (*location[:2], *location[3:]), "app"
         case ("clusters", int(), role, *_):
             return (*location[:2], *location[3:]), str(role)
         case (mapping, _, *_):
@@ -146,32 +158,72 @@ def _alias(field: str | int, known: Collection[str]) -> str | int:
 def _say(
     source: Source, error: "ErrorDetails", location: Location, mapping: str, keys: Keys
 ) -> str:
+    key = str(location[-1]) if location else ""
+    match error["type"]:
+        case "missing" if key == "role":
+            return "is missing; add hub or region"
+        case "extra_forbidden" if key in _MOVED and mapping == "region":
+            return _moved(source, location)
+        case "extra_forbidden" if mapping == "hub" and key in keys["region"]:
+            return "is for regions, and this is a hub; remove it"
+        case "literal_error" if not isinstance(error["input"], dict | list):
+            known = re.findall(r"'(.*?)'", error["ctx"]["expected"])
+            if key == "role":
+                known = list(_ROLES)
+            written = source.written(location)
+            if "/" in written:
+                remedy = _SECRETS.get(key, "")
+                return f"{AN_ADDRESS}; write one of {', '.join(known)}{remedy}"
+            return f"{written} is none of {', '.join(known)}{did_you_mean(written, known)}"
+        case _:
+            return words(source, error, location, keys[mapping])
+
+
+def _moved(source: Source, location: Location) -> str:
+    """The lines that describe the app of a region whose keys are those of the one app there was."""
+    above = location[:-1]
+    given = [key for key in _MOVED if (*above, key) in source.places]
+    lines = ", ".join(f"{key}: {source.written((*above, key))}" for key in given)
+    return (
+        f"belongs to an app now; in place of {' and '.join(given)} write "
+        f"apps: {{{_FIRST_APP}: {{{lines}}}}}"
+    )
+
+
+def words(
+    source: Source, error: "ErrorDetails", location: Location, known: Collection[str]
+) -> str:
+    """What pydantic found, in our words; ``known`` are the keys that the mapping may have."""
     match error["type"]:
         case "value_error":
             return str(error["ctx"]["error"])
         case "missing":
-            return f"is missing; add {'hub or region' if location[-1] == 'role' else 'it'}"
+            return "is missing; add it"
         case "extra_forbidden":
-            key, known = str(location[-1]), keys[mapping]
+            key = str(location[-1])
             if key == "<<":
                 return "merges are not read; write the keys out where they apply"
-            if mapping == "hub" and key in keys["region"]:
-                return "is for regions, and this is a hub; remove it"
             return f"is unknown{did_you_mean(key, known)}; known are {', '.join(known)}"
         case "literal_error" if not isinstance(error["input"], dict | list):
-            known = re.findall(r"'(.*?)'", error["ctx"]["expected"])
-            if location[-1] == "role":
-                known = list(_ROLES)
+            choices = re.findall(r"'(.*?)'", error["ctx"]["expected"])
             written = source.written(location)
-            if "/" in written:
-                remedy = _SECRETS.get(str(location[-1]), "")
-                return f"{AN_ADDRESS}; write one of {', '.join(known)}{remedy}"
-            return f"{written} is none of {', '.join(known)}{did_you_mean(written, known)}"
+            return f"{written} is none of {', '.join(choices)}{did_you_mean(written, choices)}"
         case "literal_error" | "string_type":
             return _not_text(error["input"], source.written(location))
+        case "int_type":
+            return f"{source.written(location)} is no whole number; write one, without quotes"
+        case "bool_type":
+            return f"{source.written(location)} is neither true nor false; write one of them"
+        case "greater_than_equal" | "less_than_equal":
+            limit = error["ctx"].get("ge", error["ctx"].get("le"))
+            most = "least" if "ge" in error["ctx"] else "most"
+            return f"{source.written(location)} is out of range; write {limit} at {most}"
+        case "string_too_long":
+            most = error["ctx"]["max_length"]
+            return f"{source.written(location)} has more than {most} characters; shorten it"
         case "tuple_type":
             return f"is {_form(error['input'])}; write a list, each item after a hyphen"
-        case "model_type":
+        case "model_type" | "dict_type" | "model_attributes_type":
             return f"is {_form(error['input'])}; write key: value lines"
         case _:
             return error["msg"]

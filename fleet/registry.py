@@ -7,6 +7,7 @@ which components a cluster has) is a property.
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
@@ -30,7 +31,7 @@ from pydantic.alias_generators import to_camel
 
 from fleet import buckets, catalogue, problems, volumes
 from fleet.catalogue import Catalogue, Offer, Role
-from fleet.diagnostics import did_you_mean, shown
+from fleet.diagnostics import Location, did_you_mean, shown
 from fleet.errors import InputError
 from fleet.source import read
 from fleet.values import (
@@ -70,7 +71,7 @@ HUB_LABELS: Final = ("argocd", "grafana", "prometheus", "loki")
 
 
 _ROLE: Final = (
-    "`hub` for the one cluster that Argo CD runs in, `region` for each that serves foobar-api."
+    "`hub` for the one cluster that Argo CD runs in, `region` for each that runs apps."
 )
 
 
@@ -89,11 +90,24 @@ def _fits(label: str, domain: str | None) -> None:
         )
 
 
-def _catalogue(info: ValidationInfo) -> Catalogue:
-    """What a cluster of each role can have, which whoever validates a fleet says."""
+@dataclass(frozen=True)
+class Offers:
+    """What clusters can have, by which a fleet is validated."""
+
+    components: Catalogue
+    apps: Mapping[str, Offer]
+    """The apps that regions can run, by name."""
+
+
+def _offers(info: ValidationInfo) -> Offers:
+    """What clusters can have, which whoever validates a fleet says."""
     if info.context is None:
-        raise TypeError("a fleet is validated with the catalogue of components as its context")
-    return cast(Catalogue, info.context)
+        raise TypeError("a fleet is validated with the offers of components and apps as context")
+    return cast(Offers, info.context)
+
+
+def _catalogue(info: ValidationInfo) -> Catalogue:
+    return _offers(info).components
 
 
 def _can_be_left_out(value: object, info: ValidationInfo) -> object:
@@ -420,17 +434,16 @@ class Hub(Cluster):
         return domain
 
 
-class Region(Cluster):
-    """A cluster that serves foobar-api."""
+class Placement(_Facts):
+    """An app in a region: what differs between the regions that run it."""
 
-    role: Literal["region"] = Field(description=_ROLE, examples=["region"])
     hostname: HostLabel = Field(
-        description="First label of foobar-api's hostname, unique among the regions with the same "
-        "domain.",
+        description="First label of the app's hostname, unique among the apps and regions with "
+        "the same domain.",
         examples=["newyork-cluster"],
     )
     image: Image = Field(
-        description="Image of foobar-api with its registry, and a tag other than `latest`, or a "
+        description="Image of the app with its registry, and a tag other than `latest`, or a "
         "digest, or both.",
         examples=["sjc.vultrcr.com/globalregistry/foobar-api:1.0.0"],
     )
@@ -445,20 +458,79 @@ class Region(Cluster):
         """The image without its tag and its digest."""
         return re.sub(r"(:[^:/@]+)?(@.+)?$", "", self.image)
 
+
+def _can_be_run(name: str, info: ValidationInfo) -> str:
+    """An app is run where a file describes it."""
+    apps = _offers(info).apps
+    if name not in apps:
+        known = f"; apps/ describes {', '.join(sorted(apps))}" if apps else ""
+        raise ValueError(
+            f"no file apps/{shown(name)}.yaml describes this app{did_you_mean(name, apps)}{known}"
+        )
+    return name
+
+
+class Region(Cluster):
+    """A cluster that runs apps."""
+
+    role: Literal["region"] = Field(description=_ROLE, examples=["region"])
+    apps: dict[Annotated[str, AfterValidator(_can_be_run)], Placement] = Field(
+        default={},
+        description="The apps that the region runs, each described by `apps/<name>.yaml`.",
+        examples=[
+            {
+                "foobar-api": {
+                    "hostname": "newyork-cluster",
+                    "image": "sjc.vultrcr.com/globalregistry/foobar-api:1.0.0",
+                }
+            }
+        ],
+    )
+
+    _apps: Mapping[str, Offer] = PrivateAttr({})
+
+    @model_validator(mode="after")
+    def _has_apps(self, info: ValidationInfo) -> Self:
+        self._apps = _offers(info).apps
+        return self
+
     @property
-    def host(self) -> str:
-        """The full name that foobar-api answers to."""
-        return self._host(self.hostname)
+    def classes(self) -> tuple[Offer, ...]:
+        return (*super().classes, *(self._apps[name] for name in self.apps))
+
+    def host(self, app: str) -> str:
+        """The full name that ``app`` answers to."""
+        return self._host(self.apps[app].hostname)
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        return (self.host,)
+        return tuple(map(self.host, self.apps))
 
-    @field_validator("hostname")
+    @field_validator("apps")
     @classmethod
-    def _leaves_room(cls, hostname: str, info: ValidationInfo) -> str:
-        _fits(hostname, info.data.get("domain"))
-        return hostname
+    def _leave_room(
+        cls, apps: dict[str, Placement], info: ValidationInfo
+    ) -> dict[str, Placement]:
+        for placement in apps.values():
+            _fits(placement.hostname, info.data.get("domain"))
+        return apps
+
+    @field_validator("apps")
+    @classmethod
+    def _have_what_they_need(
+        cls, apps: dict[str, Placement], info: ValidationInfo
+    ) -> dict[str, Placement]:
+        without: tuple[str, ...] = info.data.get("without", ())
+        for name in apps:
+            lacking = [
+                needed.NAME for needed in _offers(info).apps[name].NEEDS if needed.NAME in without
+            ]
+            if lacking:
+                raise ValueError(
+                    f"{name} needs {' and '.join(lacking)}, which `without` leaves out; remove "
+                    "one or the other"
+                )
+        return apps
 
 
 def _tag(value: object) -> Role:
@@ -510,6 +582,7 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "acme": Acme,
     "hub": Hub,
     "region": Region,
+    "app": Placement,
 }
 
 
@@ -521,37 +594,45 @@ def keys(model: type[BaseModel]) -> tuple[str, ...]:
 _KEYS: Final = {name: keys(model) for name, model in MODELS.items()}
 
 
-def _claims(cluster: Mapping[str, Any]) -> Iterator[tuple[str, tuple[object, ...]]]:
+def _claims(cluster: Mapping[str, Any]) -> Iterator[tuple[Location, tuple[object, ...]]]:
     name, address, domain = (cluster.get(key) for key in ("name", "address", "domain"))
     if isinstance(name, str):
-        yield "name", (name,)
+        yield ("name",), (name,)
     if isinstance(context := cluster.get("context", name), str):
-        yield "context", (context,)
+        yield ("context",), (context,)
     if isinstance(address, str):
         try:
-            yield "address", (ip_address(address),)
+            yield ("address",), (ip_address(address),)
         except ValueError:
-            yield "address", (address,)
+            yield ("address",), (address,)
     if domain is not None and not isinstance(domain, str):
         return
-    for label in HUB_LABELS if cluster.get("role") == "hub" else (cluster.get("hostname"),):
-        if isinstance(label, str):
-            whole = _host(label, address, domain).lower().removesuffix(".")
-            # The address tells two names under nip.io apart, until both move to one domain.
-            yield "hostname", (whole,) if domain else (whole, label)
+    for place, label in _host_labels(cluster):
+        whole = _host(label, address, domain).lower().removesuffix(".")
+        # The address tells two names under nip.io apart, until both move to one domain.
+        yield place, (whole,) if domain else (whole, label)
 
 
-def load(path: Path, components: Catalogue, overlays: Path | None = None) -> Fleet:
+def _host_labels(cluster: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
+    if cluster.get("role") == "hub":
+        yield from ((("hostname",), label) for label in HUB_LABELS)
+    elif isinstance(apps := cluster.get("apps"), dict):
+        for name, placement in apps.items():
+            if isinstance(placement, dict) and isinstance(label := placement.get("hostname"), str):
+                yield ("apps", name, "hostname"), label
+
+
+def load(path: Path, offers: Offers, overlays: Path | None = None) -> Fleet:
     """Reads the fleet from ``path``; raises InputError with every problem that it has.
 
-    ``components`` are those that its clusters can have. Folders of ``overlays`` that no component
-    of the fleet would pick up are problems as well.
+    ``offers`` is what its clusters can have. Folders of ``overlays`` that no component of the fleet
+    would pick up are problems as well.
     """
     source = read(path)
     found = [*source.problems, *problems.of_the_whole(source.data, _claims)]
     fleet = None
     try:
-        fleet = Fleet.model_validate(source.data, context=components)
+        fleet = Fleet.model_validate(source.data, context=offers)
     except ValidationError as error:
         found += problems.of_values(source, error, _KEYS)
     if fleet is None or found:

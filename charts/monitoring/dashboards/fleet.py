@@ -96,7 +96,7 @@ FLEET: Final = dashboard(
                 ),
                 Column(
                     "Errors",
-                    errors("5m"),
+                    errors("foobar-api", "5m"),
                     unit="percentunit",
                     decimals=2,
                     steps=((None, "green"), (0.001, "orange"), (0.0144, "red")),
@@ -161,7 +161,7 @@ FLEET: Final = dashboard(
             ),
             graph(
                 "Share of errors by region",
-                Query(errors("5m"), "{{cluster}}"),
+                Query(errors("foobar-api", "5m"), "{{cluster}}"),
                 unit="percentunit",
                 limit=0.0144,
                 description="Beyond the line, the budget of 30 days is gone in two.",

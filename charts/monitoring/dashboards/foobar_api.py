@@ -12,8 +12,13 @@ from charts.monitoring.dashboards.model import (
     number,
     to_logs,
 )
-from charts.monitoring.rules.app import AVAILABILITY, LATENCY, LATENCY_SECONDS, errors, slow
+from charts.monitoring.rules.app import errors, slow
+from fleet.score import ServiceLevels
 
+_LEVELS: Final = ServiceLevels()
+"""What is promised of foobar-api: the defaults."""
+_ERRORS: Final = 1 - _LEVELS.availability / 100
+_SLOW: Final = 1 - _LEVELS.latency / 100
 _OURS: Final = 'job="foobar-api",cluster=~"$cluster"'
 _LINES: Final = to_logs("var-namespace=foobar-api")
 
@@ -33,20 +38,20 @@ FOOBAR_API: Final = dashboard(
         [
             number(
                 "Budget of errors left",
-                Query(f'1 - avg({errors("3d")}{{cluster=~"$cluster"}}) / {1 - AVAILABILITY:g}'),
+                Query(f'1 - avg({errors("foobar-api", "3d")}{{cluster=~"$cluster"}}) / {_ERRORS:g}'),
                 unit="percentunit",
                 decimals=0,
                 steps=((None, "red"), (0, "orange"), (0.5, "green")),
-                description=f"Of {AVAILABILITY:.1%} of requests without an error, at the rate of "
+                description=f"Of {_LEVELS.availability:.1f}% of requests without an error, at the rate of "
                 "the last three days.",
             ),
             number(
                 "Budget of slowness left",
-                Query(f'1 - avg({slow("3d")}{{cluster=~"$cluster"}}) / {1 - LATENCY:g}'),
+                Query(f'1 - avg({slow("foobar-api", "3d")}{{cluster=~"$cluster"}}) / {_SLOW:g}'),
                 unit="percentunit",
                 decimals=0,
                 steps=((None, "red"), (0, "orange"), (0.5, "green")),
-                description=f"Of {LATENCY:.0%} of requests within {LATENCY_SECONDS} s, at the "
+                description=f"Of {_LEVELS.latency:.0f}% of requests within {_LEVELS.seconds} s, at the "
                 "rate of the last three days.",
             ),
             number(
@@ -89,7 +94,7 @@ FOOBAR_API: Final = dashboard(
             ),
             graph(
                 "Share of errors",
-                Query(f'{errors("5m")}{{cluster=~"$cluster"}}', "{{cluster}}"),
+                Query(f'{errors("foobar-api", "5m")}{{cluster=~"$cluster"}}', "{{cluster}}"),
                 unit="percentunit",
                 limit=0.0144,
                 links=[_LINES],

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from charts.foobar_api import FOOBAR_API
+from charts.app import apps
+from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
@@ -25,15 +26,15 @@ class WatchedRegion:
     sender: Sender
     jobs: tuple[str, ...]
     """What its agent is expected to scrape."""
-    has_app: bool
-    """Whether it has foobar-api."""
+    apps: tuple[tuple[str, bool], ...]
+    """The apps whose absence can be seen, and whether each is scraped."""
 
     @classmethod
     def of(cls, region: Region) -> Self:
         return cls(
             sender=Sender.of(region),
             jobs=expected_jobs(region),
-            has_app=FOOBAR_API in region.components,
+            apps=tuple(_seen(region)),
         )
 
     @property
@@ -41,10 +42,17 @@ class WatchedRegion:
         return self.sender.cluster
 
 
+def _seen(region: Region) -> Iterator[tuple[str, bool]]:
+    for app in apps(region):
+        scraped = app.DESCRIPTION.platform.metrics is not None
+        if scraped or KubeStateMetrics.NAME in region.components:
+            yield app.NAME, scraped
+
+
 def expected_jobs(cluster: Cluster) -> tuple[str, ...]:
     """What is there to be scraped: Kubernetes itself, and components that have a job's name.
 
-    foobar-api has an alert of its own.
+    Each app has an alert of its own.
     """
     components = (component.NAME for component in cluster.classes if component.EXPECTED)
     return ("apiserver", "kubelet", *components)
@@ -82,8 +90,8 @@ def _of_region(hub: str, region: WatchedRegion) -> Iterator[Alert]:
             labels=labels,
         )
         yield parts_of(cluster, region.jobs)
-        if region.has_app:
-            yield down(cluster)
+        for app, scraped in region.apps:
+            yield down(cluster, app, scraped=scraped)
     if LOGS in sender.signals:
         yield Alert(
             name="ClusterLogsSilent",

@@ -1,0 +1,122 @@
+"""The apps that regions can run: the files of apps/, checked."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pydantic import ValidationError
+
+from fleet import score
+from fleet.diagnostics import Location, Problem, did_you_mean, may_hold_a_credential, shown
+from fleet.errors import InputError
+from fleet.problems import words
+from fleet.registry import keys
+from fleet.score import Description
+from fleet.source import Source, read
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+APPS: Final = Path("apps")
+"""The folder, below the one that has clusters.yaml."""
+
+_NOT_HERE: Final = {
+    "files": "put the file into the image, or its content into a variable",
+    "before": "apps have exactly one container",
+    "class": "the platform has one class of each type",
+}
+"""What Score has and the platform gives no meaning to."""
+
+
+def load(folder: Path, taken: Collection[str]) -> Mapping[str, Description]:
+    """The apps of ``folder`` by name; raises InputError with every problem that they have.
+
+    No app has a name of ``taken``: those of components, and of the namespaces they write to.
+    """
+    found: dict[str, Description] = {}
+    faults: list[str] = []
+    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+        try:
+            description = _load(path, taken)
+        except InputError as error:
+            faults += error.problems
+        else:
+            found[description.name] = description
+    if faults:
+        raise InputError(*faults)
+    return found
+
+
+def _load(path: Path, taken: Collection[str]) -> Description:
+    source = read(path)
+    problems = [*source.problems]
+    description = None
+    try:
+        description = Description.model_validate(source.data)
+    except ValidationError as error:
+        problems += _of_values(source, error)
+    else:
+        problems += _of_name(description.name, path.stem, taken)
+        problems += score.problems(description)
+    if description is None or problems:
+        raise InputError(*source.report(problems))
+    return description
+
+
+def _of_name(name: str, stem: str, taken: Collection[str]) -> Iterator[Problem]:
+    at = ("metadata", "name")
+    if name != stem:
+        yield Problem(at, f"{shown(name)} is not the name of the file; give both the same")
+    if name in taken or name.startswith("kube-"):
+        yield Problem(at, f"{shown(name)} is a name of the platform's own; choose another")
+
+
+def _of_values(source: Source, error: ValidationError) -> Iterator[Problem]:
+    """What pydantic found, in our words."""
+    for each in error.errors(include_url=False):
+        location = _place(each["loc"])
+        place = source.places.get(location)
+        reported = place is not None and (
+            each["input"] is None
+            or (each["type"] != "extra_forbidden" and may_hold_a_credential(place.written))
+        )
+        if not reported:
+            yield Problem(location, _say(source, each, location))
+
+
+def _place(loc: tuple[str | int, ...]) -> Location:
+    """Where an error is; pydantic puts the type of a resource, and the word key, into its path."""
+    if loc[-1] == "[key]":
+        loc = loc[:-1]
+    if loc[0] == "resources" and len(loc) > 2:  # noqa: PLR2004 - the third is the type
+        return (*loc[:2], *loc[3:])
+    return loc
+
+
+def _say(source: Source, error: "ErrorDetails", location: Location) -> str:
+    key = str(location[-1]) if location else ""
+    if error["type"] == "extra_forbidden" and key in _NOT_HERE:
+        return f"is not supported here: {_NOT_HERE[key]}; remove it"
+    if error["type"] == "union_tag_invalid":
+        types = [part.strip(" '") for part in error["ctx"]["expected_tags"].split(",")]
+        given = str(error["ctx"]["tag"])
+        return (
+            f"type {shown(given)} is none of {', '.join(types)}{did_you_mean(given, types)}; a "
+            "database or a queue is reached by egress and a secret"
+        )
+    if error["type"] == "union_tag_not_found":
+        return "has no type; add one"
+    if key == "image":
+        return "is chosen by clusters.yaml, for each region; write a dot in quotes: '.'"
+    return words(source, error, location, _known(location))
+
+
+def _known(location: Sequence[str | int]) -> tuple[str, ...]:
+    """The keys that the mapping which has ``location`` may have."""
+    above = location[:-1]
+    for pattern, model in score.MODELS.items():
+        if len(pattern) == len(above) and all(
+            part in ("*", str(given)) for part, given in zip(pattern, above, strict=True)
+        ):
+            return keys(model)
+    return ()
