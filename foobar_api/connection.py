@@ -105,6 +105,10 @@ class Connection:
             give_way()
         return data[:size]
 
+    def unread(self, data: bytes) -> None:
+        """Have ``data`` read again."""
+        self._received = data + self._received
+
     def _read_on(self, size: int = RAW_CHUNK) -> bytes:
         """What comes next, if it is TLS up to ``size`` bytes of it; none at the end."""
         if self._tls is None:
