@@ -13,14 +13,20 @@ from typing import Final
 from hpack.hpack import encode_integer
 from hpack.table import HeaderTable
 
-_STATIC: Final = {field: at for at, field in enumerate(HeaderTable.STATIC_TABLE, 1)}
-_NAMES: Final = {name: at for (name, _), at in reversed(_STATIC.items())}
+_NAMES: Final = {
+    name.decode(): at for at, (name, _) in reversed(list(enumerate(HeaderTable.STATIC_TABLE, 1)))
+}
+_STATUSES: Final = {
+    int(value): bytes([0x80 | at])  # indexed (section 6.1)
+    for at, (name, value) in enumerate(HeaderTable.STATIC_TABLE, 1)
+    if name == b":status"
+}
 _NO_TABLE: Final = b"\x20"
-"""A dynamic table size update to 0 (section 6.3), which fits any limit of the client."""
+"""A dynamic table size update to 0 (section 6.3), which is within any limit of the client."""
 
 
 class Encoder:
-    """Stands in for hpack's."""
+    """For one connection, in the place of hpack's."""
 
     header_table_size = 0
     """h2 sets it to what the client allows."""
@@ -28,25 +34,25 @@ class Encoder:
     def __init__(self) -> None:
         self._begun = False
 
-    def encode(self, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """The block of ``fields``, whose names are in lower case."""
-        block = b"".join([_field(name, value) for name, value in fields])
+    def encode(self, status: int, fields: Iterable[tuple[str, str]]) -> bytes:
+        """The block of a response."""
+        block = _STATUSES.get(status) or _literal(":status") + _string(str(status))
+        block += b"".join([_literal(name) + _string(value) for name, value in fields])
         if self._begun:
             return block
         self._begun = True
         return _NO_TABLE + block
 
 
-def _field(name: bytes, value: bytes) -> bytes:
-    at = _STATIC.get((name, value))
-    if at is not None:
-        return bytes([0x80 | at])  # indexed (section 6.1)
-    return b"".join((_literal(name), encode_integer(len(value), 7), value))
-
-
 @lru_cache(maxsize=256)
-def _literal(name: bytes) -> bytes:
-    """The start of a field without indexing (section 6.2.2). Names are all of our own."""
-    at = _NAMES.get(name, 0)
-    start = bytes(encode_integer(at, 4))
-    return start if at else start + bytes(encode_integer(len(name), 7)) + name
+def _literal(name: str) -> bytes:
+    """The start of a field that enters no table (section 6.2.2). The app chooses all names."""
+    name = name.lower()
+    at = _NAMES.get(name)
+    return bytes(encode_integer(at, 4)) if at else b"\0" + _string(name)
+
+
+def _string(text: str) -> bytes:
+    """Without Huffman's code (section 5.2)."""
+    data = text.encode("latin-1")
+    return bytes(encode_integer(len(data), 7)) + data

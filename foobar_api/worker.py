@@ -19,7 +19,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-import gevent.socket
 from gevent import monkey
 from gunicorn.workers.base import Worker as GunicornWorker
 
