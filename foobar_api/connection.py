@@ -148,12 +148,16 @@ class Connection:
     def sendall(self, data: bytes) -> None:
         """Send ``data`` once this greenlet waits for anything; at once when the client is behind.
 
-        Raises TimeoutError and OSError.
+        Other clients have their turn in between, however fast this one reads. Raises TimeoutError
+        and OSError.
         """
         self._written.append(data)
         self._written_size += len(data)
         if self._written_size >= WRITE_AHEAD:
+            waits = self._waits
             self.flush()
+            if waits == self._waits:
+                give_way()
         elif not self._scheduled:
             self._scheduled = True
             self._loop.run_callback(self._flush_without_waiting)
