@@ -138,7 +138,7 @@ class Kubectl:
         """What kubectl prints; ``objects`` are what it reads."""
         result = self._result(*arguments, objects=objects, timeout=timeout)
         if result.returncode:
-            raise refusal(self.name, result.stderr)
+            raise refusal(self.name, result.stderr, objects or ())
         return result.stdout
 
     def _result(
