@@ -724,6 +724,8 @@ class MemoryCluster:
                 labels = metadata.get("labels") or {}
                 metadata["labels"] = {**labels, "kubernetes.io/metadata.name": key[3]}
             content = {**manifest, "metadata": metadata}
+            if key[1] in ("Deployment", "StatefulSet"):
+                content["spec"] = {"replicas": 1, **manifest.get("spec", {})}
             stored = Stored(
                 content,
                 {manager: frozenset(fields)},

@@ -113,10 +113,8 @@ class Result:
 def command(capsys: pytest.CaptureFixture[str], one_region: Rendered) -> Callable[..., Result]:
     """Runs ``python -m fleet`` in this process; a command that is killed has status 137."""
 
-    def run(*arguments: str) -> Result:
-        where = (
-            ("--dist", str(one_region.dist)) if arguments[0] in ("bootstrap", "addresses") else ()
-        )
+    def run(*arguments: str, dist: Path = one_region.dist) -> Result:
+        where = ("--dist", str(dist)) if arguments[0] in ("bootstrap", "addresses") else ()
         capsys.readouterr()
         try:
             with exit_on_input_error():

@@ -43,6 +43,9 @@ class World:
     deployed: dict[str, bool] = field(default_factory=dict)
     """Which Applications there are, and whether Argo CD can sign in to their cluster."""
 
+    broken: dict[str, str] = field(default_factory=dict)
+    """Applications that stay unhealthy, and the kind of an object of each that is missing."""
+
     def __post_init__(self) -> None:
         for member in self.fleet.clusters:
             cluster = MemoryCluster(
@@ -104,6 +107,9 @@ class World:
                 f"cluster {cluster}: the server has asked for the client to provide credentials"
             )
             status["conditions"] = [{"type": "ComparisonError", "message": message}]
+        if kind := self.broken.get(name):
+            missing = {"kind": kind, "name": "none", "namespace": "default"}
+            status |= {"health": {"status": "Degraded"}, "resources": [missing]}
         self.hub.put(
             {
                 "apiVersion": "argoproj.io/v1alpha1",
