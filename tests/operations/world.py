@@ -95,8 +95,10 @@ class World:
             return
         if signs_in and name not in self.deployed:
             for manifest in self.folders[self.dist / cluster / component]:
-                marked = manifests.marked(cluster, component, manifest)
-                self.clusters[cluster].put(marked, manager="argocd-controller")
+                # What bootstrap has applied is as Argo CD would apply it.
+                if manifests.identity(manifest) not in self.clusters[cluster].state.objects:
+                    marked = manifests.marked(cluster, component, manifest)
+                    self.clusters[cluster].put(marked, manager="argocd-controller")
         self.deployed[name] = signs_in
         status: dict[str, Any] = {
             "sync": {"status": "Synced" if signs_in else "Unknown"},
