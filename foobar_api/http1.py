@@ -63,12 +63,13 @@ class Unreader(SocketUnreader):
         super().__init__(connection)
         self.settings = settings
 
-    def read_head(self) -> bytes | None:
+    def read_head(self, start: bytes = b"") -> bytes | None:
         """A request's line and fields; None if the client leaves before they are complete.
 
-        Raises Refused, TimeoutError and OSError.
+        ``start`` was read already, when nothing else was left. Raises Refused, TimeoutError and
+        OSError.
         """
-        head: bytes = self.take_buffered()
+        head: bytes = start or self.take_buffered()
         end = head.find(_HEAD_END)
         if end < 0:
             head = self._rest_of_head(bytearray(head))

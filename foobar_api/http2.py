@@ -23,8 +23,8 @@ from h2.exceptions import ProtocolError
 from hyperframe.frame import GoAwayFrame
 
 from foobar_api.answer import ClientLeft, Refused
+from foobar_api.fairness import Rate
 from foobar_api.frames import Frames
-from foobar_api.rate import Rate
 from foobar_api.settings import WRITE_AHEAD, Settings
 from foobar_api.stream import Request, Response, Stream
 
@@ -157,8 +157,6 @@ class ServerConnection:
                 return
         if self._turns:
             self._wake_writer()
-        if connection.buffered:
-            gevent.sleep(0)
         while len(self._out) > 2 * WRITE_AHEAD and not self._over:
             # The client takes no answers to its control frames.
             self._drained.clear()
@@ -294,7 +292,7 @@ class ServerConnection:
             log.exception("request failed")
             if not (stream.gone or stream.answered):
                 # Without a body, since nothing may hold it up here.
-                stream.send_headers([(b":status", b"500"), (b"content-length", b"0")], end=True)
+                stream.send_headers(500, [("content-length", "0")], end=True)
         finally:
             stream.greenlet = None
         if not stream.gone:
@@ -406,13 +404,13 @@ class ServerConnection:
     # The writer
 
     def send_headers(
-        self, stream: Stream, headers: list[tuple[bytes, bytes]], *, end: bool
+        self, stream: Stream, status: int, fields: list[tuple[str, str]], *, end: bool
     ) -> None:
         if stream.gone:
             raise stream.gone
-        self._h2.send_headers(stream.stream_id, headers, end_stream=end)
+        self._out += self._h2.headers(stream.stream_id, status, fields, end=end)
         stream.ended = end
-        self._collect()
+        self._wake_writer()
 
     def send(self, stream: Stream, data: bytes, *, end: bool) -> None:
         view = memoryview(data)
@@ -458,8 +456,7 @@ class ServerConnection:
                 return False
         piece, stream.pending = stream.pending[:size], stream.pending[size:]
         stream.ended = stream.last and not stream.pending
-        self._h2.send_data(stream.stream_id, piece, end_stream=stream.ended)
-        self._out += self._h2.data_to_send()
+        self._out += self._h2.data(stream.stream_id, piece, end=stream.ended)
         self._updates_due += 2
         return True
 

@@ -6,7 +6,7 @@ come and go is the connection's own.
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,7 +29,7 @@ class Owner(Protocol):
     settings: "Settings"
 
     def send_headers(
-        self, stream: "Stream", headers: list[tuple[bytes, bytes]], *, end: bool
+        self, stream: "Stream", status: int, fields: list[tuple[str, str]], *, end: bool
     ) -> None: ...
     def send(self, stream: "Stream", data: bytes, *, end: bool) -> None: ...
     def hold(self, stream: "Stream", size: int) -> None: ...
@@ -91,7 +91,7 @@ class Stream:
                 return b""
             if self.expect_continue:
                 self.expect_continue = False
-                self._owner.send_headers(self, [(b":status", b"100")], end=False)
+                self._owner.send_headers(self, HTTPStatus.CONTINUE, [], end=False)
             self.wait(self._body_until - monotonic())
         chunk = self._chunks.popleft()
         if len(chunk) > size:
@@ -104,10 +104,11 @@ class Stream:
 
     # The response
 
-    def send_headers(self, headers: list[tuple[bytes, bytes]], *, end: bool) -> None:
+    def send_headers(self, status: int, fields: list[tuple[str, str]], *, end: bool) -> None:
+        """Send the first frame of the response. Raises OSError."""
         self.expect_continue = False
         self.answered = True
-        self._owner.send_headers(self, headers, end=end)
+        self._owner.send_headers(self, status, fields, end=end)
 
     def send(self, data: bytes, *, end: bool) -> None:
         """Send ``data`` as fast as the client takes it. Raises OSError."""
@@ -115,16 +116,16 @@ class Stream:
 
     def answer(self, refused: Refused, request_id: str) -> None:
         """Send the answer to a request that cannot be read. Raises OSError."""
-        lines: list[tuple[str, str]] = []
+        fields: list[tuple[str, str]] = []
 
         def start_response(
-            status: str, headers: list[tuple[str, str]], _: object = None, /
+            _: str, headers: list[tuple[str, str]], __: object = None, /
         ) -> Callable[[bytes], object]:
-            lines.extend([(":status", status[:3]), *headers])
+            fields.extend(headers)
             return lambda data: None
 
         pieces = send(refused.answer, start_response, head=False, request_id=request_id)
-        self.send_headers(encoded(lines), end=False)
+        self.send_headers(refused.answer.status, fields, end=False)
         self.send(b"".join(pieces), end=True)
 
     def wait(self, seconds: float) -> None:
@@ -165,13 +166,14 @@ class Request(request.Request):
             size += len(name) + len(value)
             if name[0] == ":":
                 pseudo[name] = value
-            elif not TOKEN.fullmatch(name):
-                raise malformed("the field", name)
             else:
                 pairs.append((name.upper(), value))
         if size > settings.max_head:
             raise too_large(f"the fields have more than {settings.max_head} bytes")
         fields = combined(pairs, settings)
+        # h2 has refused a name that is empty.
+        if fields and not TOKEN.fullmatch("".join(fields)):
+            raise malformed("the name of a field", ", ".join(fields))
         authority = pseudo.get(":authority")
         if authority:
             fields["HOST"] = authority  # which wins over Host (section 8.3.1)
@@ -200,16 +202,10 @@ class Response(gateway.Response):
         last = self.without_body or (self.length is not None and self.sent >= self.length)
         if not self.headers_sent:
             self.headers_sent = True
-            lines = [
-                (":status", str(self.code)),
-                ("server", SERVER),
-                ("date", gateway.date()),
-                *self.fields,
-            ]
+            own = [("server", SERVER), ("date", gateway.date())]
             # RFC 9113 section 8.2.2 forbids Upgrade.
-            self._stream.send_headers(
-                encoded(line for line in lines if line[0] != "Upgrade"), end=last and not data
-            )
+            given = [field for field in self.fields if field[0] != "Upgrade"]
+            self._stream.send_headers(self.code, own + given, end=last and not data)
         if not self._stream.ended and (data or last):
             self._stream.send(data, end=last)
 
@@ -218,8 +214,3 @@ class Response(gateway.Response):
         # A response that is too short is left open, so that its stream is reset.
         if not self._stream.ended and not self.is_short:
             self._stream.send(b"", end=True)
-
-
-def encoded(lines: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Header fields as they are sent."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines]

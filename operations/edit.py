@@ -5,8 +5,9 @@ from pathlib import Path
 
 from charts.catalogue import load
 from fleet.atomic import replacement
+from fleet.diagnostics import Location
 from fleet.errors import InputError
-from fleet.source import Location, read
+from fleet.source import read
 
 
 def change(path: Path, values: Mapping[tuple[str, str], tuple[str, str]]) -> None:

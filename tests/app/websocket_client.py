@@ -1,9 +1,10 @@
 """A client that speaks WebSocket frame by frame, so that a test may break any rule."""
 
+import socket
 import struct
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Protocol, Self
 
-from tests.app.server import Server, request
+from tests.app.server import request
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -42,10 +43,14 @@ def close(code: int, reason: str = "") -> Frame:
     return Frame(CLOSE, code.to_bytes(2) + reason.encode())
 
 
+class _Server(Protocol):
+    def connect(self) -> socket.socket: ...
+
+
 class Client:
     """One WebSocket over TLS. It answers nothing by itself, neither a ping nor a close."""
 
-    def __init__(self, server: Server, *, timeout: float = 10) -> None:
+    def __init__(self, server: _Server, *, timeout: float = 10) -> None:
         self.sock = server.connect()
         self.sock.settimeout(timeout)
         self._received = b""
