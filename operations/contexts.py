@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Self
 
 from charts.catalogue import load
+from fleet.diagnostics import did_you_mean, shown
 from fleet.errors import InputError
-from fleet.problems import did_you_mean
 from fleet.registry import Fleet
-from fleet.source import shown
 from operations import kubectl
 from operations.cluster import Cluster, NoContextError
 from operations.kubectl import Kubectl
