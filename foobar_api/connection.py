@@ -106,6 +106,10 @@ class Connection:
             give_way()
         return data[:size]
 
+    def unread(self, data: bytes) -> None:
+        """Have ``data`` read again."""
+        self._received = data + self._received
+
     def _read_on(self, size: int = RAW_CHUNK) -> bytes:
         """What comes next, if it is TLS up to ``size`` bytes of it; none at the end."""
         if self._tls is None:
@@ -150,12 +154,16 @@ class Connection:
     def sendall(self, data: bytes) -> None:
         """Send ``data`` once this greenlet waits for anything; at once when the client is behind.
 
-        Raises TimeoutError and OSError.
+        Other clients have their turn in between, however fast this one reads. Raises TimeoutError
+        and OSError.
         """
         self._written.append(data)
         self._written_size += len(data)
         if self._written_size >= WRITE_AHEAD:
+            waits = self._waits
             self.flush()
+            if waits == self._waits:
+                give_way()
         elif not self._scheduled:
             self._scheduled = True
             self._loop.run_callback(self._flush_without_waiting)
