@@ -76,15 +76,15 @@ class Unreader(SocketUnreader):
             end = head.find(_HEAD_END)
             if end < 0:
                 return None
-        if len(head) > end + len(_HEAD_END):
-            self.buf.write(head[end + len(_HEAD_END) :])
-        if head.startswith(_LINE_END):  # one may precede a request (section 2.2)
-            head, end = head[2:], end - 2
-        if not 0 <= head.find(_LINE_END, 0, end + 2) <= self.settings.max_line:
+        if rest := head[end + len(_HEAD_END) :]:
+            self.buf.write(rest)
+        head = head[:end].removeprefix(_LINE_END)  # one may precede a request (section 2.2)
+        line = head.find(_LINE_END)
+        if (len(head) if line < 0 else line) > self.settings.max_line:
             raise self._line_too_long()
-        if end > self.settings.max_head:
+        if len(head) > self.settings.max_head:
             raise self._head_too_large()
-        return head[:end]
+        return head
 
     def _rest_of_head(self, head: bytearray) -> bytes:
         searched = 0
@@ -217,6 +217,11 @@ class Request(request.Request):
     def _invite(self) -> None:
         self._unreader.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def take_rest(self) -> bytes:
+        """What was read behind the request, which belongs to another protocol from here on."""
+        rest: bytes = self._unreader.take_buffered()
+        return rest
+
     def should_close(self) -> bool:
         # A client that was not invited may send its body or may not.
         return self._closes or (isinstance(self.body, Body) and bool(self.body.invite))
@@ -290,6 +295,8 @@ class Response(gateway.Response):
         if not self.headers_sent:
             self.headers_sent = True
             data = self._head() + data
+            if self.upgrade and self.code == HTTPStatus.SWITCHING_PROTOCOLS:
+                self._connection.unread(self._request.take_rest())
         if data:
             self._connection.sendall(data)
 
