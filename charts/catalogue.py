@@ -28,8 +28,8 @@ from charts.monitoring.prometheus_agent import PrometheusAgentComponent
 from charts.monitoring.rules import Rules
 from charts.traefik import Traefik
 from fleet import apps, registry
-from fleet.catalogue import Catalogue
 from fleet.apps import APPS
+from fleet.catalogue import Catalogue
 from fleet.registry import Cluster, Fleet, Hub, Offers, Region
 
 
@@ -87,19 +87,18 @@ TAKEN: Final = frozenset(
 """Names that no app can have."""
 
 
-def offers(folder: Path = APPS) -> Offers:
+def offers(folder: Path | None = None) -> Offers:
     """What clusters can have; raises InputError with every problem of the apps in ``folder``."""
-    described = apps.load(folder, TAKEN)
+    described = apps.load(folder or APPS, TAKEN)
     return Offers(CATALOGUE, {name: app.component(each) for name, each in described.items()})
 
 
-def load(path: Path, overlays: Path | None = None, apps: Path = APPS) -> Fleet:
+def load(path: Path, overlays: Path | None = None) -> Fleet:
     """Reads the fleet from ``path``; raises InputError with every problem that it has.
 
-    ``apps`` is the folder that describes what its regions run. Folders of ``overlays`` that no
-    component of the fleet would pick up are problems as well.
+    Folders of ``overlays`` that no component of the fleet would pick up are problems as well.
     """
-    return registry.load(path, offers(apps), overlays)
+    return registry.load(path, offers(), overlays)
 
 
 def compose(fleet: Fleet, cluster: Hub | Region) -> list[Component[Any]]:

@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from charts.app import apps
 from charts.argocd import Argocd
-from charts.foobar_api import FoobarApi
 from charts.monitoring import ingest
 from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.traefik import Traefik
 from docgen.fleets import SHOWN, Manifest, complete, synthesize
 from docgen.markdown import Part
-from fleet.registry import Fleet
+from fleet.registry import Fleet, Region
+from fleet.score import CertificateResource
 
 Drawing: TypeAlias = Callable[[Fleet], Iterator[str]]
 
-TITLES: Final = {Traefik.NAME: "Traefik", Argocd.NAME: "Argo CD", FoobarApi.NAME: "foobar-api"}
+TITLES: Final = {Traefik.NAME: "Traefik", Argocd.NAME: "Argo CD"}
 
 
 def _mermaid(draw: Drawing, fleet: Fleet) -> Iterator[str]:
@@ -40,18 +41,20 @@ def _fleet(fleet: Fleet) -> Iterator[str]:
     yield "  users([users])"
     yield f'  git[("{fleet.git.web.removeprefix("https://")}<br/>{fleet.git.revision}")]'
     for at, cluster in enumerate((fleet.hub, *fleet.regions[:SHOWN])):
-        app = Argocd.NAME if cluster is fleet.hub else FoobarApi.NAME
+        served = [*cluster.apps] if isinstance(cluster, Region) else [Argocd.NAME]
         yield f'  subgraph c{at}["{cluster.name}, {cluster.role}, {cluster.address}"]'
-        inside = [name for name in (Traefik.NAME, app) if name in cluster.components]
-        for name in inside:
-            yield f"    c{at}-{name}[{TITLES[name]}]"
-        if len(inside) > 1:
-            yield f"    {' --> '.join(f'c{at}-{name}' for name in inside)}"
+        front = [Traefik.NAME] if Traefik.NAME in cluster.components else []
+        for name in (*front, *served):
+            yield f"    c{at}-{name}[{TITLES.get(name, name)}]"
+        if front and served:
+            yield f"    c{at}-{Traefik.NAME} --> {' & '.join(f'c{at}-{name}' for name in served)}"
         yield "  end"
-        if inside:
-            yield f'  users -- "https://{cluster.hosts[0]}" --> c{at}-{inside[0]}'
+        # A hub has a page for each of its hosts; the first is Argo CD's.
+        hosts = cluster.hosts[:1] if cluster is fleet.hub else cluster.hosts
+        for host, name in zip(hosts, served, strict=True):
+            yield f'  users -- "https://{host}" --> c{at}-{(front or [name])[0]}'
         yield (
-            f"  c0-{app} -. reads dist/ .-> git"
+            f"  c0-{Argocd.NAME} -. reads dist/ .-> git"
             if cluster is fleet.hub
             else f"  c0-{Argocd.NAME} -. deploys .-> c{at}"
         )
@@ -61,39 +64,60 @@ def _fleet(fleet: Fleet) -> Iterator[str]:
 
 
 def _request(fleet: Fleet) -> Iterator[str]:
-    """The way of a request through a region, and of the certificate that answers it."""
+    """The way of a request through a region, and of the certificate that answers it.
+
+    To an app with its own TLS if there is one: it is the longer way.
+    """
     whole = complete(fleet)
-    objects = [each for some in synthesize(whole, whole.regions[0]).values() for each in some]
+    placed = [(region, app) for region in whole.regions for app in apps(region)]
+    region, app = next(
+        ((region, app) for region, app in placed if app.DESCRIPTION.platform.tls == "passthrough"),
+        placed[0],
+    )
+    objects = [each for some in synthesize(whole, region).values() for each in some]
 
     def one(kind: str, name: str) -> Any:
         return next(
             each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name)
         )
 
-    app = FoobarApi.NAME
-    front, route = one("Service", Traefik.NAME), one("IngressRouteTCP", app)
+    passthrough = app.DESCRIPTION.platform.tls == "passthrough"
+    front = one("Service", Traefik.NAME)
+    route = one("IngressRouteTCP" if passthrough else "IngressRoute", app.NAME)
     (target,) = route["spec"]["routes"][0]["services"]
     service = one("Service", target["name"])
-    transport = one("ServersTransportTCP", target["serversTransport"])
-    certificate = one("Certificate", app)
+    certificate = one("Certificate", app.NAME)
     issuer = certificate["spec"]["issuerRef"]["name"]
-    proxy = transport["spec"]["proxyProtocol"]["version"]
     ports = {port["name"]: port for port in front["spec"]["ports"]}
     (program,) = one("Deployment", Traefik.NAME)["spec"]["template"]["spec"]["containers"]
     header = ", PROXY header" if any("proxyProtocol" in each for each in program["args"]) else ""
     (port,) = service["spec"]["ports"]
+    if passthrough:
+        transport = one("ServersTransportTCP", target["serversTransport"])
+        proxy = transport["spec"].get("proxyProtocol", {}).get("version")
+        spoken = f"PROXY v{proxy}, then TLS untouched" if proxy else "TLS untouched"
+        (container,) = one("Deployment", app.NAME)["spec"]["template"]["spec"]["containers"]
+        (mount,) = (
+            mount["mountPath"]
+            for mount in container["volumeMounts"]
+            if isinstance(app.DESCRIPTION.resources[mount["name"]], CertificateResource)
+        )
+        does, held = f"ends TLS on {port['targetPort']}", f"mounted at {mount} --> pod"
+    else:
+        spoken = "HTTP with X-Forwarded-For"
+        does, held = f"listens on {port['targetPort']}", "read by Traefik --> websecure"
     yield "flowchart LR"
     yield "  user([user]) --> balancer[load balancer]"
     for name, declared in ports.items():
         yield f'  balancer -- "{declared["port"]}{header}" --> {name}["Traefik: {name}"]'
     yield f'  websecure -- "{route["spec"]["routes"][0]["match"].replace("`", "")}" --> service'
-    yield f'  service["Service {target["name"]}"] -- "PROXY v{proxy}, then TLS untouched" --> pod'
-    yield f'  pod["Pod: ends TLS on {port["targetPort"]}"]'
+    yield f'  service["Service {target["name"]}"] -- "{spoken}" --> pod'
+    yield f'  pod["Pod: {does}"]'
     yield '  web -- "/.well-known/acme-challenge/" --> solver[solver Pod of cert-manager]'
     yield '  web -- "all else: redirect" --> websecure'
-    yield f'  issuer["ClusterIssuer {issuer}"] --> certificate["Certificate {app}"]'
+    yield f'  issuer["ClusterIssuer {issuer}"] --> certificate["Certificate {app.NAME}"]'
     yield f'  certificate --> secret["Secret {certificate["spec"]["secretName"]}"]'
-    yield "  secret -- mounted at /cert --> pod"
+    yield f"  secret -- {held}"
 
 
 def _dependencies(fleet: Fleet) -> Iterator[str]:

@@ -5,9 +5,11 @@ from typing import Any, Final, TypeAlias
 
 import cdk8s
 
+from charts.app import component
 from charts.catalogue import CATALOGUE, compose
 from charts.component import JsonPatch
-from fleet.registry import Fleet, Hub, Region
+from fleet.registry import Fleet, Hub, Offers, Region
+from fleet.score import Description
 
 Manifest: TypeAlias = Mapping[str, Any]
 Components: TypeAlias = Mapping[str, Sequence[Manifest]]
@@ -16,32 +18,51 @@ Components: TypeAlias = Mapping[str, Sequence[Manifest]]
 SHOWN: Final = 4
 """Regions that a drawing has room for."""
 
+APP: Final = "foobar-api"
+_DESCRIPTION: Final = Description.model_validate(
+    {
+        "apiVersion": "score.dev/v1b1",
+        "metadata": {"name": APP},
+        "containers": {APP: {"image": "."}},
+        "service": {"ports": {"http": {"targetPort": 8080}}},
+    }
+)
+"""The least that an app's file can say."""
+
 EXAMPLE: Final = Region.model_validate(
     {
         "name": "ap-south",
         "role": "region",
         "address": "203.0.113.7",
-        "hostname": "mumbai-cluster",
-        "image": "registry.example.com/foobar-api:1.0.0",
+        "apps": {
+            APP: {
+                "hostname": "mumbai-cluster",
+                "image": f"registry.example.com/{APP}:1.0.0",
+            }
+        },
     },
-    context=CATALOGUE,
+    context=Offers(CATALOGUE, {APP: component(_DESCRIPTION)}),
 )
 """A region that no fleet has: its address is reserved for documentation."""
 
 
 def complete(fleet: Fleet) -> Fleet:
-    """The fleet as if no cluster left a component out, and with a region if it has none."""
+    """The fleet as if no cluster left a component out, and with a region that runs an app.
+
+    That region is the first.
+    """
     clusters = [each.model_copy(update={"without": ()}) for each in fleet.clusters]
-    return fleet.model_copy(
-        update={"clusters": (*clusters, *(() if fleet.regions else (EXAMPLE,)))}
-    )
+    # Stable: regions that run nothing come last.
+    clusters.sort(key=lambda each: isinstance(each, Region) and not each.apps)
+    running = any(region.apps for region in fleet.regions)
+    return fleet.model_copy(update={"clusters": (*clusters, *(() if running else (EXAMPLE,)))})
 
 
 def synthesize(fleet: Fleet, cluster: Hub | Region) -> Components:
     found: dict[str, Sequence[Manifest]] = {}
-    for component in compose(fleet, cluster):
-        chart = cdk8s.Chart(cdk8s.Testing.app(), component.NAME)
-        component.add_to(chart)
-        patches = (each for each in component.patches if not isinstance(each, JsonPatch))
-        found[component.NAME] = [*cdk8s.Testing.synth(chart), *patches]
+    for part in compose(fleet, cluster):
+        chart = cdk8s.Chart(cdk8s.Testing.app(), part.NAME)
+        part.add_to(chart)
+        patches = (each for each in part.patches if not isinstance(each, JsonPatch))
+        found[part.NAME] = [*cdk8s.Testing.synth(chart), *patches]
     return found

@@ -14,11 +14,12 @@ from charts import upstream
 from charts.catalogue import CATALOGUE, COMPONENTS
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
 from commands import COMMANDS
-from docgen.fleets import EXAMPLE, Components, Manifest, complete, synthesize
+from docgen.fleets import APP, EXAMPLE, Components, Manifest, complete, synthesize
 from docgen.markdown import Part, code, listed, table
+from fleet import score
 from fleet.catalogue import Offer, Role, optional
 from fleet.errors import InputError
-from fleet.registry import MODELS, Fleet, Hub, Region, keys
+from fleet.registry import MODELS, Fleet, Hub, Placement, Region, keys
 from foobar_api import VERSION
 from foobar_api.settings import OPTIONS, flag, variable
 from operations import credentials
@@ -29,29 +30,45 @@ BUCKET: Final = "https://s3.example.com/logs"
 """Stands for the bucket of a fleet that has none, so that its variables are listed as well."""
 
 HUB, REGION = keys(Hub), keys(Region)
+_DESCRIBED: Final[Mapping[str, type[BaseModel]]] = {
+    "description": score.Description,
+    "platform": score.Platform,
+    "metrics": score.Metrics,
+    "service-levels": score.ServiceLevels,
+    "scaling": score.Scaling,
+    "egress": score.Egress,
+    "container": score.Container,
+    "mount": score.Mount,
+    "resources": score.Resources,
+    "http-get": score.HttpGet,
+    "port": score.ServicePort,
+}
 KEYS: Final[Mapping[str, tuple[type[BaseModel], tuple[str, ...]]]] = {
     "git": (MODELS["git"], keys(MODELS["git"])),
     "acme": (MODELS["acme"], keys(MODELS["acme"])),
     "cluster": (Region, tuple(key for key in HUB if key in REGION)),
     "hub": (Hub, tuple(key for key in HUB if key not in REGION)),
     "region": (Region, tuple(key for key in REGION if key not in HUB)),
+    "app": (Placement, keys(Placement)),
+    **{name: (model, keys(model)) for name, model in _DESCRIBED.items()},
 }
 """The keys that each table explains, and the model that they are of."""
 
 
 def _keys(name: str, _: Fleet) -> Iterator[str]:
-    """The keys of a mapping of clusters.yaml."""
+    """The keys of a mapping of clusters.yaml, or of an app's file."""
     model, chosen = KEYS[name]
     described = {field.alias or name: field for name, field in model.model_fields.items()}
 
     def row(key: str) -> Sequence[str]:
         field = described[key]
-        default = code(_flow(field.default)) if field.default is not None else "none"
-        (example,) = field.examples or []
+        default = field.get_default(call_default_factory=True)
+        shown = code(_flow(default)) if default is not None else "none"
+        examples = field.examples or ()
         return (
             code(key),
-            "required" if field.is_required() else default,
-            code(_flow(example)),
+            "required" if field.is_required() else shown,
+            ", ".join(code(_flow(example)) for example in examples),
             field.description or "",
         )
 
@@ -60,7 +77,17 @@ def _keys(name: str, _: Fleet) -> Iterator[str]:
 
 def _flow(value: object) -> str:
     """A value as YAML writes it on one line."""
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
+    match value:
+        case BaseModel():
+            return _flow(value.model_dump(mode="json", by_alias=True, exclude_none=True))
+        case dict():
+            return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(_flow, value))}]"
+        case bool():
+            return str(value).lower()
+        case _:
+            return str(value)
 
 
 def _derived(_: Fleet) -> Iterator[str]:
@@ -70,7 +97,7 @@ def _derived(_: Fleet) -> Iterator[str]:
     yield from table(
         ("fact", "with `domain`", "without it"),
         [
-            ("hostname of foobar-api", code(region.host), code(plain_region.host)),
+            ("hostname of an app", code(region.hosts[0]), code(plain_region.hosts[0])),
             *(
                 ("hostname of the hub", code(host), code(plain))
                 for host, plain in zip(hub.hosts, plain_hub.hosts, strict=True)
@@ -90,8 +117,9 @@ def _derived(_: Fleet) -> Iterator[str]:
 
 def _in_words(domain: str | None) -> tuple[Hub, Region]:
     """Clusters whose facts are the words for them."""
-    facts = {"name": "<name>", "address": "<address>", "domain": domain, "hostname": "<hostname>"}
-    return Hub.model_construct(None, **facts), Region.model_construct(None, **facts)
+    facts = {"name": "<name>", "address": "<address>", "domain": domain}
+    apps = {"<app>": Placement.model_construct(None, hostname="<hostname>")}
+    return Hub.model_construct(None, **facts), Region.model_construct(None, **facts, apps=apps)
 
 
 def _records(_: Fleet) -> Iterator[str]:
@@ -231,13 +259,15 @@ def _new_region(fleet: Fleet) -> Iterator[str]:
     try:
         image = repository(fleet)
     except InputError:
-        image = EXAMPLE.image_repository
+        image = EXAMPLE.apps[APP].image_repository
     yield "```yaml"
     yield f"  - name: {EXAMPLE.name}"
     yield f"    role: {EXAMPLE.role}"
     yield f"    address: {EXAMPLE.address}"
-    yield f"    hostname: {EXAMPLE.hostname}"
-    yield f"    image: {image}:{VERSION}"
+    yield "    apps:"
+    yield f"      {APP}:"
+    yield f"        hostname: {EXAMPLE.apps[APP].hostname}"
+    yield f"        image: {image}:{VERSION}"
     yield "```"
 
 
@@ -245,7 +275,7 @@ def _requests(fleet: Fleet) -> Iterator[str]:
     """What the pods of a cluster request of its nodes, overlays aside."""
     whole = complete(fleet)
     yield from table(
-        ("cluster", "its pods", "and on each node", "and with foobar-api at its limit"),
+        ("cluster", "its pods", "and on each node", "and with its apps at their limits"),
         (
             (role, *_needs(synthesize(whole, cluster)))
             for role, cluster in (("hub", whole.hub), ("region", whole.regions[0]))

@@ -88,7 +88,7 @@ def _place(loc: tuple[str | int, ...]) -> Location:
     """Where an error is; pydantic puts the type of a resource, and the word key, into its path."""
     if loc[-1] == "[key]":
         loc = loc[:-1]
-    if loc[0] == "resources" and len(loc) > 2:  # noqa: PLR2004 - the third is the type
+    if loc[0] == "resources" and len(loc) > 2:
         return (*loc[:2], *loc[3:])
     return loc
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 Keys: TypeAlias = Mapping[str, Collection[str]]
 """The keys that a mapping may have, known as fleet, git, acme, hub, region or app."""
-Claims: TypeAlias = Callable[
-    [Mapping[str, Any]], Iterable[tuple[Location, tuple[object, ...]]]
-]
+Claims: TypeAlias = Callable[[Mapping[str, Any]], Iterable[tuple[Location, tuple[object, ...]]]]
 """What a cluster has for itself: where, and every form in which another could claim its value."""
 
 AN_ADDRESS: Final = "holds an address, which may be a secret"
@@ -46,6 +44,8 @@ def of_values(source: Source, error: "ValidationError", keys: Keys) -> Iterator[
             location = (*location[:-1], _alias(location[-1], keys[mapping]))
         unclear = mapping in _ROLES and _role(source.data, location) not in _ROLES
         if unclear and each["type"] == "missing" and location[-1] not in keys["hub"]:
+            continue
+        if each["type"] == "extra_forbidden" and mapping == "region" and _told(source, location):
             continue
         place = source.places.get(location)
         # What is wrong with a missing value, or with a credential, the source has reported.
@@ -179,20 +179,29 @@ def _say(
             return words(source, error, location, keys[mapping])
 
 
+def _given(source: Source, above: Location) -> list[str]:
+    """The keys of the one app that there was, as far as a region still has them."""
+    return [key for key in _MOVED if (*above, key) in source.places]
+
+
+def _told(source: Source, location: Location) -> bool:
+    """Whether the first of these keys speaks for this one as well."""
+    *above, key = location
+    return key in _given(source, tuple(above))[1:]
+
+
 def _moved(source: Source, location: Location) -> str:
-    """The lines that describe the app of a region whose keys are those of the one app there was."""
+    """What to write for the app of a region that has the keys of the one app there was."""
     above = location[:-1]
-    given = [key for key in _MOVED if (*above, key) in source.places]
+    given = _given(source, above)
     lines = ", ".join(f"{key}: {source.written((*above, key))}" for key in given)
     return (
-        f"belongs to an app now; in place of {' and '.join(given)} write "
+        f"belongs to an app now; in place of {', '.join(given)} write "
         f"apps: {{{_FIRST_APP}: {{{lines}}}}}"
     )
 
 
-def words(
-    source: Source, error: "ErrorDetails", location: Location, known: Collection[str]
-) -> str:
+def words(source: Source, error: "ErrorDetails", location: Location, known: Collection[str]) -> str:
     """What pydantic found, in our words; ``known`` are the keys that the mapping may have."""
     match error["type"]:
         case "value_error":
@@ -210,21 +219,27 @@ def words(
             return f"{written} is none of {', '.join(choices)}{did_you_mean(written, choices)}"
         case "literal_error" | "string_type":
             return _not_text(error["input"], source.written(location))
-        case "int_type":
-            return f"{source.written(location)} is no whole number; write one, without quotes"
-        case "bool_type":
-            return f"{source.written(location)} is neither true nor false; write one of them"
-        case "greater_than_equal" | "less_than_equal":
-            limit = error["ctx"].get("ge", error["ctx"].get("le"))
-            most = "least" if "ge" in error["ctx"] else "most"
-            return f"{source.written(location)} is out of range; write {limit} at {most}"
-        case "string_too_long":
-            most = error["ctx"]["max_length"]
-            return f"{source.written(location)} has more than {most} characters; shorten it"
         case "tuple_type":
             return f"is {_form(error['input'])}; write a list, each item after a hyphen"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"is {_form(error['input'])}; write key: value lines"
+        case _:
+            return _limits(error, source.written(location))
+
+
+def _limits(error: "ErrorDetails", written: str) -> str:
+    """What is said of a number, a truth or a text that is too long."""
+    match error["type"]:
+        case "int_type" | "int_from_float":
+            return f"{written} is no whole number; write one, without quotes"
+        case "bool_type":
+            return f"{written} is neither true nor false; write one of them"
+        case "greater_than_equal":
+            return f"{written} is too small; write {error['ctx']['ge']} or more"
+        case "less_than_equal":
+            return f"{written} is too large; write {error['ctx']['le']} or less"
+        case "string_too_long":
+            return f"{written} has more than {error['ctx']['max_length']} characters; shorten it"
         case _:
             return error["msg"]
 

@@ -31,7 +31,7 @@ from pydantic.alias_generators import to_camel
 
 from fleet import buckets, catalogue, problems, volumes
 from fleet.catalogue import Catalogue, Offer, Role
-from fleet.diagnostics import Location, did_you_mean, shown
+from fleet.diagnostics import Location, Problem, did_you_mean, shown
 from fleet.errors import InputError
 from fleet.source import read
 from fleet.values import (
@@ -43,6 +43,7 @@ from fleet.values import (
     Days,
     Domain,
     Email,
+    FrozenDict,
     GitUrl,
     HostLabel,
     Image,
@@ -70,9 +71,7 @@ HUB_LABELS: Final = ("argocd", "grafana", "prometheus", "loki")
 """The first label of each hostname of a hub."""
 
 
-_ROLE: Final = (
-    "`hub` for the one cluster that Argo CD runs in, `region` for each that runs apps."
-)
+_ROLE: Final = "`hub` for the one cluster that Argo CD runs in, `region` for each that runs apps."
 
 
 def _host(label: str, address: object, domain: str | None) -> str:
@@ -121,6 +120,8 @@ def _can_be_left_out(value: object, info: ValidationInfo) -> object:
         return value
     if role and value in catalogue.required(offered, role):
         raise ValueError(f"a {role} cannot do without {value}; remove it from the list")
+    if value in _offers(info).apps:
+        raise ValueError(f"{value} is an app; a region runs those under `apps`, so remove it here")
     if "/" in value:
         raise ValueError(f"{problems.AN_ADDRESS}; write names of {', '.join(optional)}")
     raise ValueError(
@@ -474,8 +475,10 @@ class Region(Cluster):
     """A cluster that runs apps."""
 
     role: Literal["region"] = Field(description=_ROLE, examples=["region"])
-    apps: dict[Annotated[str, AfterValidator(_can_be_run)], Placement] = Field(
-        default={},
+    apps: Annotated[
+        dict[Annotated[str, AfterValidator(_can_be_run)], Placement], AfterValidator(FrozenDict)
+    ] = Field(
+        default_factory=FrozenDict,
         description="The apps that the region runs, each described by `apps/<name>.yaml`.",
         examples=[
             {
@@ -508,11 +511,12 @@ class Region(Cluster):
 
     @field_validator("apps")
     @classmethod
-    def _leave_room(
-        cls, apps: dict[str, Placement], info: ValidationInfo
-    ) -> dict[str, Placement]:
-        for placement in apps.values():
-            _fits(placement.hostname, info.data.get("domain"))
+    def _leave_room(cls, apps: dict[str, Placement], info: ValidationInfo) -> dict[str, Placement]:
+        for name, placement in apps.items():
+            try:
+                _fits(placement.hostname, info.data.get("domain"))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
         return apps
 
     @field_validator("apps")
@@ -622,6 +626,26 @@ def _host_labels(cluster: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
                 yield ("apps", name, "hostname"), label
 
 
+def _of_applications(fleet: Fleet) -> Iterator[Problem]:
+    """Argo CD calls what it deploys <cluster>-<component>: ``a-b``'s c would be ``a``'s b-c."""
+    owners: dict[str, tuple[str, str]] = {}
+    named = [
+        (at, cluster.name, name)
+        for at, cluster in enumerate(fleet.clusters)
+        for name in cluster.components
+    ]
+    apps = {(cluster.name, name) for cluster in fleet.regions for name in cluster.apps}
+    # Apps come last: they are what can be renamed.
+    for at, cluster, name in sorted(named, key=lambda each: each[1:] in apps):
+        owner = owners.setdefault(f"{cluster}-{name}", (cluster, name))
+        if owner != (cluster, name):
+            yield Problem(
+                ("clusters", at, "apps", name),
+                f"{name} of {cluster} and {owner[1]} of {owner[0]} would both be the Application "
+                f"{cluster}-{name}; rename the app or the cluster",
+            )
+
+
 def load(path: Path, offers: Offers, overlays: Path | None = None) -> Fleet:
     """Reads the fleet from ``path``; raises InputError with every problem that it has.
 
@@ -637,6 +661,8 @@ def load(path: Path, offers: Offers, overlays: Path | None = None) -> Fleet:
         found += problems.of_values(source, error, _KEYS)
     if fleet is None or found:
         raise InputError(*source.report(found))
+    if clashes := list(_of_applications(fleet)):
+        raise InputError(*source.report(clashes))
     if overlays is not None:
         astray = list(
             problems.of_overlays(overlays, {each.name: each.components for each in fleet.clusters})

@@ -8,31 +8,19 @@ for a key that is silently ignored is a promise that is not kept. What Score has
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from fleet.diagnostics import Location, Problem, choice, did_you_mean, shown
-from fleet.values import LONGEST_LABEL, HostLabel, Label, Name, Network
-
-V = TypeVar("V")
+from fleet.values import LONGEST_LABEL, FrozenDict, HostLabel, Label, Name, Network
 
 
 class Facts(BaseModel):
     """A mapping of a description; equal ones have the same hash."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
-
-
-class _FrozenDict(dict[str, V]):
-    """A dictionary of facts. Nothing changes it, so it has a hash."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
-
-
-Frozen: TypeAlias = Annotated[dict[str, V], AfterValidator(_FrozenDict)]
 
 
 def _matching(text: str, pattern: str, told: str) -> str:
@@ -102,8 +90,9 @@ class Metrics(Facts):
 
 
 class ServiceLevels(Facts):
-    """What is promised of the app, by ``http_requests_total`` and
-    ``http_request_duration_seconds`` among its metrics.
+    """What is promised of the app.
+
+    Measured by its metrics ``http_requests_total`` and ``http_request_duration_seconds``.
     """
 
     availability: Annotated[float, Field(ge=90, le=99.99)] = Field(
@@ -182,6 +171,12 @@ class Platform(Facts):
         "Without it, the platform tells only whether the app is there.",
     )
     scaling: Scaling = Field(default=Scaling(), description="How many pods the app has.")
+    certificate_path: Path | None = Field(
+        default=None,
+        description="Path that answers JSON with `tls.certificate.serial`, by which "
+        "`python -m fleet status` sees that TLS ends in the pod; for `passthrough` only.",
+        examples=["/api"],
+    )
     drain: Annotated[int, Field(strict=True, ge=0, le=300)] = Field(
         default=10,
         description="Seconds after SIGTERM in which the app still accepts connections, until "
@@ -199,7 +194,9 @@ class Metadata(Facts):
     name: Annotated[Label, Field(max_length=40)] = Field(
         description="Name of the app, of its namespace and of its file.", examples=["shop-api"]
     )
-    annotations: Frozen[str] = Field(default=_FrozenDict(), description="For other tools.")
+    annotations: Annotated[dict[str, str], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict, description="For other tools."
+    )
     platform: Platform = Field(
         default=Platform(), description="What Score has no key for; every key has a default."
     )
@@ -290,11 +287,11 @@ class Container(Facts):
     args: tuple[str, ...] = Field(
         default=(), description="Arguments of the command.", examples=[["--port=8080"]]
     )
-    variables: Annotated[dict[VariableName, str], AfterValidator(_FrozenDict)] = Field(
-        default=_FrozenDict(), description="Environment variables.", examples=[{"LOG": "json"}]
+    variables: Annotated[dict[VariableName, str], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict, description="Environment variables.", examples=[{"LOG": "json"}]
     )
-    volumes: Annotated[dict[Target, Mount], AfterValidator(_FrozenDict)] = Field(
-        default=_FrozenDict(),
+    volumes: Annotated[dict[Target, Mount], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict,
         description="What is mounted where. All else is read-only.",
         examples=[{"/tmp": {"source": "${resources.tmp}"}}],  # noqa: S108 - in the container
     )
@@ -324,7 +321,7 @@ class ServicePort(Facts):
 class Service(Facts):
     """What the app serves."""
 
-    ports: Annotated[dict[PortName, ServicePort], AfterValidator(_FrozenDict)] = Field(
+    ports: Annotated[dict[PortName, ServicePort], AfterValidator(FrozenDict)] = Field(
         description="The port that users reach, by its name.",
         examples=[{"http": {"targetPort": 8080}}],
         json_schema_extra={"minProperties": 1, "maxProperties": 1},
@@ -418,13 +415,13 @@ class Description(Facts):
         description="The version of Score.", examples=["score.dev/v1b1"]
     )
     metadata: Metadata = Field(description="The name of the app, and the platform's section.")
-    containers: Annotated[dict[Label, Container], AfterValidator(_FrozenDict)] = Field(
+    containers: Annotated[dict[Label, Container], AfterValidator(FrozenDict)] = Field(
         description="The container that runs the app, by its name.",
         json_schema_extra={"minProperties": 1, "maxProperties": 1},
     )
     service: Service = Field(description="What the app serves.")
-    resources: Annotated[dict[HostLabel, Resource], AfterValidator(_FrozenDict)] = Field(
-        default=_FrozenDict(),
+    resources: Annotated[dict[HostLabel, Resource], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict,
         description="What the app needs, by an id that placeholders use.",
         json_schema_extra={"propertyNames": {"maxLength": LONGEST_LABEL}},
     )
@@ -444,6 +441,12 @@ class Description(Facts):
     @property
     def container(self) -> Container:
         return self.containers[self.container_name]
+
+    @property
+    def seen_at(self) -> str:
+        """The path that tells from outside whether the app answers."""
+        probe = self.container.readiness_probe
+        return self.platform.certificate_path or (probe.http_get.path if probe else "/")
 
     @property
     def port_name(self) -> str:
@@ -568,6 +571,10 @@ def _of_tls(description: Description) -> Iterator[Problem]:
             (*at, "proxyProtocol"),
             "is for tls: passthrough; behind edge, read X-Forwarded-For instead",
         )
+    if platform.tls == "edge" and platform.certificate_path:
+        yield Problem(
+            (*at, "certificatePath"), "is for tls: passthrough; Traefik ends TLS here; remove it"
+        )
     if platform.tls == "passthrough" and platform.protocol != "http":
         yield Problem(
             (*at, "protocol"), "is for tls: edge; an app with its own TLS chooses it; remove it"
@@ -665,7 +672,9 @@ def _of_volumes(description: Description) -> Iterator[Problem]:
             continue
         resource = description.resources[description.source(mount)]
         if isinstance(resource, CertificateResource) and not mount.read_only:
-            yield Problem((*at, target), "is a certificate, which nobody writes; add readOnly: true")
+            yield Problem(
+                (*at, target), "is a certificate, which nobody writes; add readOnly: true"
+            )
     for key, resource in description.resources.items():
         if isinstance(resource, VolumeResource | CertificateResource) and key not in mounted:
             yield Problem(("resources", key), "is mounted nowhere; mount it, or remove it")

@@ -7,7 +7,7 @@ Python and JavaScript share.
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -15,6 +15,16 @@ from pydantic_core import PydanticKnownError
 
 from fleet import buckets
 from fleet.diagnostics import shown
+
+V = TypeVar("V")
+
+
+class FrozenDict(dict[str, V]):
+    """A dictionary of facts. Nothing changes it, so it has a hash."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
+
 
 LONGEST_LABEL: Final = 63
 LONGEST_NAME: Final = 253

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     with ThreadPoolExecutor(len(clusters)) as pool:
         answers = pool.map(partial(_answer, look), clusters.values())
         addresses = dict(zip(clusters, answers, strict=True))
-    changes = {}
+    changes: dict[tuple[str, ...], tuple[str, str]] = {}
     width = max(map(len, clusters))
     for cluster in fleet.clusters:
         registered, address = str(cluster.address), addresses[cluster.name]

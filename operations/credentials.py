@@ -10,12 +10,15 @@ import getpass
 import hashlib
 import json
 import os
+import re
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 
+from charts.app import App, apps
 from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.monitoring.secrets import (
     ALERT_RECEIVERS,
@@ -156,7 +159,12 @@ def supplied(fleet: Fleet) -> list[Supplied]:
     return [
         _alert_receivers(fleet.hub),
         *([_bucket(fleet.hub)] if fleet.hub.logs_bucket else ()),
-        *(_pull_secret(region) for region in fleet.regions if _has_app(region)),
+        *(
+            secret
+            for region in fleet.regions
+            for app in apps(region)
+            for secret in (_pull_secret(region, app.NAME), *_of_app(region, app))
+        ),
     ]
 
 
@@ -191,12 +199,29 @@ def _bucket(hub: Hub) -> Supplied:
     )
 
 
-def _has_app(region: Region) -> bool:
-    return "foobar-api" in region.components
+def _of_app(region: Region, app: type[App]) -> Iterator[Supplied]:
+    """The Secrets that the app's description names, each value from a variable of its own."""
+    for name, keys in app.DESCRIPTION.secrets.items():
+        variables = {key: _variable(app.NAME, name, key) for key in keys}
+        yield Supplied(
+            SecretRef(region.name, app.NAMESPACE, name),
+            {variable: f"{key} of the Secret {name}" for key, variable in variables.items()},
+            partial(_values, variables),
+        )
 
 
-def _pull_secret(region: Region) -> Supplied:
-    registry = str(region.image).partition("/")[0]
+def _values(variables: Mapping[str, str], known: Mapping[str, str]) -> Content:
+    return {key: known[variable] for key, variable in variables.items()}
+
+
+def _variable(*names: str) -> str:
+    """The environment variable of a value: ``SHOP_API_DB_URL``."""
+    return re.sub("[^A-Z0-9]+", "_", "_".join(names).upper())
+
+
+def _pull_secret(region: Region, app: str) -> Supplied:
+    placement = region.apps[app]
+    registry = placement.image.partition("/")[0]
 
     def make(known: Mapping[str, str]) -> Content:
         user, secret = known["REGISTRY_USERNAME"], known["REGISTRY_PASSWORD"]
@@ -205,7 +230,7 @@ def _pull_secret(region: Region) -> Supplied:
         return {".dockerconfigjson": json.dumps({"auths": {registry: entry}})}
 
     return Supplied(
-        SecretRef(region.name, "foobar-api", region.pull_secret),
+        SecretRef(region.name, app, placement.pull_secret),
         {
             "REGISTRY_USERNAME": f"user at {registry}",
             "REGISTRY_PASSWORD": f"password at {registry}",

@@ -1,6 +1,6 @@
 """Changes values of clusters.yaml where they stand, and nothing else that a person wrote there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from charts.catalogue import load
@@ -10,14 +10,16 @@ from fleet.errors import InputError
 from fleet.source import read
 
 
-def change(path: Path, values: Mapping[tuple[str, str], tuple[str, str]]) -> None:
-    """Replaces for each cluster and key the value before by the one after, each on its line.
+def change(path: Path, values: Mapping[tuple[str, ...], tuple[str, str]]) -> None:
+    """Replaces for each cluster and key in it the value before by the one after, on its line.
+
+    A key is a path: ``("us-east", "apps", "foobar-api", "image")``.
 
     Raises InputError, also for what the registry does not take; then nothing is written.
     """
     source = read(path)
     lines = path.read_text("utf-8").splitlines(keepends=True)
-    for (cluster, key), (before, after) in values.items():
+    for (cluster, *key), (before, after) in values.items():
         place = source.places[_location(source.data, cluster, key)]
         line = lines[place.line - 1]
         if line.count(before) != 1:
@@ -35,6 +37,8 @@ def change(path: Path, values: Mapping[tuple[str, str], tuple[str, str]]) -> Non
             raise InputError(*told) from None
 
 
-def _location(data: Mapping[str, list[Mapping[str, str]]], cluster: str, key: str) -> Location:
+def _location(
+    data: Mapping[str, list[Mapping[str, str]]], cluster: str, key: Sequence[str]
+) -> Location:
     (at,) = (at for at, entry in enumerate(data["clusters"]) if entry.get("name") == cluster)
-    return ("clusters", at, key)
+    return ("clusters", at, *key)

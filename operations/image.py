@@ -17,6 +17,8 @@ from fleet.registry import Fleet
 from foobar_api import VERSION
 
 FLEET: Final = Path("clusters.yaml")
+APP: Final = "foobar-api"
+"""The app whose source is in this repository."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,16 +35,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def repository(fleet: Fleet) -> str:
-    """The image that all regions run, without tag and digest; raises InputError if they differ."""
+    """foobar-api's image, the same in all regions, without tag and digest; raises InputError if they differ."""
     regions: dict[str, list[str]] = {}
     for region in fleet.regions:
-        regions.setdefault(region.image_repository, []).append(region.name)
+        if placement := region.apps.get(APP):
+            regions.setdefault(placement.image_repository, []).append(region.name)
     if not regions:
-        raise InputError(f"{FLEET}: has no region; the image goes where a region pulls it from")
+        raise InputError(
+            f"{FLEET}: no region runs {APP}; the image goes where a region pulls it from"
+        )
     if len(regions) > 1:
         told = "; ".join(f"{image} in {', '.join(names)}" for image, names in regions.items())
         raise InputError(
-            f"{FLEET}: the regions pull foobar-api from different repositories: {told}; an image "
+            f"{FLEET}: the regions pull {APP} from different repositories: {told}; an image "
             "is pushed to one, so give all regions the same"
         )
     return next(iter(regions))

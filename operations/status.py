@@ -1,6 +1,6 @@
 """``python -m fleet status``: each cluster in a row, for a person on call.
 
-Certificates and foobar-api are seen from outside, where users are. The hub is asked what arrives
+Certificates and apps are seen from outside, where users are. The hub is asked what arrives
 there (samples, lines, alerts), and each cluster whether it answers.
 """
 
@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from charts.foobar_api import FOOBAR_API, TLS_SECRET
+from charts.app import App, apps, tls_secret
 from fleet import registry
 from fleet.errors import InputError
 from fleet.registry import Fleet, Region
@@ -44,8 +44,8 @@ RED_WHEN: Final = {
     "applications": "an Application is not synced and healthy; the sentence below says why",
     "certificate": "a hostname serves no certificate, one that clients refuse, or one with less "
     f"than {LEAST_LIFE:.0%} of its life left",
-    "app": "foobar-api does not answer, or TLS ends anywhere but in its pod: the command compares "
-    "the serial number it received, the one the app reports and the one in the Secret",
+    "app": "an app does not answer, or the serial number of the certificate it serves is not the one "
+    "in its Secret, or not the one that the app reports if it has a `certificatePath`",
     "newest sample": f"the newest sample at the hub is older than {OLDEST_SAMPLE_SECONDS // 60} "
     "minutes",
     "newest line": f"the newest log line at the hub is older than {OLDEST_LINE_SECONDS // 60} "
@@ -200,7 +200,7 @@ def _row(
 ) -> Row:
     reachable = Cell("no", _without_name(cluster.fault)) if cluster.fault else Cell("yes")
     certificate = _certificate(member, outside)
-    app = _app(member, cluster, outside) if isinstance(member, Region) else NONE
+    app = _apps(member, cluster, outside) if isinstance(member, Region) else NONE
     reported = report()
     return Row(
         member.name,
@@ -251,31 +251,44 @@ def _certificate(member: registry.Cluster, outside: Outside) -> Cell:
     return Cell(told)
 
 
-def _app(region: Region, cluster: Cluster, outside: Outside) -> Cell:
-    """Whether it answers, over a TLS connection that ends in the pod and nowhere before.
+def _apps(region: Region, cluster: Cluster, outside: Outside) -> Cell:
+    """The region's only app, or how many of its apps are well."""
+    cells = {app.NAME: _app(app, region, cluster, outside) for app in apps(region)}
+    if len(cells) < 2:
+        return next(iter(cells.values()), NONE)
+    return Cell(
+        f"{sum(cell.good for cell in cells.values())}/{len(cells)}",
+        "; ".join(f"{name}: {cell.why}" for name, cell in cells.items() if cell.why),
+    )
 
-    The app reports which certificate it served; that is compared with the one that was received,
-    and with the Secret that only the pod mounts.
+
+def _app(app: type[App], region: Region, cluster: Cluster, outside: Outside) -> Cell:
+    """Whether it answers, over a TLS connection that ends where it should.
+
+    The certificate that was received is compared with the Secret, which only the pod mounts, or
+    only Traefik serves; and with the one that the app says it served, if its description has a
+    path for that: TLS then ends in the pod and nowhere before.
     """
-    if FOOBAR_API not in region.components:
-        return NONE
+    platform, host, path = app.DESCRIPTION.platform, region.host(app.NAME), app.DESCRIPTION.seen_at
     try:
-        status, body, serial = outside.get(region.host, "/api")
+        status, body, serial = outside.get(host, path)
     except ProbeError as error:
         return Cell("no", str(error))
-    if status != 200 or not isinstance(body, dict):
-        return Cell(f"{status}", f"{region.host} answers {status} to GET /api")
-    if body.get("tls", {}).get("certificate", {}).get("serial") != serial:
+    reports = platform.certificate_path is not None
+    if (status != 200 or not isinstance(body, dict)) if reports else status >= 500:
+        return Cell(f"{status}", f"{host} answers {status} to GET {path}")
+    if reports and body.get("tls", {}).get("certificate", {}).get("serial") != serial:
         return Cell("not passed", "TLS does not end in the pod: it served another certificate")
+    name = tls_secret(app.NAME)
     try:
-        ref = SecretRef(region.name, FOOBAR_API, TLS_SECRET)
-        secret = credentials.read(cluster, ref) or {}
-        mounted = x509.load_pem_x509_certificate(secret["tls.crt"].encode())
+        secret = credentials.read(cluster, SecretRef(region.name, app.NAMESPACE, name)) or {}
+        held = x509.load_pem_x509_certificate(secret["tls.crt"].encode())
     except (InputError, KeyError, ValueError):
-        return Cell("answers", f"the Secret {TLS_SECRET} with its certificate cannot be read")
-    if format(mounted.serial_number, "x") != serial:
-        return Cell("answers", "the pod serves another certificate than its Secret has by now")
-    return Cell("passthrough")
+        return Cell("answers", f"the Secret {name} with its certificate cannot be read")
+    if format(held.serial_number, "x") != serial:
+        who = "the pod" if platform.tls == "passthrough" else "Traefik"
+        return Cell("answers", f"{who} serves another certificate than its Secret has by now")
+    return Cell(platform.tls)
 
 
 def _age(

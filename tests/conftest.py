@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import charts.catalogue
 from charts.catalogue import load
 from fleet.registry import Fleet
 from rendering.render import render
 from rendering.validation import build, sources
 from rendering.validation.objects import Object
 from tests import guard, kustomize
-from tests.objects import FLEETS, OVERLAYS, SAMPLE, read_objects
+from tests.objects import APPS, FLEETS, OVERLAYS, SAMPLE, read_objects
 from upstream import lock
 from upstream import mirror as upstream
 
@@ -24,6 +25,9 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 guard.install()
+
+# A fork replaces apps/ as it does clusters.yaml.
+charts.catalogue.APPS = APPS  # type: ignore[attr-defined, misc]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -80,6 +84,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(SAMPLE, folder / "clusters.yaml")
     shutil.copytree(OVERLAYS, folder / "overlays")
+    shutil.copytree(APPS, folder / "apps")
     return folder
 
 

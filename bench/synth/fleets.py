@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel
 
-from charts.catalogue import CATALOGUE
+from charts.catalogue import offers
 from fleet.registry import Fleet, Hub, Region
 
 _FIRST_ADDRESS: Final = int(ip_address("198.18.0.0"))
@@ -17,7 +17,7 @@ _FIRST_ADDRESS: Final = int(ip_address("198.18.0.0"))
 
 def fleet_of(regions: int, real: Fleet) -> Fleet:
     """A fleet whose regions differ from one another in every fact of ``facts``."""
-    image = real.regions[0].image.partition("@")[0].rpartition(":")[0]
+    image = real.regions[0].apps["foobar-api"].image.partition("@")[0].rpartition(":")[0]
     return Fleet.model_validate(
         {
             "git": _given(real.git),
@@ -29,15 +29,19 @@ def fleet_of(regions: int, real: Fleet) -> Fleet:
                         "name": f"region-{number:03}",
                         "role": "region",
                         "address": str(ip_address(_FIRST_ADDRESS + number)),
-                        "hostname": f"city-{number:03}",
                         "issuer": ("staging", "production")[number % 2],
-                        "image": f"{image}:1.0.{number}",
+                        "apps": {
+                            "foobar-api": {
+                                "hostname": f"city-{number:03}",
+                                "image": f"{image}:1.0.{number}",
+                            }
+                        },
                     }
                     for number in range(1, regions + 1)
                 ),
             ],
         },
-        context=CATALOGUE,
+        context=offers(),
     )
 
 
@@ -45,8 +49,11 @@ def facts(cluster: Hub | Region) -> Mapping[str, str]:
     """What tells a cluster from the next, by key of the registry; a hub has no next."""
     if isinstance(cluster, Hub):
         return {}
-    keys = {"name", "address", "hostname", "issuer", "image"}
-    return cluster.model_dump(mode="json", include=keys)
+    (app,) = cluster.apps.values()
+    return {
+        **cluster.model_dump(mode="json", include={"name", "address", "issuer"}),
+        **app.model_dump(mode="json", include={"hostname", "image"}),
+    }
 
 
 def write(fleet: Fleet, path: Path) -> None:

@@ -122,9 +122,7 @@ class App(Component[Region]):
             host=self.host,
             issuer=self.issuer,
         )
-        PodDisruptionBudget(
-            chart, "budget", metadata=meta, spec=one_at_a_time(selector(self.NAME))
-        )
+        PodDisruptionBudget(chart, "budget", metadata=meta, spec=one_at_a_time(selector(self.NAME)))
         if self.DESCRIPTION.platform.tls == "passthrough":
             self._add_passthrough(chart, meta)
         else:
@@ -143,7 +141,9 @@ class App(Component[Region]):
             metadata=meta,
             spec={
                 # The client's address, in front of the TLS handshake that Traefik passes on.
-                **({"proxyProtocol": {"version": 2}} if description.platform.proxy_protocol else {}),
+                **(
+                    {"proxyProtocol": {"version": 2}} if description.platform.proxy_protocol else {}
+                ),
                 "dialTimeout": "5s",
             },
         )
@@ -203,7 +203,7 @@ class App(Component[Region]):
         )
 
     def _add_policies(self, chart: "Construct") -> None:
-        """Traefik in, to the app and to the solvers of its certificate; DNS out, and what is asked."""
+        """Traefik in, to the app and to its certificate's solvers; DNS out, and what is asked."""
         description, labels = self.DESCRIPTION, selector(self.NAME)
         outside: list[NetworkPolicyEgressRule] = [
             {

@@ -184,15 +184,14 @@ def _volumes(chart: "Construct", app: App) -> dict[str, k.Volume]:
 
 
 def _variable(app: App, secrets: dict[str, k.ISecret], text: str) -> k.EnvValue:
-    match app.DESCRIPTION.parts(text):
-        case (Reference(resource=key, output=output),):
-            resource = app.DESCRIPTION.resources[key]
-            if isinstance(resource, PodResource):
-                return POD_FACTS[output]
-            if isinstance(resource, SecretResource):
-                return k.EnvValue.from_secret_value(
-                    k.SecretValue(key=output, secret=secrets[key])
-                )
+    parts = app.DESCRIPTION.parts(text)
+    if len(parts) == 1 and isinstance(part := parts[0], Reference):
+        resource = app.DESCRIPTION.resources[part.resource]
+        if isinstance(resource, PodResource):
+            return POD_FACTS[part.output]
+        if isinstance(resource, SecretResource):
+            secret = k.SecretValue(key=part.output, secret=secrets[part.resource])
+            return k.EnvValue.from_secret_value(secret)
     return k.EnvValue.from_value(app.filled(text))
 
 

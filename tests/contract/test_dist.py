@@ -63,8 +63,8 @@ def test_a_new_region_changes_only_what_must_know_it(rendered: Path, tmp_path: P
     registry = tmp_path / "clusters.yaml"
     registry.write_text(
         SAMPLE.read_text() + "\n  - name: ap-south\n    role: region\n    address: 203.0.113.7\n"
-        "    hostname: mumbai-cluster\n"
-        "    image: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0\n"
+        "    apps:\n      foobar-api:\n        hostname: mumbai-cluster\n"
+        "        image: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0\n"
     )
     fleet = load(registry)
     for cluster in fleet.clusters:

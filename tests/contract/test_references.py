@@ -18,7 +18,7 @@ def test_pods_pull_by_the_secret_of_the_registry(objects: Sequence[Object], flee
             for _, template in cluster.workloads()
             for pull in template["spec"].get("imagePullSecrets", ())
         }
-        assert pulls == {region.pull_secret}
+        assert pulls == {placement.pull_secret for placement in region.apps.values()}
 
 
 def test_every_fleet_address_is_used_where_it_belongs(

@@ -233,7 +233,7 @@ CASES = [
         },
     ),
     Case(
-        "FoobarApiErrors",
+        "AppErrors",
         "90m",
         {
             _app("http_requests_total", "200"): "0+98x100",
@@ -247,7 +247,7 @@ CASES = [
         "critical",
     ),
     Case(
-        "FoobarApiErrors",
+        "AppErrors",
         "9h",
         # Four in a thousand: for the day, not for the night.
         {
@@ -258,7 +258,7 @@ CASES = [
         {"cluster": "us-east", "window": "1d"},
     ),
     Case(
-        "FoobarApiSlow",
+        "AppSlow",
         "90m",
         {_slow("0.25"): "0+80x100", SLOW_COUNT: "0+100x100"},
         {_slow("0.25"): "0+99.5x100", SLOW_COUNT: "0+100x100"},
@@ -266,7 +266,7 @@ CASES = [
         "critical",
     ),
     Case(
-        "FoobarApiDown",
+        "AppDown",
         "20m",
         {'up{cluster="us-east",job="foobar-api",pod="a"}': "0x60"},
         {
@@ -509,7 +509,7 @@ def _evaluate(promtool: str, file: Path, test: dict[str, Any], path: Path) -> li
 def test_every_alert_has_a_case_and_a_runbook(objects: Sequence[Object]) -> None:
     found = {(alert["alert"], alert["labels"]["severity"]) for alert in alerts(objects)}
     # The latency objective has the windows of the other.
-    assert found - {(case.alert, case.severity) for case in CASES} == {("FoobarApiSlow", "warning")}
+    assert found - {(case.alert, case.severity) for case in CASES} == {("AppSlow", "warning")}
     books = {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"}
     assert {name for name, _ in found} == books
 
@@ -570,7 +570,7 @@ def test_every_region_has_its_own(objects: Sequence[Object], fleet: Fleet) -> No
             "ClusterLogsSilent",
             "IngestRefused",
             "IngestRejected",
-            "FoobarApiDown",
+            "AppDown",
         }
 
 

@@ -26,8 +26,7 @@ REGION = {
     "name": "north",
     "role": "region",
     "address": "192.0.2.2",
-    "hostname": "north",
-    "image": "registry.example.org/app:1.0.0",
+    "apps": {"foobar-api": {"hostname": "north", "image": "registry.example.org/app:1.0.0"}},
 }
 
 Objects = Sequence[Object]
@@ -284,7 +283,12 @@ class TestNames:
                 {
                     "name": name,
                     "address": f"192.0.2.{at}",
-                    "hostname": f"h{at}",
+                    "apps": {
+                        "foobar-api": {
+                            "hostname": f"h{at}",
+                            "image": "registry.example.org/app:1.0.0",
+                        }
+                    },
                     "region": "r" * 63,
                 }
                 for at, name in enumerate(ODD_NAMES, start=2)
@@ -302,7 +306,9 @@ class TestNames:
         assert kinds["Middleware"] == regions + 4
         assert hub["applications"] == 2 * (regions + 1) + 1
         rules = [each.name for each in objects if each.component == "rules"]
-        assert sorted(rules) == sorted(["fleet", *(f"arrival-{name}" for name in ODD_NAMES)])
+        assert sorted(rules) == sorted(
+            ["app-foobar-api", "fleet", *(f"arrival-{name}" for name in ODD_NAMES)]
+        )
 
     def test_no_name_and_no_label_is_longer_than_kubernetes_allows(self, objects: Objects) -> None:
         for each in objects:

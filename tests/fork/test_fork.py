@@ -33,8 +33,10 @@ clusters:
     provider: generic
     address: 198.51.100.2
     domain: example.net
-    hostname: nordics
-    image: registry.example.net/apps/foobar-api:3.0.0
+    apps:
+      foobar-api:
+        hostname: nordics
+        image: registry.example.net/apps/foobar-api:3.0.0
 """
 
 
@@ -45,8 +47,10 @@ def region(name: str, number: int) -> str:
     provider: generic
     address: 198.51.100.{number}
     domain: example.net
-    hostname: {name}
-    image: registry.example.net/apps/foobar-api:3.0.0
+    apps:
+      foobar-api:
+        hostname: {name}
+        image: registry.example.net/apps/foobar-api:3.0.0
 """
 
 
@@ -112,7 +116,11 @@ def test_a_fork_deploys_nothing_of_the_original(own: Checkout) -> None:
         original.acme.email,
         *(host for cluster in original.clusters for host in cluster.hosts),
         *(str(cluster.address) for cluster in original.clusters),
-        *(region.image.partition("/")[0] for region in original.regions),
+        *(
+            placement.image.partition("/")[0]
+            for region in original.regions
+            for placement in region.apps.values()
+        ),
     }
     files = [file for file in (own.folder / "dist").rglob("*") if file.is_file()]
     assert files

@@ -30,10 +30,9 @@ import yaml
 
 from charts.applications import ARGOCD
 from charts.catalogue import load
-from charts.foobar_api import FOOBAR_API
 from fleet.registry import Fleet
 from tests.live.cluster import said
-from tests.objects import ROOT, read
+from tests.objects import FOOBAR_API, ROOT, read
 
 GIT_PORT: Final = 6443
 """Argo CD's policies let it out to API servers, Git over HTTPS and SSH, and to nothing else."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from charts.foobar_api import FOOBAR_API
 from charts.metrics_server import METRICS_SERVER
 from charts.traefik import TRAEFIK
 from tests.live.cluster import ends_well, eventually, said
 from tests.live.conftest import Bootstrapped
 from tests.live.hub import Logs, Query
+from tests.objects import FOOBAR_API
 
 pytestmark = pytest.mark.live
 

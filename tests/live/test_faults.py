@@ -13,13 +13,13 @@ import pytest
 
 from charts.applications import ARGOCD
 from charts.argocd_access import TOKEN_SECRET
-from charts.foobar_api import FOOBAR_API
 from charts.monitoring import ingest, secrets
 from charts.traefik import TRAEFIK
 from tests.live.cluster import eventually, kubectl, said
 from tests.live.conftest import Bootstrapped
 from tests.live.hub import HubOverTls, Query, sign_in
 from tests.live.load import under_load
+from tests.objects import FOOBAR_API
 
 pytestmark = [
     pytest.mark.live,

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 import pytest
 import yaml
 
-from charts.foobar_api import FOOBAR_API
 from tests.live.cluster import eventually, kubectl, said
 from tests.live.conftest import Bootstrapped
 from tests.live.load import under_load
 from tests.live.setting import Fork, fewest_pods
-from tests.objects import read
+from tests.objects import FOOBAR_API, read
 
 # What comes last waits for alerts on the region that is refused from here on.
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("refused")]

@@ -7,10 +7,11 @@ import time
 import pytest
 from cryptography import x509
 
-from charts.foobar_api import FOOBAR_API, TLS_SECRET
+from charts.app import tls_secret
 from tests.live.cluster import eventually, kubectl, said
 from tests.live.conftest import Bootstrapped
 from tests.live.load import Load, under_load
+from tests.objects import FOOBAR_API
 
 pytestmark = pytest.mark.live
 
@@ -30,7 +31,13 @@ def test_the_certificate_is_the_acme_servers_and_ends_in_the_pod(
     assert told["tls"]["certificate"]["serial"] == format(certificate.serial_number, "x")
     assert told["tls"]["sni"] == way.host
     secret = said(
-        region, "-n", FOOBAR_API, "get", "secret", TLS_SECRET, "-o=jsonpath={.data.tls\\.crt}"
+        region,
+        "-n",
+        FOOBAR_API,
+        "get",
+        "secret",
+        tls_secret(FOOBAR_API),
+        "-o=jsonpath={.data.tls\\.crt}",
     )
     assert secret
     assert told["cluster"] == region

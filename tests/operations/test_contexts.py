@@ -16,8 +16,8 @@ git: {repository: https://git.example.org/fleet.git, revision: main}
 acme: {email: ops@foobar-platform.dev}
 clusters:
   - {name: hub, role: hub, address: 192.0.2.1}
-  - {name: north-1, role: region, address: 192.0.2.2, hostname: north, image: r.example.org/a:1}
-  - {name: north-2, role: region, address: 192.0.2.3, hostname: south, image: r.example.org/a:1}
+  - {name: north-1, role: region, address: 192.0.2.2, apps: {}}
+  - {name: north-2, role: region, address: 192.0.2.3, apps: {}}
 """
 HUB, NORTH = "https://192.0.2.1:6443", "https://192.0.2.2:6443"
 

@@ -35,7 +35,7 @@ def registry(folder: Path, **images: str) -> Path:
         HUB
         + "".join(
             f"  - name: {name}\n    role: region\n    address: 198.51.100.{at}\n"
-            f"    hostname: {name}\n    image: {image}\n"
+            f"    apps: {{foobar-api: {{hostname: {name}, image: {image}}}}}\n"
             for at, (name, image) in enumerate(images.items(), 2)
         )
     )
@@ -79,7 +79,7 @@ def test_regions_that_disagree_are_named(tmp_path: Path) -> None:
 
 
 def test_a_fleet_without_regions_has_no_image(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^clusters\.yaml: has no region"):
+    with pytest.raises(InputError, match=r"^clusters\.yaml: no region runs foobar-api"):
         repository(load(registry(tmp_path)))
 
 

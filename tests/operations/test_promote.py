@@ -26,13 +26,13 @@ def changed(path: Path) -> list[tuple[str, str]]:
 
 
 def test_a_new_image_goes_to_the_first_region_in_one_line(registry: Path) -> None:
-    assert promote(registry, NEW) == Promotion("us-east", OLD, NEW)
-    assert changed(registry) == [(f"    image: {OLD}", f"    image: {NEW}")]
+    assert promote(registry, NEW) == Promotion("us-east", "foobar-api", OLD, NEW)
+    assert changed(registry) == [(f"        image: {OLD}", f"        image: {NEW}")]
 
 
 def test_the_next_region_follows_by_itself(registry: Path) -> None:
     promote(registry, NEW)
-    assert promote(registry, None) == Promotion("eu-west", OLD, NEW)
+    assert promote(registry, None) == Promotion("eu-west", "foobar-api", OLD, NEW)
     assert len(changed(registry)) == 2
 
 
@@ -44,19 +44,22 @@ def test_nothing_is_left_once_every_region_is_there(registry: Path) -> None:
 
 def test_going_back_is_a_promotion_as_well(registry: Path) -> None:
     promote(registry, NEW)
-    assert promote(registry, OLD) == Promotion("us-east", NEW, OLD)
+    assert promote(registry, OLD) == Promotion("us-east", "foobar-api", NEW, OLD)
     assert changed(registry) == []
 
 
 def test_an_image_that_the_registry_refuses_changes_nothing(registry: Path) -> None:
-    with pytest.raises(InputError, match=r"clusters.yaml:\d+: clusters\[1\].image: .*latest"):
+    with pytest.raises(
+        InputError,
+        match=r"clusters.yaml:\d+: clusters\[1\]\.apps\[\"foobar-api\"\]\.image: .*latest",
+    ):
         promote(registry, "sjc.vultrcr.com/globalregistry/foobar-api:latest")
     assert changed(registry) == []
     assert [each.name for each in registry.parent.iterdir()] == ["clusters.yaml"]
 
 
 def test_an_image_written_in_a_way_that_cannot_be_edited_is_told(registry: Path) -> None:
-    text = registry.read_text().replace(f"image: {OLD}", f"image:\n      {OLD}", 1)
+    text = registry.read_text().replace(f"image: {OLD}", f"image:\n          {OLD}", 1)
     registry.write_text(text)
     with pytest.raises(InputError, match=r"does not hold .* on one line with its key"):
         promote(registry, NEW)

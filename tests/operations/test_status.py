@@ -132,7 +132,7 @@ def well(world: World, users: Users, hub: Hub, command: Command) -> World:
     for cluster in world.fleet.names:
         hub.samples[cluster] = now - 20
         hub.lines[cluster] = now - 20
-    store_certificate(world, users.certificates[world.fleet.regions[0].host])
+    store_certificate(world, users.certificates[world.fleet.regions[0].host("foobar-api")])
     return world
 
 
@@ -305,7 +305,7 @@ def test_alerts_are_reported_by_name(well: World, hub: Hub, look: Look) -> None:
 
 def test_a_certificate_that_is_overdue_is_reported(well: World, users: Users, look: Look) -> None:
     """By the share of its life that is left, whoever issued it for however long."""
-    host = well.fleet.regions[0].host
+    host = well.fleet.regions[0].host("foobar-api")
     store_certificate(well, users.issue(host, timedelta(days=365 * 40)))
     assert look().wrong == []
     store_certificate(well, users.issue(host, timedelta(days=1)))
@@ -315,7 +315,7 @@ def test_a_certificate_that_is_overdue_is_reported(well: World, users: Users, lo
 
 
 def test_a_host_that_serves_nothing_is_reported(well: World, users: Users, look: Look) -> None:
-    users.dead.add(well.fleet.regions[0].host)
+    users.dead.add(well.fleet.regions[0].host("foobar-api"))
     report = look()
     assert report.wrong == [("edge", "certificate"), ("edge", "app")]
     assert report.rows["edge"]["certificate"]["told"] == "none"

@@ -49,7 +49,7 @@ class WithAFactOfAnotherType(Whole):
 class WithAFactOfARegion(Whole):
     @classmethod
     def of(cls, fleet: Fleet, cluster: Hub) -> Self:
-        return cls(host=cluster.image)  # fault: attr-defined
+        return cls(host=cluster.apps)  # fault: attr-defined
 
 
 class OfAnotherRole(Whole):

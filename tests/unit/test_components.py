@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from charts import catalogue
-from charts.catalogue import CATALOGUE, COMPONENTS, HUB, REGION, complete, compose
+from charts.catalogue import CATALOGUE, COMPONENTS, HUB, REGION, complete, compose, offers
 from charts.component import Component
 from charts.metrics_server import MetricsServer
 from charts.traefik import Traefik
 from fleet import registry
 from fleet.catalogue import Catalogue, optional, required
 from fleet.errors import InputError
-from fleet.registry import Cluster, Fleet, Hub
+from fleet.registry import Cluster, Fleet, Hub, Offers
 from imports.k8s import ConfigMap
 from rendering.render import render
 
@@ -59,7 +59,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def rendered(folder: Path, components: Catalogue) -> dict[str, bytes]:
-    fleet = registry.load(SAMPLE, components)
+    fleet = registry.load(SAMPLE, Offers(components, offers().apps))
     for cluster in fleet.clusters:
         render(fleet, cluster, folder=folder / cluster.name, overlays=folder / "overlays")
     return files(folder)
@@ -69,7 +69,7 @@ def test_one_line_adds_a_component(tmp_path: Path) -> None:
     """And changes no file but those that say what a cluster has."""
     before = rendered(tmp_path / "before", CATALOGUE)
     after = rendered(tmp_path / "after", {"hub": HUB, "region": (*REGION, Greeting)})
-    fleet = registry.load(SAMPLE, CATALOGUE)
+    fleet = registry.load(SAMPLE, offers())
     assert after.keys() - before.keys() == {
         f"{region.name}/greeting/{file}"
         for region in fleet.regions
@@ -94,12 +94,12 @@ def test_the_registry_knows_what_the_catalogue_has(tmp_path: Path) -> None:
     text = SAMPLE.read_text()
     region = "    role: region\n"
     path.write_text(text.replace(region, f"{region}    without: [greeting]\n"))
-    with_it: Catalogue = {"hub": HUB, "region": (*REGION, Greeting)}
+    with_it = Offers({"hub": HUB, "region": (*REGION, Greeting)}, offers().apps)
     assert all("greeting" not in each.components for each in registry.load(path, with_it).regions)
     with pytest.raises(InputError, match="greeting is none of what a region can do without"):
-        registry.load(path, CATALOGUE)
+        registry.load(path, offers())
     path.write_text(text.replace(region, f"{region}    without: [traefik]\n"))
-    with pytest.raises(InputError, match="traefik is needed by cert-manager and foobar-api and g"):
+    with pytest.raises(InputError, match="traefik is needed by cert-manager and greeting"):
         registry.load(path, with_it)
 
 
@@ -138,7 +138,7 @@ class TestForgotten:
         }
 
     def test_the_catalogue(self) -> None:
-        with pytest.raises(TypeError, match="catalogue of components as its context"):
+        with pytest.raises(TypeError, match="offers of components and apps as context"):
             Hub.model_validate({"name": "a", "role": "hub", "address": "192.0.2.1"})
 
     def test_freezing_is_not(self) -> None:

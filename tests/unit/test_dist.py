@@ -27,10 +27,8 @@ NORTH = """\
   - name: north
     role: region
     address: 192.0.2.2
-    hostname: north
-    image: registry.example.org/app:1.0.0
 """
-WITHOUT = "    without: [foobar-api]\n"
+APP = "    apps: {foobar-api: {hostname: north, image: registry.example.org/app:1.0.0}}\n"
 
 Render = Callable[[str], Path]
 """Renders the text of a registry, and returns the dist."""
@@ -90,7 +88,7 @@ def main(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Co
 
 
 @pytest.mark.parametrize(
-    "registry", [HUB, HUB + NORTH + WITHOUT, HUB + NORTH.replace("north", "south")]
+    "registry", [HUB, HUB + NORTH + APP, HUB + NORTH.replace("north", "south")]
 )
 def test_a_render_of_another_registry_is_replaced(
     dist: Path, render_of: Render, registry: str

@@ -32,18 +32,15 @@ OWN_DOMAIN = (
 
 def region(at: int, more: str = "") -> str:
     return (
-        f"  - {{name: area-{at}, role: region, address: 198.51.100.{at}, hostname: front-{at}, "
-        f"image: 'registry.example.net:5000/team/app:2.{at}.0'{more}}}\n"
+        f"  - {{name: area-{at}, role: region, address: 198.51.100.{at}, apps: {{foobar-api: "
+        f"{{hostname: front-{at}, image: 'registry.example.net:5000/team/app:2.{at}.0'}}}}{more}}}\n"
     )
 
 
 FLEETS = {
     "no region": HUB,
-    "one region that serves nothing": HUB
-    + region(
-        1,
-        ", without: [foobar-api, cert-manager, traefik, prometheus-agent, opentelemetry-collector]",
-    ),
+    "one region that serves nothing": HUB + "  - {name: bare, role: region, address: 198.51.100.1, "
+    "without: [cert-manager, traefik, prometheus-agent, opentelemetry-collector]}\n",
     "another provider and domain": OWN_DOMAIN
     + region(1, ", provider: generic")
     + region(2, ", domain: example.net, issuer: production"),
@@ -120,9 +117,11 @@ class TestEveryFleet:
         path = tmp_path / "clusters.yaml"
         path.write_text(f"{GIT}{ACME}clusters:\n{HUB}" + "\n".join(entry))
         (new,) = load(path).regions
-        repositories = {each.image_repository for each in other.regions}
+        repositories = {
+            each.apps["foobar-api"].image_repository for each in other.regions if each.apps
+        }
         if len(repositories) == 1:
-            assert new.image_repository in repositories
+            assert new.apps["foobar-api"].image_repository in repositories
 
 
 @pytest.fixture(scope="module")

@@ -156,8 +156,10 @@ clusters:
   - name: us-east
     role: region
     address: 198.51.100.2
-    hostname: us-east
-    image: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0
+    apps:
+      foobar-api:
+        hostname: us-east
+        image: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0
 """
 
 

@@ -153,16 +153,15 @@ clusters:
   - name: 1e3
     role: region
     address: 192.0.2.2
-    hostname: "0o7"
     region: "y"
     storageClass: "null"
-    pullSecret: "1.5"
-    image: registry.example.org/app:1.0.0
+    apps:
+      foobar-api: {hostname: "0o7", image: registry.example.org/app:1.0.0, pullSecret: "1.5"}
   - name: "0b-1"
     role: region
     address: 192.0.2.3
-    hostname: "off"
-    image: registry.example.org/app:1.0.0
+    apps:
+      foobar-api: {hostname: "off", image: registry.example.org/app:1.0.0}
 """
 
 

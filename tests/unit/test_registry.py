@@ -288,7 +288,7 @@ class TestDerived:
     def test_names_under_a_domain(self) -> None:
         fleet = load(FIXTURES / "valid" / "every_key.yaml")
         assert fleet.hub.argocd_host == "argocd.fleet.example.org"
-        assert [region.host for region in fleet.regions] == ["api.north.example.org"]
+        assert [region.hosts for region in fleet.regions] == [("api.north.example.org",)]
 
     def test_defaults(self) -> None:
         fleet = load(FIXTURES / "valid" / "hub_and_regions.yaml")
@@ -296,8 +296,11 @@ class TestDerived:
             assert cluster.issuer == "staging"
             assert cluster.provider == "vultr"
             assert cluster.node_networks == tuple(map(ip_network, PRIVATE_NETWORKS))
-            assert cluster.classes == CATALOGUE[cluster.role]
-        assert [region.pull_secret for region in fleet.regions] == ["registry-pull"] * 2
+            classes = CATALOGUE[cluster.role]
+            assert cluster.classes[: len(classes)] == classes
+        assert [region.apps["foobar-api"].pull_secret for region in fleet.regions] == [
+            "registry-pull"
+        ] * 2
 
     def test_components_are_left_out(self) -> None:
         fleet = load(FIXTURES / "valid" / "every_key.yaml")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
 from pydantic import ValidationError
 
-from charts.catalogue import CATALOGUE, COMPONENTS, HUB
+from charts.catalogue import CATALOGUE, COMPONENTS, REGION, offers
 from docgen import schema
 from docgen.lists import KEYS
 from fleet.catalogue import Role, optional, required, users
@@ -24,7 +24,7 @@ from tests.objects import FLEETS, ROOT, SAMPLE
 
 FIXTURES = ROOT / "tests" / "fixtures" / "registry"
 
-SCHEMA = json.loads(schema.generate())
+SCHEMA = json.loads(schema.of_clusters())
 EDITOR = Draft7Validator(SCHEMA, format_checker=FormatChecker(["ipv4", "ipv6"]))
 
 UNSEEN = {
@@ -83,7 +83,7 @@ def test_the_sample_names_it_in_its_first_line() -> None:
     first, *_ = SAMPLE.read_text("utf-8").splitlines()
     found = re.fullmatch(r"# yaml-language-server: \$schema=(.*)", first)
     assert found
-    assert (SAMPLE.parent / found[1]).resolve() == schema.PATH
+    assert (SAMPLE.parent / found[1]).resolve() == schema.ROOT / "clusters.schema.json"
 
 
 def test_it_is_a_schema() -> None:
@@ -113,7 +113,6 @@ def test_defaults_are_in_it() -> None:
         "issuer": "staging",
         "nodeNetworks": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
         "without": [],
-        "pullSecret": "registry-pull",
     }
 
 
@@ -125,7 +124,7 @@ def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: Role) -> No
     for name in names:
         cluster = {**SOUND[role], "without": [name, *users(CATALOGUE, role, name)]}
         try:
-            model.model_validate(cluster, context=CATALOGUE)
+            model.model_validate(cluster, context=offers())
         except ValidationError:
             accepted = False
         else:
@@ -133,14 +132,13 @@ def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: Role) -> No
         assert accepted == (name in without["items"]["enum"]), name
 
 
-SOUND: Mapping[str, Mapping[str, str]] = {
+SOUND: Mapping[str, Mapping[str, Any]] = {
     "hub": {"name": "hub", "role": "hub", "address": "192.0.2.1"},
     "region": {
         "name": "north",
         "role": "region",
         "address": "192.0.2.2",
-        "hostname": "north",
-        "image": "registry.example.org/app:1.0.0",
+        "apps": {"foobar-api": {"hostname": "north", "image": "registry.example.org/app:1.0.0"}},
     },
 }
 
@@ -175,11 +173,22 @@ def test_an_editor_marks_every_fault_that_a_schema_can_express() -> None:
     assert len(files) > 2 * len(unseen)
 
 
+PLACEMENT = st.fixed_dictionaries(
+    {
+        "hostname": st.from_regex(r"[a-z0-9.-]{0,5}", fullmatch=True),
+        "image": st.from_regex(
+            r"(a\.b|a:1|a|localhost)/[a-z._-]{1,4}(/x)?(:[a-z._-]{1,4}|:latest)?"
+            "(@sha256:0{63,64})?",
+            fullmatch=True,
+        ),
+    },
+    optional={"pullSecret": st.from_regex(r"[a-z0-9.-]{0,5}", fullmatch=True)},
+)
 VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "name": st.sampled_from(["a", "a-b", "0", "A", "in-cluster", "x" * 63, "x" * 64]),
     "address": st.ip_addresses().map(str) | st.sampled_from(["1.2.3.4/8", "01.2.3.4", ""]),
     "domain": st.from_regex(r"[a-z0-9.-]{0,12}", fullmatch=True),
-    "hostname": st.from_regex(r"[a-z0-9.-]{0,5}", fullmatch=True),
+    "apps": st.dictionaries(st.sampled_from(["foobar-api", "none"]), PLACEMENT, max_size=1),
     "provider": st.sampled_from(["vultr", "generic", "other"]),
     "issuer": st.sampled_from(["staging", "production", "other"]),
     "nodeNetworks": st.lists(
@@ -187,12 +196,7 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
         | st.sampled_from(["10.0.0.0/8", "fd00::/8", "10.0.0.1/8", "::/0"]),
         max_size=2,
     ),
-    "without": st.lists(st.sampled_from([*(each.NAME for each in HUB), "foobar-api"]), max_size=2),
-    "image": st.from_regex(
-        r"(a\.b|a:1|a|localhost)/[a-z._-]{1,4}(/x)?(:[a-z._-]{1,4}|:latest)?(@sha256:0{63,64})?",
-        fullmatch=True,
-    ),
-    "pullSecret": st.from_regex(r"[a-z0-9.-]{0,5}", fullmatch=True),
+    "without": st.lists(st.sampled_from([each.NAME for each in REGION]), max_size=2),
     "other": st.just("x"),
 }
 
@@ -217,7 +221,7 @@ def test_what_the_registry_accepts_an_editor_accepts(changed: dict[str, Any], ro
         "clusters": clusters,
     }
     try:
-        Fleet.model_validate(data, context=CATALOGUE)
+        Fleet.model_validate(data, context=offers())
     except ValidationError:
         return
     assert [error.message for error in EDITOR.iter_errors(data)] == []
@@ -226,9 +230,9 @@ def test_what_the_registry_accepts_an_editor_accepts(changed: dict[str, Any], ro
 class TestCommand:
     @pytest.fixture
     def path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        path = tmp_path / "clusters.schema.json"
-        monkeypatch.setattr(schema, "PATH", path)
-        return path
+        monkeypatch.setattr(schema, "ROOT", tmp_path)
+        (tmp_path / "apps.schema.json").write_text(schema.of_apps())
+        return tmp_path / "clusters.schema.json"
 
     @staticmethod
     def run(*arguments: str) -> int:
@@ -238,7 +242,7 @@ class TestCommand:
 
     def test_it_writes_the_schema(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.run() == 0
-        assert path.read_text("utf-8") == schema.generate()
+        assert path.read_text("utf-8") == schema.of_clusters()
         assert capsys.readouterr().out == "wrote: clusters.schema.json\n"
         assert self.run("--check") == 0
 
@@ -250,8 +254,7 @@ class TestCommand:
             path.write_text(before)
         assert self.run("--check") == 1
         assert capsys.readouterr().out == (
-            "clusters.schema.json: is not what fleet/registry.py accepts; "
-            "run `python -m fleet schema`\n"
+            "clusters.schema.json: is not what the loader accepts; run `python -m fleet schema`\n"
         )
         assert (path.read_text() if path.exists() else None) == before
 
@@ -269,5 +272,5 @@ class TestDocumentation:
             fields = {field.alias: field for field in MODELS[name].model_fields.values()}
             MODELS[name].model_validate(
                 {key: field.examples[0] for key, field in fields.items() if field.examples},
-                context=CATALOGUE,
+                context=offers(),
             )

@@ -38,7 +38,9 @@ FOOBAR_API: Final = dashboard(
         [
             number(
                 "Budget of errors left",
-                Query(f'1 - avg({errors("foobar-api", "3d")}{{cluster=~"$cluster"}}) / {_ERRORS:g}'),
+                Query(
+                    f'1 - avg({errors("foobar-api", "3d")}{{cluster=~"$cluster"}}) / {_ERRORS:g}'
+                ),
                 unit="percentunit",
                 decimals=0,
                 steps=((None, "red"), (0, "orange"), (0.5, "green")),

@@ -32,6 +32,7 @@ BURNS: Final[Sequence[Burn]] = (
     Burn(severity="warning", times=1, long="3d", short="6h", wait="3h"),
 )
 
+
 def errors(app: str, window: str) -> str:
     """Name of the share of ``app``'s requests that failed, over ``window``."""
     return f"{_prefix(app)}:http_request_errors:ratio_rate{window}"
@@ -98,8 +99,10 @@ def service_levels(app: str, levels: ServiceLevels) -> Group:
     """The records and alerts of one app, for all regions that run it."""
     return Group(
         app,
-        [*(record for window in WINDOWS for record in _records(app, levels, window))]
-        + _burns(app, levels),
+        [
+            *(record for window in WINDOWS for record in _records(app, levels, window)),
+            *_burns(app, levels),
+        ],
     )
 
 

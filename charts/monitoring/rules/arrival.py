@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from charts.app import apps
-from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
+from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
 from charts.scrape import MONITORING
