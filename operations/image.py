@@ -35,7 +35,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def repository(fleet: Fleet) -> str:
-    """foobar-api's image, the same in all regions, without tag and digest; raises InputError if they differ."""
+    """foobar-api's image in all regions, without tag and digest.
+
+    Raises InputError if regions differ, or if none runs it.
+    """
     regions: dict[str, list[str]] = {}
     for region in fleet.regions:
         if placement := region.apps.get(APP):

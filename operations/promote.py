@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     promotion = promote(args.fleet, args.image, args.app)
     print(
-        f"{promotion.region}: {promotion.app}: {promotion.before} → {promotion.after}"
+        f"{promotion.region}: {promotion.before} → {promotion.after}"
         if promotion
         else "nothing to promote"
     )
@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
 def promote(path: Path, image: str | None, app: str | None = None) -> Promotion | None:
     """Writes the next step into the registry at ``path``; None when every region is there.
 
-    Raises InputError, also for an ``app`` that no region runs and for an ``image`` that the registry does not take; then nothing is
-    written.
+    Raises InputError, also for an ``app`` that no region runs and for an ``image`` that the
+    registry does not take; then nothing is written.
     """
     fleet = load(path)
     step = following(fleet, image, chosen(fleet, app))

@@ -27,7 +27,7 @@ settings.load_profile("any machine")
 guard.install()
 
 # A fork replaces apps/ as it does clusters.yaml.
-charts.catalogue.APPS = APPS  # type: ignore[attr-defined, misc]
+charts.catalogue.APPS = APPS  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)

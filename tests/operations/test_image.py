@@ -13,7 +13,7 @@ from fleet.errors import InputError
 from fleet.registry import Git
 from foobar_api import VERSION
 from operations.image import repository
-from tests.objects import ROOT
+from tests.objects import APPS, ROOT
 
 HUB = """\
 git:
@@ -103,6 +103,7 @@ class TestCommand:
     def checkout(self, tmp_path: Path) -> Path:
         registry(tmp_path, north="registry.example.com:5000/team/app:0.1.0")
         shutil.copy(ROOT / "Makefile", tmp_path)
+        shutil.copytree(APPS, tmp_path / "apps")
         identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
         for command in (
             ["git", "init", "--quiet"],

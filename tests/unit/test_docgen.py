@@ -97,7 +97,8 @@ class TestEveryFleet:
         assert f"{other.hub.name}, the hub" in texts
         assert "git.example.org/team/many-fleet" in texts
         for each in other.regions[:SHOWN]:
-            assert f"{each.name}: {each.host}" in texts
+            host = each.hosts[0] if each.hosts else "no app"
+            assert f"{each.name}: {host}" in texts
         rest = len(other.regions) - SHOWN
         assert (f"and {rest} more" in texts) == (rest > 0)
 

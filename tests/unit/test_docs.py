@@ -170,7 +170,7 @@ def test_the_readme_shows_what_promote_prints(
     (image, shown) = re.findall(r"\$ python -m fleet promote --image (.*)\n(.*\n)", readme)[0]
     path = tmp_path / "clusters.yaml"
     path.write_text(REGISTRY)
-    assert promote.run(argparse.Namespace(fleet=path, image=image)) == 0
+    assert promote.run(argparse.Namespace(fleet=path, image=image, app=None)) == 0
     assert capsys.readouterr().out == shown
 
 
@@ -192,8 +192,8 @@ def test_the_readme_shows_status_as_it_is_printed(capsys: pytest.CaptureFixture[
         )
         for name, role, parts, sample, line in (
             ("tooling", "hub", len(HUB), 12, 3),
-            ("us-east", "region", len(REGION), 8, 5),
-            ("eu-west", "region", len(REGION), 20, 2),
+            ("us-east", "region", len(REGION) + 1, 8, 5),
+            ("eu-west", "region", len(REGION) + 1, 20, 2),
         )
     ]
     terminal.console().print(status.table(rows))
