@@ -45,7 +45,9 @@ CHARACTER: Final = 6.6
 
 def draw(fleet: Fleet) -> str:
     """The picture."""
-    listed = [(each.name, each.hosts[0] if each.hosts else "no app") for each in fleet.regions[:SHOWN]]
+    listed = [
+        (each.name, each.hosts[0] if each.hosts else "no app") for each in fleet.regions[:SHOWN]
+    ]
     rest = len(fleet.regions) - len(listed)
     lines = len(listed) + (rest > 0)
     # Everything in a region moves down with the list of regions.

@@ -86,9 +86,9 @@ def _of_values(source: Source, error: ValidationError) -> Iterator[Problem]:
 
 def _place(loc: tuple[str | int, ...]) -> Location:
     """Where an error is; pydantic puts the type of a resource, and the word key, into its path."""
-    if loc[-1] == "[key]":
+    if loc and loc[-1] == "[key]":
         loc = loc[:-1]
-    if loc[0] == "resources" and len(loc) > 2:
+    if len(loc) > 2 and loc[0] == "resources":
         return (*loc[:2], *loc[3:])
     return loc
 

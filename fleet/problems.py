@@ -238,7 +238,7 @@ def _limits(error: "ErrorDetails", written: str) -> str:
             return f"{written} is too small; write {error['ctx']['ge']} or more"
         case "less_than_equal":
             return f"{written} is too large; write {error['ctx']['le']} or less"
-        case "string_too_long":
+        case "string_too_long" | "too_long":
             return f"{written} has more than {error['ctx']['max_length']} characters; shorten it"
         case _:
             return error["msg"]

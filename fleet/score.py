@@ -192,7 +192,9 @@ class Metadata(Facts):
     """The name of the app, and the platform's section."""
 
     name: Annotated[Label, Field(max_length=40)] = Field(
-        description="Name of the app, of its namespace and of its file.", examples=["shop-api"]
+        description="Name of the app, of its namespace and of its file.",
+        examples=["shop-api"],
+        json_schema_extra={"maxLength": 40},
     )
     annotations: Annotated[dict[str, str], AfterValidator(FrozenDict)] = Field(
         default_factory=FrozenDict, description="For other tools."

@@ -44,8 +44,8 @@ RED_WHEN: Final = {
     "applications": "an Application is not synced and healthy; the sentence below says why",
     "certificate": "a hostname serves no certificate, one that clients refuse, or one with less "
     f"than {LEAST_LIFE:.0%} of its life left",
-    "app": "an app does not answer, or the serial number of the certificate it serves is not the one "
-    "in its Secret, or not the one that the app reports if it has a `certificatePath`",
+    "app": "an app does not answer, or the serial number of its certificate is not the one in its "
+    "Secret, or not the one that the app reports if it has a `certificatePath`",
     "newest sample": f"the newest sample at the hub is older than {OLDEST_SAMPLE_SECONDS // 60} "
     "minutes",
     "newest line": f"the newest log line at the hub is older than {OLDEST_LINE_SECONDS // 60} "

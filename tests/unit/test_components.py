@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from charts import catalogue
-from charts.catalogue import CATALOGUE, COMPONENTS, HUB, REGION, complete, compose, offers
 from charts.app import App
+from charts.catalogue import CATALOGUE, COMPONENTS, HUB, REGION, complete, compose, offers
 from charts.component import Component
 from charts.metrics_server import MetricsServer
 from charts.traefik import Traefik

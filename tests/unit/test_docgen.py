@@ -33,7 +33,8 @@ OWN_DOMAIN = (
 def region(at: int, more: str = "") -> str:
     return (
         f"  - {{name: area-{at}, role: region, address: 198.51.100.{at}, apps: {{foobar-api: "
-        f"{{hostname: front-{at}, image: 'registry.example.net:5000/team/app:2.{at}.0'}}}}{more}}}\n"
+        f"{{hostname: front-{at}, image: 'registry.example.net:5000/team/app:2.{at}.0'}}}}"
+        f"{more}}}\n"
     )
 
 

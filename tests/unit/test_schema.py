@@ -44,6 +44,8 @@ UNSEEN = {
     "context_twice": "compares two clusters",
     "hostname_twice": "compares two clusters",
     "hostname_twice_under_a_domain": "compares two clusters",
+    "apps_with_one_hostname": "compares two apps",
+    "app_that_nobody_describes": "knows the files of apps/",
     "hostname_of_the_hub": "compares two clusters",
     "two_hubs": "draft 7 can ask for one of a kind, not for one only",
     "hostname_too_long_in_all": "adds two values",
@@ -92,7 +94,7 @@ def test_it_is_a_schema() -> None:
 
 def test_every_object_of_it_refuses_unknown_keys_and_tells_what_it_is() -> None:
     definitions = SCHEMA["definitions"]
-    assert set(definitions) == {"Acme", "Git", "Hub", "Region"}
+    assert set(definitions) == {"Acme", "Git", "Hub", "Placement", "Region"}
     for each in (SCHEMA, *definitions.values()):
         assert each["additionalProperties"] is False
         assert each["title"]
@@ -122,7 +124,8 @@ def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: Role) -> No
     names = [*(each.NAME for each in COMPONENTS), "traefick"]
     model = MODELS[role]
     for name in names:
-        cluster = {**SOUND[role], "without": [name, *users(CATALOGUE, role, name)]}
+        sound = {key: value for key, value in SOUND[role].items() if key != "apps"}
+        cluster = {**sound, "without": [name, *users(CATALOGUE, role, name)]}
         try:
             model.model_validate(cluster, context=offers())
         except ValidationError:
@@ -263,7 +266,10 @@ class TestDocumentation:
     """docs/registry.md has a table for each model, and the tables have every key."""
 
     def test_no_key_is_left_out(self) -> None:
-        assert {key for _, chosen in KEYS.values() for key in chosen} == {
+        described = {key for name in MODELS if name in KEYS for key in KEYS[name][1]} | {
+            *KEYS["cluster"][1]
+        }
+        assert described == {
             key for name, model in MODELS.items() if name != "fleet" for key in keys(model)
         }
 

@@ -44,8 +44,8 @@ FOOBAR_API: Final = dashboard(
                 unit="percentunit",
                 decimals=0,
                 steps=((None, "red"), (0, "orange"), (0.5, "green")),
-                description=f"Of {_LEVELS.availability:.1f}% of requests without an error, at the rate of "
-                "the last three days.",
+                description=f"Of {_LEVELS.availability:.1f}% of requests without an error, at the "
+                "rate of the last three days.",
             ),
             number(
                 "Budget of slowness left",
@@ -53,8 +53,8 @@ FOOBAR_API: Final = dashboard(
                 unit="percentunit",
                 decimals=0,
                 steps=((None, "red"), (0, "orange"), (0.5, "green")),
-                description=f"Of {_LEVELS.latency:.0f}% of requests within {_LEVELS.seconds} s, at the "
-                "rate of the last three days.",
+                description=f"Of {_LEVELS.latency:.0f}% of requests within {_LEVELS.seconds} s, "
+                "at the rate of the last three days.",
             ),
             number(
                 "Pods",

@@ -1,0 +1,197 @@
+"""What apps of every kind become: the fixture fleet three-apps, rendered.
+
+That policies, references, quotas and Argo CD's rights hold for them as for everything else is
+claimed of every fixture fleet in the tests beside this one.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charts.catalogue import load
+from fleet.registry import Fleet
+from operations import credentials, promote
+from rendering.render import render
+from tests.objects import APPS, FLEETS, ROOT, read_objects
+
+Find = Callable[[str, str, str, str], Any]
+
+
+@pytest.fixture(scope="module")
+def three() -> Fleet:
+    return load(FLEETS / "three-apps.yaml")
+
+
+@pytest.fixture(scope="module")
+def find(three: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Find:
+    """The body of an object by cluster, component, kind and name."""
+    dist = tmp_path_factory.mktemp("three") / "dist"
+    for cluster in three.clusters:
+        render(three, cluster, folder=dist / cluster.name, overlays=dist / "none")
+    found = {
+        (each.cluster, each.component, each.kind, each.name): each.body
+        for each in read_objects(dist)
+    }
+    return lambda *key: found.get(key)
+
+
+def container(find: Find, app: str) -> Any:
+    (found,) = find("north", app, "Deployment", app)["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def test_the_description_of_the_fixtures_is_the_committed_one() -> None:
+    """A fork may have none; then the fixtures speak for themselves."""
+    committed = ROOT / "apps" / "foobar-api.yaml"
+    if not committed.is_file():
+        pytest.skip("this fork describes no foobar-api")
+    _, _, mine = committed.read_text().partition("\n")
+    _, _, fixture = (APPS / "foobar-api.yaml").read_text().partition("\n")
+    assert mine == fixture
+
+
+def test_traefik_terminates_tls_at_the_edge(find: Find) -> None:
+    route = find("north", "shop-api", "IngressRoute", "shop-api")["spec"]
+    assert route["tls"] == {"secretName": "shop-api-tls"}
+    (rule,) = route["routes"]
+    # The scraper's path is on the port that users reach, so it is hidden from them.
+    assert rule["match"] == "Host(`shop.north.example.org`) && !Path(`/internal/metrics`)"
+    assert rule["services"] == [{"name": "shop-api", "port": "http"}]
+    certificate = find("north", "shop-api", "Certificate", "shop-api")["spec"]
+    assert certificate["dnsNames"] == ["shop.north.example.org"]
+    assert certificate["secretName"] == "shop-api-tls"
+    assert find("north", "shop-api", "IngressRouteTCP", "shop-api") is None
+
+
+def test_grpc_is_spoken_in_cleartext_behind_the_edge(find: Find) -> None:
+    (rule,) = find("north", "plain-api", "IngressRoute", "plain-api")["spec"]["routes"]
+    assert rule["services"] == [{"name": "plain-api", "port": "grpc", "scheme": "h2c"}]
+
+
+def test_placeholders_are_filled_in(find: Find) -> None:
+    shop = container(find, "shop-api")
+    assert shop["command"] == ["/app/server"]
+    assert shop["args"] == [
+        "--listen=:8080",
+        "--public=https://shop.north.example.org/",
+        "--price=$5",
+    ]
+    variables = {each["name"]: each for each in shop["env"]}
+    assert variables["WHERE"]["value"] == "shop-api in north"
+    assert variables["DATABASE_URL"]["valueFrom"] == {
+        "secretKeyRef": {"name": "shop-database", "key": "url"}
+    }
+    assert variables["SIGNING_KEY"]["valueFrom"] == {
+        "secretKeyRef": {"name": "signing", "key": "key"}
+    }
+
+
+def test_an_app_without_probes_has_to_accept_connections(find: Find) -> None:
+    plain = container(find, "plain-api")
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert plain[probe]["tcpSocket"] == {"port": 9000}
+
+
+def test_amounts_and_scaling_are_the_descriptions(find: Find) -> None:
+    assert container(find, "shop-api")["resources"] == {
+        "requests": {"cpu": "500m", "memory": "512Mi"},
+        "limits": {"cpu": "2000m", "memory": "1024Mi"},
+    }
+    scaler = find("north", "shop-api", "HorizontalPodAutoscaler", "shop-api")["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 12)
+
+
+def test_only_the_egress_of_the_description_is_open(find: Find) -> None:
+    policy = find("north", "shop-api", "NetworkPolicy", "shop-api")["spec"]
+    dns, database = policy["egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert database == {
+        "to": [{"ipBlock": {"cidr": "10.20.0.0/16"}}],
+        "ports": [{"port": 5432, "protocol": "TCP"}],
+    }
+    assert len(find("north", "plain-api", "NetworkPolicy", "plain-api")["spec"]["egress"]) == 1
+
+
+def test_the_scraper_asks_where_the_description_says(find: Find) -> None:
+    (endpoint,) = find("north", "shop-api", "PodMonitor", "shop-api")["spec"]["podMetricsEndpoints"]
+    assert endpoint == {"port": "http", "path": "/internal/metrics"}
+    assert find("north", "plain-api", "PodMonitor", "plain-api") is None
+
+
+def test_an_app_is_restricted_whatever_it_says(find: Find) -> None:
+    for app in ("foobar-api", "shop-api", "plain-api"):
+        security = container(find, app)["securityContext"]
+        assert security["readOnlyRootFilesystem"]
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        labels = find("north", app, "Namespace", app)["metadata"]["labels"]
+        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_traefik_reads_the_namespaces_of_a_regions_apps_alone(find: Find) -> None:
+    for cluster, apps in (("north", "foobar-api,shop-api,plain-api"), ("south", "shop-api")):
+        (traefik,) = find(cluster, "traefik", "Deployment", "traefik")["spec"]["template"]["spec"][
+            "containers"
+        ]
+        assert f"--providers.kubernetesCRD.namespaces=traefik,{apps}" in traefik["args"]
+
+
+def alerts(find: Find, name: str) -> dict[str, Any]:
+    (group,) = find("hub", "rules", "PrometheusRule", name)["spec"]["groups"]
+    return {
+        rule["labels"]["app"]: rule for rule in group["rules"] if rule.get("alert") == "AppDown"
+    }
+
+
+def test_every_app_of_a_region_has_an_alert_for_its_absence(find: Find) -> None:
+    north = alerts(find, "arrival-north")
+    assert set(north) == {"foobar-api", "shop-api", "plain-api"}
+    assert north["shop-api"]["expr"] == 'absent(up{cluster="north",job="shop-api"} == 1)'
+    # Nothing scrapes it, so Kubernetes is asked.
+    assert "kube_deployment_status_replicas_available" in north["plain-api"]["expr"]
+    assert set(alerts(find, "arrival-south")) == {"shop-api"}
+    assert alerts(find, "arrival-west") == {}
+
+
+def test_service_levels_are_the_descriptions(find: Find) -> None:
+    (group,) = find("hub", "rules", "PrometheusRule", "app-shop-api")["spec"]["groups"]
+    text = str(group)
+    assert 'http_requests_total{job="shop-api"}' in text
+    assert 'le="0.5"' in text
+    # 14.4 times the 0.5 % that 99.5 % allow.
+    assert "shop_api:http_request_errors:ratio_rate1h > 0.072" in text
+    assert find("hub", "rules", "PrometheusRule", "app-plain-api") is None
+
+
+def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:
+    found = {
+        (each.ref.cluster, each.ref.namespace, each.ref.name): each
+        for each in credentials.supplied(three)
+    }
+    assert {key for key in found if key[0] == "north"} == {
+        ("north", "foobar-api", "registry-pull"),
+        ("north", "plain-api", "registry-pull"),
+        ("north", "shop-api", "mirror-pull"),
+        ("north", "shop-api", "shop-database"),
+        ("north", "shop-api", "signing"),
+    }
+    database = found["north", "shop-api", "shop-database"]
+    assert set(database.variables) == {
+        "SHOP_API_SHOP_DATABASE_URL",
+        "SHOP_API_SHOP_DATABASE_USER",
+    }
+
+
+def test_an_app_is_promoted_by_itself(three: Fleet, tmp_path: Path) -> None:
+    registry = tmp_path / "clusters.yaml"
+    registry.write_text((FLEETS / "three-apps.yaml").read_text())
+    step = promote.promote(registry, None, "shop-api")
+    assert step == promote.Promotion(
+        "south", "shop-api", "registry.example.org/shop:1.3.0", "mirror.example.org/shop:1.4.0"
+    )
+    assert load(registry).regions[1].apps["shop-api"].image == "mirror.example.org/shop:1.4.0"
+    with pytest.raises(promote.InputError, match=r"^--app: is missing; the regions run foobar-api"):
+        promote.promote(registry, None)
+    with pytest.raises(promote.InputError, match=r"no region runs shop \(did you mean shop-api"):
+        promote.promote(registry, None, "shop")

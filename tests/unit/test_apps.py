@@ -1,0 +1,164 @@
+"""Every sound description is accepted, and every fault in another is reported with its remedy."""
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft7Validator
+
+from charts.app import component, quota
+from charts.catalogue import TAKEN, load, offers
+from docgen import schema
+from fleet import apps
+from fleet.errors import InputError
+from fleet.score import Description, Reference
+from fleet.source import read
+from tests.objects import APPS, ROOT
+
+INVALID = ROOT / "tests" / "fixtures" / "apps" / "invalid"
+EDITOR = Draft7Validator(json.loads(schema.of_apps()))
+
+BEYOND_A_SCHEMA = {
+    "another-file": "knows the name of the file",
+    "traefik": "knows the names of components",
+    "credential": "knows what credentials look like",
+    "max-below-min": "relates two values",
+    "limit-below-request": "relates two values",
+    "levels-without-metrics": "relates two values",
+    "metrics-as-name-of-a-port": "relates two values",
+    "proxy-header-at-the-edge": "relates two values",
+    "passthrough-without-certificate": "relates two values",
+    "passthrough-of-h2c": "relates two values",
+    "certificate-at-the-edge": "relates two values",
+    "certificate-to-write": "relates two values",
+    "volume-mounted-nowhere": "relates two values",
+    "resource-unknown": "reads placeholders",
+    "fact-unknown": "reads placeholders",
+    "placeholder-unknown": "reads placeholders",
+    "secret-in-an-argument": "reads placeholders",
+    "secret-within-a-value": "reads placeholders",
+    "secret-as-a-volume": "reads placeholders",
+    "whole-secret": "reads placeholders",
+}
+"""The faults that apps.schema.json lets pass, each with the reason."""
+
+
+def described(name: str) -> Description:
+    return apps.load(APPS, TAKEN)[name]
+
+
+def of_folder(tmp_path: Path, file: Path) -> list[str]:
+    """What is reported of a folder with this file alone, without the path."""
+    path = tmp_path / file.name
+    path.write_bytes(file.read_bytes())
+    with pytest.raises(InputError) as caught:
+        apps.load(tmp_path, TAKEN)
+    return [line.removeprefix(f"{path}:") for line in caught.value.problems]
+
+
+@pytest.mark.parametrize("file", sorted(INVALID.glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_fault_is_reported_with_line_path_and_remedy(file: Path, tmp_path: Path) -> None:
+    lines = file.read_text("utf-8").splitlines()
+    expected = [line.removeprefix("# expect: ") for line in lines if line.startswith("# expect: ")]
+    reported = of_folder(tmp_path, file)
+    assert reported == expected
+    assert len(reported) == 1
+    assert "SECRET" not in "".join(reported)
+
+
+def test_faults_of_all_files_are_reported_together() -> None:
+    with pytest.raises(InputError) as caught:
+        apps.load(INVALID, TAKEN)
+    assert len(caught.value.problems) == len(list(INVALID.glob("*.yaml"))) > 30
+
+
+def test_an_editor_marks_every_fault_that_a_schema_can_express() -> None:
+    unseen = {file.stem for file in INVALID.glob("*.yaml") if EDITOR.is_valid(read(file).data)}
+    assert unseen == set(BEYOND_A_SCHEMA)
+
+
+@pytest.mark.parametrize("file", sorted(APPS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_an_editor_accepts_what_the_loader_accepts(file: Path) -> None:
+    assert [error.message for error in EDITOR.iter_errors(read(file).data)] == []
+
+
+def test_a_folder_that_is_not_there_describes_no_app(tmp_path: Path) -> None:
+    assert apps.load(tmp_path / "none", TAKEN) == {}
+
+
+def test_a_description_that_is_read_again_is_the_same_component() -> None:
+    """Components of equal facts are rendered once, so an app's class is one as well."""
+    assert component(described("shop-api")) is component(described("shop-api"))
+    assert hash(described("shop-api")) == hash(described("shop-api"))
+
+
+def test_every_default_is_the_safe_one() -> None:
+    plain = described("plain-api")
+    assert plain.platform.tls == "edge"
+    assert plain.platform.scaling.min == 2
+    assert plain.platform.egress == ()
+    assert not plain.platform.proxy_protocol
+    assert plain.container.resources.memory_limit == 256
+    assert plain.secrets == {}
+
+
+def test_placeholders() -> None:
+    shop = described("shop-api")
+    assert shop.parts("a$$b") == ("a", "$", "b")
+    assert shop.parts("${metadata.name}!") == ("shop-api", "!")
+    assert shop.parts("${resources.db.url}") == (Reference("db", "url"),)
+    # Kubernetes expands this one.
+    assert shop.parts("$(HOME) costs $5") == ("$(HOME) costs $5",)
+
+
+def test_secrets_are_known_by_their_names_and_keys() -> None:
+    assert described("shop-api").secrets == {
+        "shop-database": ("url", "user"),
+        "signing": ("key",),
+    }
+
+
+def test_a_quota_has_room_for_the_largest_rollout() -> None:
+    small, large = quota(described("plain-api")), quota(described("shop-api"))
+    assert (small["pods"], small["requests.cpu"], small["limits.memory"]) == ("20", "4", "8Gi")
+    # 13 pods of half a core and 1 GiB, twice.
+    assert (large["pods"], large["requests.cpu"], large["limits.memory"]) == ("32", "13", "26Gi")
+
+
+def test_no_app_has_a_name_of_the_platform() -> None:
+    assert {"traefik", "monitoring", "kube-system", "default", "argocd"} <= TAKEN
+
+
+def test_two_clusters_never_have_one_application(tmp_path: Path) -> None:
+    """Argo CD's Application of north's shop-api is north-shop-api."""
+    for name in ("api", "shop-api"):
+        text = (APPS / "plain-api.yaml").read_text().replace("plain-api", name)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    registry = tmp_path / "clusters.yml"
+    image = "registry.example.org/a:1"
+    registry.write_text(
+        "git: {repository: https://git.example.org/fleet.git, revision: main}\n"
+        "acme: {email: ops@foobar-platform.dev}\n"
+        "clusters:\n"
+        "  - {name: hub, role: hub, address: 192.0.2.1}\n"
+        "  - {name: north, role: region, address: 192.0.2.2, "
+        f"apps: {{shop-api: {{hostname: a, image: '{image}'}}}}}}\n"
+        "  - {name: north-shop, role: region, address: 192.0.2.3, "
+        f"apps: {{api: {{hostname: b, image: '{image}'}}}}}}\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("charts.catalogue.APPS", tmp_path)
+        with pytest.raises(InputError) as caught:
+            load(registry)
+    assert caught.value.problems == (
+        (
+            f"{registry}:6: clusters[2].apps.api: api of north-shop and shop-api of north would "
+            "both be the Application north-shop-api; rename the app or the cluster"
+        ),
+    )
+
+
+def test_apps_are_offers_like_components() -> None:
+    assert {name: offer.NAMESPACE for name, offer in offers().apps.items()} == {
+        name: name for name in ("foobar-api", "plain-api", "shop-api")
+    }
