@@ -39,7 +39,12 @@ def one_region(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Render
         render(fleet, cluster, folder=dist / cluster.name, overlays=dist.parent / "overlays")
     folders = sources.folders(dist)
     result = build.built(
-        kustomize.program(), folders, dist=dist, overlays=dist.parent / "overlays", mirror=mirror
+        kustomize.program(),
+        folders,
+        dist=dist,
+        overlays=dist.parent / "overlays",
+        mirror=mirror,
+        memory=kustomize.MEMORY,
     )
     assert not result.refused
     assert not result.lacking
