@@ -64,6 +64,7 @@ class Connection:
         self._send_timeout = send_timeout
         self._limit: float | None = None
         self._tls: ssl.SSLObject | None = None
+        self._ended = False  # whether the client has said that it sends no more
         self._received = b""  # read ahead, and before TLS still encrypted
         self._written: list[bytes] = []
         self._written_size = 0
@@ -109,16 +110,19 @@ class Connection:
         """What comes next, if it is TLS up to ``size`` bytes of it; none at the end."""
         if self._tls is None:
             return self._receive()
-        while True:
-            try:
-                return self._decrypt(self._tls, size)
-            except ssl.SSLWantReadError:
-                pass
+        while not self._ended:
+            # Asking OpenSSL in vain costs as much as decrypting a request.
+            if self.buffered:
+                try:
+                    return self._decrypt(self._tls, size)
+                except ssl.SSLWantReadError:
+                    pass
             raw = self._receive()
             if not raw:
                 # No close_notify: whether something is missing, HTTP knows by itself.
-                return b""
+                break
             self._incoming.write(raw)
+        return b""
 
     def _decrypt(self, tls: ssl.SSLObject, size: int) -> bytes:
         """What has arrived, up to ``size`` bytes of it; none at the end.
@@ -130,7 +134,9 @@ class Connection:
         while True:
             try:
                 piece = tls.read(size)
+                self._ended = not piece
             except ssl.SSLZeroReturnError:
+                self._ended = True
                 piece = b""
             except ssl.SSLWantReadError:
                 if not pieces:

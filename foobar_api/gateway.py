@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from foobar_api.request import Request
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_WITHOUT_BODY: Final = frozenset([*range(100, 200), 204, 304])
 
 
 def base_environ(server: tuple[str, int]) -> dict[str, Any]:
@@ -76,6 +77,8 @@ class Response(ABC):
     def __init__(self, request: "Request") -> None:
         self.status: str | None = None
         """Code and reason, once the app has begun."""
+        self.code: int = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        """The code for logs and metrics."""
         self.fields: list[tuple[str, str]] = []
         self.length: int | None = None
         """Bytes of the body; None if the app does not say."""
@@ -98,8 +101,8 @@ class Response(ABC):
         if _CONTROL.search(status + "".join([name + value for name, value in headers])):
             raise ValueError("a response header has a control character")
         self.status = status
-        code = self.code
-        if code < HTTPStatus.OK or code in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        self.code = int(status[:3])
+        if self.code in _WITHOUT_BODY:
             self.without_body = True
         self.fields.clear()
         for field in headers:
@@ -111,11 +114,6 @@ class Response(ABC):
                 self.length = int(field[1])
             self.fields.append(field)
         return self.write
-
-    @property
-    def code(self) -> int:
-        """That of the status; 500 before the app has begun."""
-        return int(self.status[:3]) if self.status else HTTPStatus.INTERNAL_SERVER_ERROR.value
 
     @property
     def is_short(self) -> bool:

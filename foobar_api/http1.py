@@ -63,27 +63,28 @@ class Unreader(SocketUnreader):
         super().__init__(connection)
         self.settings = settings
 
-    def read_head(self) -> bytes | None:
+    def read_head(self, start: bytes = b"") -> bytes | None:
         """A request's line and fields; None if the client leaves before they are complete.
 
-        Raises Refused, TimeoutError and OSError.
+        ``start`` was read already, when nothing else was left. Raises Refused, TimeoutError and
+        OSError.
         """
-        head: bytes = self.take_buffered()
+        head: bytes = start or self.take_buffered()
         end = head.find(_HEAD_END)
         if end < 0:
             head = self._rest_of_head(bytearray(head))
             end = head.find(_HEAD_END)
             if end < 0:
                 return None
-        if len(head) > end + len(_HEAD_END):
-            self.buf.write(head[end + len(_HEAD_END) :])
-        if head.startswith(_LINE_END):  # one may precede a request (section 2.2)
-            head, end = head[2:], end - 2
-        if not 0 <= head.find(_LINE_END, 0, end + 2) <= self.settings.max_line:
+        if rest := head[end + len(_HEAD_END) :]:
+            self.buf.write(rest)
+        head = head[:end].removeprefix(_LINE_END)  # one may precede a request (section 2.2)
+        line = head.find(_LINE_END)
+        if (len(head) if line < 0 else line) > self.settings.max_line:
             raise self._line_too_long()
-        if end > self.settings.max_head:
+        if len(head) > self.settings.max_head:
             raise self._head_too_large()
-        return head[:end]
+        return head
 
     def _rest_of_head(self, head: bytearray) -> bytes:
         searched = 0

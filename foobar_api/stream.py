@@ -166,13 +166,14 @@ class Request(request.Request):
             size += len(name) + len(value)
             if name[0] == ":":
                 pseudo[name] = value
-            elif not TOKEN.fullmatch(name):
-                raise malformed("the field", name)
             else:
                 pairs.append((name.upper(), value))
         if size > settings.max_head:
             raise too_large(f"the fields have more than {settings.max_head} bytes")
         fields = combined(pairs, settings)
+        # h2 has refused a name that is empty.
+        if fields and not TOKEN.fullmatch("".join(fields)):
+            raise malformed("the name of a field", ", ".join(fields))
         authority = pseudo.get(":authority")
         if authority:
             fields["HOST"] = authority  # which wins over Host (section 8.3.1)

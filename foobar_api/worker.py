@@ -53,7 +53,7 @@ LINGER: Final = 2.0
 """Seconds that a client may go on sending after an answer that closes its connection."""
 LINGER_BYTES: Final = 2**20
 
-CLIENT_LEFT: Final = "499 Client Closed Request"
+CLIENT_LEFT: Final = 499
 """In metrics and logs, for a client that left before its answer began. It is never sent."""
 _ACCEPT_LATER: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -264,6 +264,7 @@ class Worker(GunicornWorker):
     def serve_http1(self, connection: Connection) -> None:
         unreader = http1.Unreader(connection, self.settings)
         while True:
+            data = b""
             if not unreader.buf.getvalue():
                 self.wait(connection)
                 data = connection.recv(RAW_CHUNK)
@@ -271,12 +272,11 @@ class Worker(GunicornWorker):
                 connection.since = time.monotonic()
                 if not data:
                     return
-                unreader.unread(data)
             else:
                 give_way()  # requests that arrive together have no more turns than others
             connection.settimeout(self.settings.header_timeout)
             try:
-                head = unreader.read_head()
+                head = unreader.read_head(data)
                 if head is None:
                     return
                 request = http1.Request(head, unreader)
@@ -342,7 +342,7 @@ class Worker(GunicornWorker):
             response.close()
         except OSError:
             if not response.headers_sent:
-                response.status = CLIENT_LEFT
+                response.code = CLIENT_LEFT
             raise
         except Exception as error:
             if not response.headers_sent:

@@ -180,23 +180,23 @@ def wait(site: Site, console: Console, *, minutes: float) -> int:
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while True:
             try:
-                found = applications.read(site.fleet, site.hub)
+                current = applications.read(site.fleet, site.hub)
             except ClusterError:
                 # An API server under load; what lasts is reported when the time is up.
                 if waiting.now() > end:
                     raise
                 waiting.pause(POLL_SECONDS)
                 continue
-            unsettled = [application for application in found if not application.settled]
-            live.update(table(found), refresh=console.is_terminal)
+            unsettled = [application for application in current if not application.settled]
+            live.update(table(current), refresh=console.is_terminal)
             if not unsettled or waiting.now() > end:
                 break
             waiting.pause(POLL_SECONDS)
     if not unsettled:
         seconds = waiting.now() - start
-        console.print(f"{len(found)} Applications are synced and healthy, after {seconds:.0f} s")
+        console.print(f"{len(current)} Applications are synced and healthy, after {seconds:.0f} s")
         return 0
-    console.print(table(found))
+    console.print(table(current))
     for application in unsettled:
         explained = applications.explained(application, site.clusters, site.fleet.hub.name)
         console.print(
@@ -205,21 +205,21 @@ def wait(site: Site, console: Console, *, minutes: float) -> int:
     return 1
 
 
-def table(found: Collection[Application]) -> Table:
+def table(reported: Collection[Application]) -> Table:
     """A row per cluster: how many Applications are synced and healthy, and which are not."""
-    shown = Table("cluster", "synced and healthy", "not yet", box=None)
-    for cluster in dict.fromkeys(application.cluster for application in found):
-        own = [application for application in found if application.cluster == cluster]
+    rows = Table("cluster", "synced and healthy", "not yet", box=None)
+    for cluster in dict.fromkeys(application.cluster for application in reported):
+        own = [application for application in reported if application.cluster == cluster]
         rest = [application for application in own if not application.settled]
         names = ", ".join(
             f"{application.name.removeprefix(f'{cluster}-')} "
             f"({application.sync}, {application.health})"
             for application in rest
         )
-        shown.add_row(
+        rows.add_row(
             cluster,
             f"{len(own) - len(rest)}/{len(own)}",
             names,
             style="green" if not rest else "yellow",
         )
-    return shown
+    return rows

@@ -105,6 +105,12 @@ class InvalidError(ClusterError):
     REMEDY = "correct the component or overlay that renders it, and run `python main.py`"
 
 
+class ImmutableError(ClusterError):
+    """The object exists, and differs in a field that cannot be changed."""
+
+    REMEDY = "delete the object if it may be replaced, and run the command again"
+
+
 class UnknownKindError(ClusterError):
     """The API server serves no such kind: no CustomResourceDefinition defines it yet."""
 

@@ -153,10 +153,11 @@ def htpasswd_lines(content: Content | None) -> list[str]:
 
 def supplied(fleet: Fleet) -> list[Supplied]:
     """The Secrets of what people supply, in all clusters."""
-    found = [_alert_receivers(fleet.hub)]
-    if fleet.hub.logs_bucket:
-        found.append(_bucket(fleet.hub))
-    return found + [_pull_secret(region) for region in fleet.regions if _has_app(region)]
+    return [
+        _alert_receivers(fleet.hub),
+        *([_bucket(fleet.hub)] if fleet.hub.logs_bucket else ()),
+        *(_pull_secret(region) for region in fleet.regions if _has_app(region)),
+    ]
 
 
 def _alert_receivers(hub: Hub) -> Supplied:

@@ -73,12 +73,12 @@ class Kubectl:
         raise refusal(self.name, result.stderr)
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Manifest | None:
-        found: Manifest | None = self._get(kind, name, *_in(namespace), "--ignore-not-found")
-        return found
+        manifest: Manifest | None = self._get(kind, name, *_in(namespace), "--ignore-not-found")
+        return manifest
 
     def list_objects(self, kind: str, namespace: str | None = None) -> Sequence[Manifest]:
-        found = self._get(kind, *(_in(namespace) or ("--all-namespaces",)))
-        items: Sequence[Manifest] = found["items"] if found else ()
+        printed = self._get(kind, *(_in(namespace) or ("--all-namespaces",)))
+        items: Sequence[Manifest] = printed["items"] if printed else ()
         return items
 
     def list_names(self, kind: str) -> frozenset[str]:
@@ -138,7 +138,7 @@ class Kubectl:
         """What kubectl prints; ``objects`` are what it reads."""
         result = self._result(*arguments, objects=objects, timeout=timeout)
         if result.returncode:
-            raise refusal(self.name, result.stderr)
+            raise refusal(self.name, result.stderr, objects or ())
         return result.stdout
 
     def _result(
@@ -224,8 +224,8 @@ def _items(text: str) -> Sequence[Manifest]:
     """The objects that kubectl prints: one, several in a list, or nothing."""
     if not text.strip():
         return ()
-    found = json.loads(text)
-    items: Sequence[Manifest] = found["items"] if found["kind"] == "List" else (found,)
+    printed = json.loads(text)
+    items: Sequence[Manifest] = printed["items"] if printed["kind"] == "List" else (printed,)
     return items
 
 

@@ -182,7 +182,8 @@ def _until_served(cluster: Cluster, definitions: Sequence[Manifest]) -> None:
             for condition in manifest.get("status", {}).get("conditions") or ()
             if (condition["type"], condition["status"]) == ("Established", "True")
         }
-        return [name for each in definitions if (name := each["metadata"]["name"]) not in served]
+        names = (definition["metadata"]["name"] for definition in definitions)
+        return [name for name in names if name not in served]
 
     if not waiting.until(lambda: not unserved(), seconds=SERVING_SECONDS, interval=0.5):
         raise ClusterError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charts.catalogue import load
-from fleet.registry import Fleet, Region
+from fleet.registry import Fleet
 from operations.edit import change
 
 
@@ -54,7 +54,7 @@ def promote(path: Path, image: str | None) -> Promotion | None:
 
 def following(fleet: Fleet, image: str | None) -> Promotion | None:
     """The first region that does not run what it is to run next."""
-    regions = [each for each in fleet.clusters if isinstance(each, Region)]
+    regions = fleet.regions
     if image is not None:
         first = regions[0] if regions else None
         if first is None or str(first.image) == image:

@@ -5,7 +5,7 @@ tests/fixtures/kubectl holds as they were printed.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from operations.cluster import (
@@ -13,7 +13,9 @@ from operations.cluster import (
     ClusterError,
     ConflictError,
     ForbiddenError,
+    ImmutableError,
     InvalidError,
+    Manifest,
     NotFoundError,
     OverloadedError,
     RejectedError,
@@ -30,6 +32,7 @@ _LOG: Final = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ ")
 _ADVICE: Final = re.compile(
     r"^Please review the fields above|^ensure CRDs are installed first"
     r"|; if you choose to ignore these errors| - did you specify the right host or port"
+    r"|; please apply your changes to the latest version"
 )
 """Where kubectl begins to advise how to go on with kubectl, which is not how to go on here."""
 
@@ -54,7 +57,10 @@ _KINDS: Final[tuple[tuple[re.Pattern[str], type[ClusterError]], ...]] = tuple(
             ),
             UnreachableError,
         ),
-        (r"You must be logged in to the server|\(Unauthorized\)", UnauthorizedError),
+        (
+            r"You must be logged in to the server|asked for the client to provide credentials",
+            UnauthorizedError,
+        ),
         (
             (
                 r"the server doesn't have a resource type|no matches for kind"
@@ -65,6 +71,7 @@ _KINDS: Final[tuple[tuple[re.Pattern[str], type[ClusterError]], ...]] = tuple(
         (r"because it is being terminated", TerminatingError),
         (r'is forbidden: User "', ForbiddenError),
         (r"exceeded quota|violates PodSecurity|denied the request|is forbidden", RejectedError),
+        (r"field is immutable", ImmutableError),
         (r"^Apply failed with \d+ conflict|the object has been modified", ConflictError),
         (
             (
@@ -98,21 +105,33 @@ _TRANSIENT: Final = (WebhookUnavailableError, OverloadedError)
 """Kinds that another attempt may cure, unless the same answer has a refusal of another kind."""
 
 
-def refusal(cluster: str, stderr: str) -> ClusterError:
+def refusal(cluster: str, stderr: str, objects: Sequence[Manifest] = ()) -> ClusterError:
     """The error that kubectl's ``stderr`` amounts to, with one line for each refused object.
 
-    The error is of a kind that another attempt may cure only if all refusals are.
+    ``objects`` are those that kubectl was given, which not every refusal names. The error is of a
+    kind that another attempt may cure only if all refusals are.
     """
     reasons: dict[type[ClusterError], list[str]] = {}
     for reason in dict.fromkeys(_refusals(stderr)):
         kind, text = _kind(reason)
-        reasons.setdefault(kind, []).append(text)
+        reasons.setdefault(kind, []).append(about(objects, text))
     errors = [kind(cluster, *texts) for kind, texts in reasons.items()]
     if not errors:
         return ClusterError(cluster, "kubectl failed and printed no reason")
     first = min(errors, key=lambda error: isinstance(error, _TRANSIENT))
     rest = [error for error in errors if error is not first]
     return type(first)(cluster, *first.reasons, also=rest)
+
+
+def about(objects: Sequence[Manifest], reason: str) -> str:
+    """``reason`` with the names of ``objects``, unless it has the name of one itself."""
+    names = [manifest["metadata"]["name"] for manifest in objects]
+    if not names or any(f'"{name}"' in reason for name in names):
+        return reason
+    first = objects[0]
+    where = "/".join(filter(None, (first["metadata"].get("namespace"), names[0])))
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{first['kind']} {where}{more}: {reason}"
 
 
 def _refusals(stderr: str) -> Iterator[str]:

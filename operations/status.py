@@ -201,16 +201,16 @@ def _row(
     reachable = Cell("no", _without_name(cluster.fault)) if cluster.fault else Cell("yes")
     certificate = _certificate(member, outside)
     app = _app(member, cluster, outside) if isinstance(member, Region) else NONE
-    at_hub = report()
+    reported = report()
     return Row(
         member.name,
         reachable,
-        _applications(member, at_hub),
+        _applications(member, reported),
         certificate,
         app,
-        _age(at_hub.newest_samples, member, OLDEST_SAMPLE_SECONDS, "sample"),
-        _age(at_hub.newest_lines, member, OLDEST_LINE_SECONDS, "log line"),
-        _firing(member, at_hub),
+        _age(reported.newest_samples, member, OLDEST_SAMPLE_SECONDS, "sample"),
+        _age(reported.newest_lines, member, OLDEST_LINE_SECONDS, "log line"),
+        _firing(member, reported),
     )
 
 
@@ -219,10 +219,10 @@ def _without_name(error: ClusterError) -> str:
     return "; ".join(problem.removeprefix(f"{error.cluster}: ") for problem in error.problems)
 
 
-def _applications(member: registry.Cluster, at_hub: HubReport) -> Cell:
-    if isinstance(at_hub.applications, Unknown):
-        return Cell("?", f"Argo CD cannot be asked: {at_hub.applications.why}")
-    own = [application for application in at_hub.applications if application.cluster == member.name]
+def _applications(member: registry.Cluster, report: HubReport) -> Cell:
+    if isinstance(report.applications, Unknown):
+        return Cell("?", f"Argo CD cannot be asked: {report.applications.why}")
+    own = [application for application in report.applications if application.cluster == member.name]
     rest = [application for application in own if not application.settled]
     return Cell(
         f"{len(own) - len(rest)}/{len(own)}",
@@ -290,10 +290,10 @@ def _age(
     return Cell(f"{_span(age)} ago", why)
 
 
-def _firing(member: registry.Cluster, at_hub: HubReport) -> Cell:
-    if isinstance(at_hub.alerts, Unknown):
-        return Cell("?", f"the hub cannot be asked: {at_hub.alerts.why}")
-    names = sorted(set(at_hub.alerts.get(member.name, ())))
+def _firing(member: registry.Cluster, report: HubReport) -> Cell:
+    if isinstance(report.alerts, Unknown):
+        return Cell("?", f"the hub cannot be asked: {report.alerts.why}")
+    names = sorted(set(report.alerts.get(member.name, ())))
     return Cell(str(len(names)), f"firing: {', '.join(names)}" if names else "")
 
 

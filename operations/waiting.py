@@ -17,9 +17,9 @@ def until(look: Callable[[], T | None], *, seconds: float, interval: float) -> T
     """
     end = time.monotonic() + seconds
     while True:
-        found = look()
-        if found or time.monotonic() >= end:
-            return found
+        answer = look()
+        if answer or time.monotonic() >= end:
+            return answer
         time.sleep(interval)
 
 

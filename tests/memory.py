@@ -22,6 +22,7 @@ from operations.cluster import (
     ClusterError,
     ConflictError,
     ForbiddenError,
+    ImmutableError,
     InvalidError,
     Manifest,
     NotFoundError,
@@ -31,6 +32,7 @@ from operations.cluster import (
     UnreachableError,
     WebhookUnavailableError,
 )
+from operations.refusals import about
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -346,14 +348,18 @@ class MemoryCluster:
         if not objects:
             return ()
         self._enter(f"apply --dry-run {_listed(objects)}")
-        state = copy.copy(self.state)
-        state.objects, state.history = dict(self.state.objects), []
-        dry = self._but(state=state)
-        dry._each(objects, dry._apply)
-        return [
-            dry._shown(state.objects[_key(manifest, served)], fields=False)
-            for manifest, served in zip(objects, self._recognized(objects), strict=True)
-        ]
+        kinds = self._recognized(objects)
+        previews: list[Manifest] = []
+
+        def preview(manifest: Manifest) -> None:
+            state = copy.copy(self.state)
+            state.objects, state.history = dict(self.state.objects), []
+            self._but(state=state)._apply(manifest)
+            key = _key(manifest, kinds[len(previews)])
+            previews.append(self._shown(state.objects[key], fields=False))
+
+        self._each(objects, preview)
+        return previews
 
     @locked
     def apply(self, objects: Sequence[Manifest]) -> None:
@@ -569,7 +575,9 @@ class MemoryCluster:
         if errors:
             first = min(errors, key=lambda error: isinstance(error, WebhookUnavailableError))
             same = [error for error in errors if type(error) is type(first)]
-            reasons = dict.fromkeys(reason for error in same for reason in error.reasons)
+            reasons = dict.fromkeys(
+                about(objects, reason) for error in same for reason in error.reasons
+            )
             rest = [error for error in errors if error not in same]
             raise type(first)(self.name, *reasons, also=rest)
 
@@ -631,7 +639,11 @@ class MemoryCluster:
             if manifest.get("type") == "kubernetes.io/basic-auth" and not data.keys() & {*needed}:
                 faults += [f"data[{key}]: Required value" for key in needed]
             if before and before.manifest.get("type", "Opaque") != manifest.get("type", "Opaque"):
-                faults.append(f'type: Invalid value: "{manifest["type"]}": field is immutable')
+                raise ImmutableError(
+                    self.name,
+                    f'The Secret "{name}" is invalid: type: Invalid value: '
+                    f'"{manifest.get("type")}": field is immutable',
+                )
             for value in data.values():
                 try:
                     base64.b64decode(value, validate=True)
@@ -691,7 +703,10 @@ class MemoryCluster:
         )
 
     def _recognized(self, objects: Sequence[Manifest]) -> list[Kind]:
-        return [self._served(manifest) for manifest in objects]
+        try:
+            return [self._served(manifest) for manifest in objects]
+        except UnknownKindError as error:
+            raise UnknownKindError(self.name, about(objects, error.reasons[0])) from None
 
     def _store(self, key: Key, manifest: Manifest, manager: str) -> None:
         """Server-side apply: sets the fields, and drops those that the manager set before."""
@@ -709,6 +724,8 @@ class MemoryCluster:
                 labels = metadata.get("labels") or {}
                 metadata["labels"] = {**labels, "kubernetes.io/metadata.name": key[3]}
             content = {**manifest, "metadata": metadata}
+            if key[1] in ("Deployment", "StatefulSet"):
+                content["spec"] = {"replicas": 1, **manifest.get("spec", {})}
             stored = Stored(
                 content,
                 {manager: frozenset(fields)},

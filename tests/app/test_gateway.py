@@ -36,7 +36,7 @@ class Pieces:
 def read(data: bytes, size: int = 2**16, settings: Settings = SETTINGS) -> http1.Request | None:
     unreader = http1.Unreader(cast(Connection, Pieces(data, size)), settings)
     head = unreader.read_head()
-    return head and http1.Request(head, unreader)  # type: ignore[return-value]
+    return None if head is None else http1.Request(head, unreader)
 
 
 PARTS = st.sampled_from([
@@ -95,6 +95,13 @@ def test_a_head_is_the_same_however_it_arrives() -> None:
         assert request
         assert (request.method, request.path, request.query) == ("GET", "/a", "b")
         assert request.fields == {"HOST": "a", "ACCEPT": "x/y"}
+
+
+@pytest.mark.parametrize("data", [b"\r\n\r\n", b"\r\n\r\n" + HEAD, b"x" * 9000 + b"\r\n\r\n"])
+def test_a_head_without_a_request_line_is_refused_for_that(data: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        read(data)
+    assert refused.value.answer.status == (414 if len(data) > 8000 else 400)
 
 
 def response(*headers: tuple[str, str], method: bytes = b"GET") -> tuple[http1.Response, Pieces]:

@@ -1,6 +1,8 @@
 """What tests of the commands share: a fleet in memory, and no kubectl to reach any other."""
 
+import fcntl
 import os
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,28 +36,38 @@ class Rendered:
 def one_region(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """The smallest fleet that serves users, so that a bootstrap of it takes few calls."""
     fleet = load(FLEETS / "one-region.yaml")
-    dist = tmp_path_factory.mktemp("one-region") / "dist"
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    root /= "one-region"
+    root.mkdir(exist_ok=True)
+    with (root / "lock").open("w") as lock:
+        # It takes ten seconds, so the first worker that needs it does it for all.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = root / "folders.pickle"
+        if not kept.is_file():
+            kept.write_bytes(pickle.dumps(_built(fleet, root / "dist", mirror)))
+    return Rendered(fleet, root / "dist", pickle.loads(kept.read_bytes()))  # noqa: S301 - our own
+
+
+def _built(fleet: Fleet, dist: Path, mirror: Path) -> Mapping[Path, Sequence[Manifest]]:
+    overlays = dist.parent / "overlays"
     for cluster in fleet.clusters:
-        render(fleet, cluster, folder=dist / cluster.name, overlays=dist.parent / "overlays")
-    folders = sources.folders(dist)
+        render(fleet, cluster, folder=dist / cluster.name, overlays=overlays)
     result = build.built(
         kustomize.program(),
-        folders,
+        sources.folders(dist),
         dist=dist,
-        overlays=dist.parent / "overlays",
+        overlays=overlays,
         mirror=mirror,
         memory=kustomize.MEMORY,
     )
     assert not result.refused
     assert not result.lacking
-    return Rendered(
-        fleet,
-        dist,
-        {
-            dist / Path(*name): list(map(_pruned, objects))
-            for name, objects in result.objects.items()
-        },
-    )
+    return {
+        dist / Path(*folder): list(map(_pruned, objects))
+        for folder, objects in result.objects.items()
+    }
 
 
 def _pruned(manifest: Manifest) -> Manifest:
@@ -118,10 +130,8 @@ class Result:
 def command(capsys: pytest.CaptureFixture[str], one_region: Rendered) -> Callable[..., Result]:
     """Runs ``python -m fleet`` in this process; a command that is killed has status 137."""
 
-    def run(*arguments: str) -> Result:
-        where = (
-            ("--dist", str(one_region.dist)) if arguments[0] in ("bootstrap", "addresses") else ()
-        )
+    def run(*arguments: str, dist: Path = one_region.dist) -> Result:
+        where = ("--dist", str(dist)) if arguments[0] in ("bootstrap", "addresses") else ()
         capsys.readouterr()
         try:
             with exit_on_input_error():

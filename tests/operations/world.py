@@ -43,6 +43,9 @@ class World:
     deployed: dict[str, bool] = field(default_factory=dict)
     """Which Applications there are, and whether Argo CD can sign in to their cluster."""
 
+    broken: dict[str, str] = field(default_factory=dict)
+    """Applications that stay unhealthy, and the kind of an object of each that is missing."""
+
     def __post_init__(self) -> None:
         for member in self.fleet.clusters:
             cluster = MemoryCluster(
@@ -92,8 +95,10 @@ class World:
             return
         if signs_in and name not in self.deployed:
             for manifest in self.folders[self.dist / cluster / component]:
-                marked = manifests.marked(cluster, component, manifest)
-                self.clusters[cluster].put(marked, manager="argocd-controller")
+                # What bootstrap has applied is as Argo CD would apply it.
+                if manifests.identity(manifest) not in self.clusters[cluster].state.objects:
+                    marked = manifests.marked(cluster, component, manifest)
+                    self.clusters[cluster].put(marked, manager="argocd-controller")
         self.deployed[name] = signs_in
         status: dict[str, Any] = {
             "sync": {"status": "Synced" if signs_in else "Unknown"},
@@ -104,6 +109,9 @@ class World:
                 f"cluster {cluster}: the server has asked for the client to provide credentials"
             )
             status["conditions"] = [{"type": "ComparisonError", "message": message}]
+        if kind := self.broken.get(name):
+            missing = {"kind": kind, "name": "none", "namespace": "default"}
+            status |= {"health": {"status": "Degraded"}, "resources": [missing]}
         self.hub.put(
             {
                 "apiVersion": "argoproj.io/v1alpha1",
