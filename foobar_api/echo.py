@@ -67,8 +67,8 @@ class HandshakeError(ValueError):
     status = HTTPStatus.UPGRADE_REQUIRED
 
 
-class KeyInvalidError(HandshakeError):
-    """It asks for one, with a Sec-WebSocket-Key that is missing or not 16 bytes in base64."""
+class MalformedError(HandshakeError):
+    """It asks for one as no client may: with a body, or without a key of 16 bytes in base64."""
 
     status = HTTPStatus.BAD_REQUEST
 
@@ -93,7 +93,7 @@ def accept(
     except (h11.ProtocolError, LocalProtocolError, RemoteProtocolError, UnicodeError) as error:
         raise HandshakeError(str(error)) from None
     if not _KEY.fullmatch(told["Sec-Websocket-Key"]):
-        raise KeyInvalidError("Sec-WebSocket-Key is not 16 bytes in base64")
+        raise MalformedError("Sec-WebSocket-Key is not 16 bytes in base64")
     connection = handshake.connection
     if connection is None:  # it has one once it has sent an answer
         raise HandshakeError("no WebSocket")

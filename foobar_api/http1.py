@@ -217,6 +217,11 @@ class Request(request.Request):
     def _invite(self) -> None:
         self._unreader.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def take_rest(self) -> bytes:
+        """What was read behind the request, which belongs to another protocol from here on."""
+        rest: bytes = self._unreader.take_buffered()
+        return rest
+
     def should_close(self) -> bool:
         # A client that was not invited may send its body or may not.
         return self._closes or (isinstance(self.body, Body) and bool(self.body.invite))
@@ -290,6 +295,8 @@ class Response(gateway.Response):
         if not self.headers_sent:
             self.headers_sent = True
             data = self._head() + data
+            if self.upgrade and self.code == HTTPStatus.SWITCHING_PROTOCOLS:
+                self._connection.unread(self._request.take_rest())
         if data:
             self._connection.sendall(data)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-READ: Final = 16384
+READ: Final = 4096
 """Bytes of frames that are handled before other connections have their turn."""
 FRAME: Final = 16384
 """Bytes of a stream that are sent before the next stream has its turn."""

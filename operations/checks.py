@@ -12,7 +12,7 @@ from fleet.registry import Fleet
 from operations import kubectl
 from operations.addresses import address_of
 from operations.cluster import Cluster, ClusterError
-from operations.names import Resolve
+from operations.hostnames import Resolve
 
 OLDEST_KUBERNETES: Final = (1, 33)
 """The oldest that cert-manager 1.21 supports (its supported releases: 1.33 to 1.36)."""

@@ -50,11 +50,13 @@ class _Server(Protocol):
 class Client:
     """One WebSocket over TLS. It answers nothing by itself, neither a ping nor a close."""
 
-    def __init__(self, server: _Server, *, timeout: float = 10) -> None:
+    def __init__(self, server: _Server, *early: Frame, timeout: float = 10) -> None:
+        """``early`` goes along with the request."""
         self.sock = server.connect()
         self.sock.settimeout(timeout)
         self._received = b""
-        self.sock.sendall(request("/echo", *UPGRADE, close=False))
+        asks = request("/echo", *UPGRADE, close=False)
+        self.sock.sendall(asks + b"".join(frame.serialize() for frame in early))
         while b"\r\n\r\n" not in self._received:
             data = self.sock.recv(65536)
             assert data, self._received
