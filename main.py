@@ -20,7 +20,8 @@ with exit_on_input_error():
     from rendering.diff import compare, describe
     from rendering.dist import check_deletions, replace, staged
     from rendering.render import Rendered, render
-    from rendering.validation import validate
+    from rendering.validation import memory, validate
+    from rendering.validation.memory import Memory
     from upstream import mirror
 
 
@@ -41,7 +42,13 @@ def main() -> int:
                 render(fleet, cluster, folder=folder, overlays=OVERLAYS, copies=copies, known=known)
         check_deletions(args.output, new, labels={PART_OF: PROJECT}, overlays=OVERLAYS)
         if args.validate:
-            report = validate(new, OVERLAYS, shown_as=args.output, mirror=mirror.verified())
+            report = validate(
+                new,
+                OVERLAYS,
+                shown_as=args.output,
+                mirror=mirror.verified(),
+                memory=Memory(memory.folder()),
+            )
             for line in report.unchecked:
                 print(f"not checked: {line}", file=sys.stderr)
             if report.problems:

@@ -98,7 +98,14 @@ def built(rendered: Path, mirror: Path) -> Sequence[Object]:
     """Everything that reaches the clusters: bundles, patches and overlays included."""
     command = kustomize.program()
     folders = sources.folders(rendered)
-    result = build.built(command, folders, dist=rendered, overlays=OVERLAYS, mirror=mirror)
+    result = build.built(
+        command,
+        folders,
+        dist=rendered,
+        overlays=OVERLAYS,
+        mirror=mirror,
+        memory=kustomize.MEMORY,
+    )
     assert not result.refused
     assert not result.lacking
     return [

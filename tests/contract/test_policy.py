@@ -44,7 +44,7 @@ def test_nothing_that_runs_breaks_a_rule(clusters: Mapping[str, ClusterObjects])
 def test_every_fleet_is_valid(any_dist: Path, mirror: Path) -> None:
     """Whatever it leaves out, whoever its provider is, however many regions it has."""
     kustomize.program()
-    report = validate(any_dist, OVERLAYS, mirror=mirror)
+    report = validate(any_dist, OVERLAYS, mirror=mirror, memory=kustomize.MEMORY)
     assert report.problems == []
     assert report.unchecked == []
 
@@ -188,7 +188,7 @@ FAULTS = [
     (APP, f"{POD}/tolerations", [{"operator": "Exist"}], "Exist is not allowed"),
     (APP, f"{CONTAINER}/ports/0/containerPort", 99999, "99999 is more than 65535"),
     (APP, f"{CONTAINER}/livenessProbe/periodSeconds", -1, "-1 is less than 1"),
-    (APP, f"{CONTAINER}/livenessProbe/successThreshold", 2, "successThreshold must be 1"),
+    (APP, f"{CONTAINER}/livenessProbe/successThreshold", 2, "successThreshold: must be 1"),
     (APP, f"{CONTAINER}/livenessProbe/tcpSocket", {"port": 1}, "has httpGet and tcpSocket"),
     (
         APP,
