@@ -96,9 +96,14 @@ def test_our_own_workloads_are_explicit(objects: Sequence[Object]) -> None:
 
 
 def test_what_serves_users_has_a_grace_period(objects: Sequence[Object]) -> None:
-    for each, template in ClusterObjects(objects).workloads():
-        if each.name in ("traefik", "foobar-api"):
-            assert "terminationGracePeriodSeconds" in template["spec"], each
+    serving = [
+        (each, template)
+        for each, template in ClusterObjects(objects).workloads()
+        if each.name in ("traefik", "foobar-api")
+    ]
+    assert {each.name for each, _ in serving} == {"traefik", "foobar-api"}
+    for each, template in serving:
+        assert "terminationGracePeriodSeconds" in template["spec"], each
 
 
 def test_no_selector_is_empty_where_it_may_be_left_out(objects: Sequence[Object]) -> None:
