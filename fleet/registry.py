@@ -655,17 +655,16 @@ def load(path: Path, components: Catalogue, overlays: Path | None = None) -> Fle
     of the fleet would pick up are problems as well, unless a fleet beside it has their cluster.
     """
     source = read(path)
-    found = [*source.problems, *problems.of_the_whole(source.data, _claims)]
-    fleet = None
+    wrong = [*source.problems, *problems.of_the_whole(source.data, _claims)]
     try:
         fleet = Fleet.model_validate(source.data, context=components)
     except ValidationError as error:
-        found += problems.of_values(source, error, _KEYS)
-    if fleet is None or found:
-        raise InputError(*source.report(found))
+        wrong += problems.of_values(source, error, _KEYS)
+        raise InputError(*source.report(wrong)) from None
+    if wrong:
+        raise InputError(*source.report(wrong))
     if overlays is not None:
-        components_of = {each.name: each.components for each in fleet.clusters}
-        astray = list(problems.of_overlays(overlays, components_of, others=_beside(path)))
-        if astray:
+        names = {cluster.name: cluster.components for cluster in fleet.clusters}
+        if astray := list(problems.of_overlays(overlays, names, others=_beside(path))):
             raise InputError(*astray)
     return fleet

@@ -14,7 +14,7 @@ from charts.catalogue import CATALOGUE, REGION, load
 from fleet.diagnostics import shown
 from fleet.errors import InputError
 from fleet.registry import PRIVATE_NETWORKS, Fleet
-from tests.objects import MAIN, ROOT, SAMPLE
+from tests.objects import FLEETS, MAIN, ROOT, SAMPLE
 
 FIXTURES = ROOT / "tests" / "fixtures" / "registry"
 TEXT = SAMPLE.read_text("utf-8")
