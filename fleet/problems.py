@@ -91,14 +91,21 @@ def of_the_whole(data: Any, claims: Claims) -> Iterator[Problem]:
                 taken.setdefault((key, value), at)
 
 
-def of_overlays(overlays: Path, components: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """Folders that no component would pick up; ``components`` are those of each cluster."""
+def of_overlays(
+    overlays: Path, components: Mapping[str, Collection[str]], *, others: Collection[str] = ()
+) -> Iterator[str]:
+    """Folders that no component would pick up; ``components`` are those of each cluster.
+
+    The folders of clusters of other fleets, ``others``, are left to those.
+    """
     if not overlays.is_dir():
         return
     for cluster in _visible(overlays):
         if not cluster.is_dir():
             yield f"{cluster}: stands outside {overlays}/<cluster>/<component>/; move it there"
         elif cluster.name not in components:
+            if cluster.name in others:
+                continue
             yield (
                 f"{cluster}: the fleet has no cluster {shown(cluster.name)}"
                 f"{did_you_mean(cluster.name, components)}; rename or remove the folder"

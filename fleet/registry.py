@@ -155,6 +155,12 @@ class Git(_Facts):
     revision: Revision = Field(
         description="Branch, tag or commit that Argo CD follows.", examples=["main"]
     )
+    folder: Label = Field(
+        default="dist",
+        description="Folder at the top of the repository that the fleet is rendered into, and that "
+        "Argo CD reads.",
+        examples=["dist-staging"],
+    )
 
     @property
     def web(self) -> str:
@@ -624,11 +630,29 @@ def _claims(cluster: Mapping[str, Any]) -> Iterator[tuple[str, tuple[object, ...
             yield "hostname", (whole,) if domain else (whole, label)
 
 
+def _beside(path: Path) -> frozenset[str]:
+    """The names of the clusters of all other fleets in the folder of ``path``."""
+    names = set[str]()
+    for file in path.parent.glob("*.yaml"):
+        if file.name == path.name:
+            continue
+        try:
+            data = read(file).data
+        except InputError:
+            continue
+        # Its own load reports what is wrong with it; here, it may be anything.
+        clusters = data.get("clusters") if isinstance(data, dict) else None
+        for cluster in clusters if isinstance(clusters, list) else ():
+            if isinstance(cluster, dict) and isinstance(name := cluster.get("name"), str):
+                names.add(name)
+    return frozenset(names)
+
+
 def load(path: Path, components: Catalogue, overlays: Path | None = None) -> Fleet:
     """Reads the fleet from ``path``; raises InputError with every problem that it has.
 
     ``components`` are those that its clusters can have. Folders of ``overlays`` that no component
-    of the fleet would pick up are problems as well.
+    of the fleet would pick up are problems as well, unless a fleet beside it has their cluster.
     """
     source = read(path)
     wrong = [*source.problems, *problems.of_the_whole(source.data, _claims)]
@@ -641,6 +665,6 @@ def load(path: Path, components: Catalogue, overlays: Path | None = None) -> Fle
         raise InputError(*source.report(wrong))
     if overlays is not None:
         names = {cluster.name: cluster.components for cluster in fleet.clusters}
-        if astray := list(problems.of_overlays(overlays, names)):
+        if astray := list(problems.of_overlays(overlays, names, others=_beside(path))):
             raise InputError(*astray)
     return fleet

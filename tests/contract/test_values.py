@@ -44,11 +44,12 @@ def make(tmp_path: Path) -> Make:
         *regions: Mapping[str, object],
         hub: Mapping[str, object] | None = None,
         git: str = "https://git.example.org/fleet.git",
+        folder: str = "dist",
         only: str | None = None,
     ) -> Objects:
         registry = tmp_path / "clusters.yaml"
         data = {
-            "git": {"repository": git, "revision": "main"},
+            "git": {"repository": git, "revision": "main", "folder": folder},
             "acme": {"email": "ops@foobar-platform.dev"},
             "clusters": [{**HUB, **(hub or {})}, *({**REGION, **each} for each in regions)],
         }
@@ -56,8 +57,8 @@ def make(tmp_path: Path) -> Make:
         fleet = load(registry)
         dist = tmp_path / f"dist-{len(list(tmp_path.iterdir()))}"
         for cluster in [fleet.cluster(only)] if only else fleet.clusters:
-            folder = dist / cluster.name
-            render(fleet, cluster, folder=folder, overlays=tmp_path / "overlays", known=known)
+            target = dist / cluster.name
+            render(fleet, cluster, folder=target, overlays=tmp_path / "overlays", known=known)
         return list(read_objects(dist))
 
     return made
@@ -111,6 +112,16 @@ class TestGit:
     )
     def test_runbooks_are_found_beside_the_code(self, repository: str, page: str) -> None:
         assert Git(repository=repository, revision="main").web == page
+
+    def test_argocd_reads_the_folder_that_is_rendered(self, make: Make) -> None:
+        objects = make({}, folder="dist-staging", only="hub")
+        read = {
+            directory["path"]
+            for each in objects
+            if each.kind == "ApplicationSet"
+            for directory in each.body["spec"]["generators"][0]["git"]["directories"]
+        }
+        assert read == {"dist-staging/hub/*", "dist-staging/north/*"}
 
 
 class TestBucket:
