@@ -42,7 +42,8 @@ def _fleet(fleet: Fleet) -> Iterator[str]:
     yield f'  git[("{fleet.git.web.removeprefix("https://")}<br/>{fleet.git.revision}")]'
     for at, cluster in enumerate((fleet.hub, *fleet.regions[:SHOWN])):
         served = [*cluster.apps] if isinstance(cluster, Region) else [Argocd.NAME]
-        yield f'  subgraph c{at}["{cluster.name}, {cluster.role}, {cluster.address}"]'
+        place = cluster.address or cluster.domain
+        yield f'  subgraph c{at}["{cluster.name}, {cluster.role}, {place}"]'
         front = [Traefik.NAME] if Traefik.NAME in cluster.components else []
         for name in (*front, *served):
             yield f"    c{at}-{name}[{TITLES.get(name, name)}]"

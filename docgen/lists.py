@@ -47,6 +47,7 @@ KEYS: Final[Mapping[str, tuple[type[BaseModel], tuple[str, ...]]]] = {
     "git": (MODELS["git"], keys(MODELS["git"])),
     "acme": (MODELS["acme"], keys(MODELS["acme"])),
     "cluster": (Region, tuple(key for key in HUB if key in REGION)),
+    "loadBalancer": (MODELS["loadBalancer"], keys(MODELS["loadBalancer"])),
     "hub": (Hub, tuple(key for key in HUB if key not in REGION)),
     "region": (Region, tuple(key for key in REGION if key not in HUB)),
     "app": (Placement, keys(Placement)),

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Keys: TypeAlias = Mapping[str, Collection[str]]
-"""The keys that a mapping may have, known as fleet, git, acme, hub, region or app."""
+"""The keys that a mapping may have; a mapping is known by its own key, a cluster by its role.
+
+An app of a region is known as ``app``.
+"""
 Claims: TypeAlias = Callable[[Mapping[str, Any]], Iterable[tuple[Location, tuple[object, ...]]]]
 """What a cluster has for itself: where, and every form in which another could claim its value."""
 
@@ -38,8 +41,8 @@ def of_values(source: Source, error: "ValidationError", keys: Keys) -> Iterator[
     either role is told.
     """
     for each in error.errors(include_url=False):
-        location, mapping = _place(each["loc"])
-        if each["type"] == "value_error":
+        location, mapping = _place(each["loc"], keys)
+        if each["type"] == "value_error" and location not in source.places:
             # An error about a default names the field instead of its key.
             location = (*location[:-1], _alias(location[-1], keys[mapping]))
         unclear = mapping in _ROLES and _role(source.data, location) not in _ROLES
@@ -99,14 +102,21 @@ def of_the_whole(data: Any, claims: Claims) -> Iterator[Problem]:
                 taken.setdefault((key, value), (at, place))
 
 
-def of_overlays(overlays: Path, components: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """Folders that no component would pick up; ``components`` are those of each cluster."""
+def of_overlays(
+    overlays: Path, components: Mapping[str, Collection[str]], *, others: Collection[str] = ()
+) -> Iterator[str]:
+    """Folders that no component would pick up; ``components`` are those of each cluster.
+
+    The folders of clusters of other fleets, ``others``, are left to those.
+    """
     if not overlays.is_dir():
         return
     for cluster in _visible(overlays):
         if not cluster.is_dir():
             yield f"{cluster}: stands outside {overlays}/<cluster>/<component>/; move it there"
         elif cluster.name not in components:
+            if cluster.name in others:
+                continue
             yield (
                 f"{cluster}: the fleet has no cluster {shown(cluster.name)}"
                 f"{did_you_mean(cluster.name, components)}; rename or remove the folder"
@@ -135,13 +145,15 @@ def _visible(folder: Path) -> Iterator[Path]:
             yield each
 
 
-def _place(location: tuple[str | int, ...]) -> tuple[Location, str]:
+def _place(location: tuple[str | int, ...], mappings: Collection[str]) -> tuple[Location, str]:
     """Where an error is, and in which mapping; pydantic puts a cluster's role into its path."""
     match location:
-        case ("clusters", int(), "region", "apps", _, "[key]"):
-            return (*location[:2], *location[3:-1]), "region"
+        case (*rest, "[key]"):
+            return _place(tuple(rest), mappings)
         case ("clusters", int(), "region", "apps", _, _, *_):
             return (*location[:2], *location[3:]), "app"
+        case ("clusters", int(), _, str(mapping), _, *_) if mapping in mappings:
+            return (*location[:2], *location[3:]), mapping
         case ("clusters", int(), role, *_):
             return (*location[:2], *location[3:]), str(role)
         case (mapping, _, *_):
@@ -219,10 +231,11 @@ def words(source: Source, error: "ErrorDetails", location: Location, known: Coll
             return f"{written} is none of {', '.join(choices)}{did_you_mean(written, choices)}"
         case "literal_error" | "string_type":
             return _not_text(error["input"], source.written(location))
-        case "tuple_type":
-            return f"is {_form(error['input'])}; write a list, each item after a hyphen"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return f"is {_form(error['input'])}; write key: value lines"
+        case "tuple_type" | "model_type" | "dict_type" as wanted:
+            remedy = (
+                "a list, each item after a hyphen" if wanted == "tuple_type" else "key: value lines"
+            )
+            return f"is {_form(error['input'])}; write {remedy}"
         case _:
             return _limits(error, source.written(location))
 
@@ -233,7 +246,7 @@ def _limits(error: "ErrorDetails", written: str) -> str:
         case "int_type" | "int_from_float":
             return f"{written} is no whole number; write one, without quotes"
         case "bool_type":
-            return f"{written} is neither true nor false; write one of them"
+            return "is neither true nor false; write one of them, without quotes"
         case "greater_than_equal":
             return f"{written} is too small; write {error['ctx']['ge']} or more"
         case "less_than_equal":

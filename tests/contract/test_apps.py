@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from charts.catalogue import load
+from fleet.errors import InputError
 from fleet.registry import Fleet
 from operations import credentials, promote
 from rendering.render import render
@@ -191,7 +192,7 @@ def test_an_app_is_promoted_by_itself(three: Fleet, tmp_path: Path) -> None:
         "south", "shop-api", "registry.example.org/shop:1.3.0", "mirror.example.org/shop:1.4.0"
     )
     assert load(registry).regions[1].apps["shop-api"].image == "mirror.example.org/shop:1.4.0"
-    with pytest.raises(promote.InputError, match=r"^--app: is missing; the regions run foobar-api"):
+    with pytest.raises(InputError, match=r"^--app: is missing; the regions run foobar-api"):
         promote.promote(registry, None)
-    with pytest.raises(promote.InputError, match=r"no region runs shop \(did you mean shop-api"):
+    with pytest.raises(InputError, match=r"no region runs shop \(did you mean shop-api"):
         promote.promote(registry, None, "shop")
