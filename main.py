@@ -15,6 +15,7 @@ OVERLAYS = Path("overlays")
 with exit_on_input_error():
     from charts.catalogue import load
     from charts.labels import PART_OF, PROJECT
+    from fleet.apps import APPS
     from fleet.progress import progress
     from rendering import vendored
     from rendering.diff import compare, describe
@@ -65,7 +66,7 @@ def main() -> int:
 
 def _check_folder(registry: Path) -> None:
     """Raises InputError where the registry stands beside overlays that would not be found."""
-    for name in (OVERLAYS, vendored.VENDOR):
+    for name in (APPS, OVERLAYS, vendored.VENDOR):
         beside = registry.parent / name
         if beside.is_dir() and not (name.is_dir() and name.samefile(beside)):
             raise InputError(

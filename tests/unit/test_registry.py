@@ -1,5 +1,6 @@
 """The registry takes every sound fleet, and tells all that is wrong with any other."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from charts.catalogue import CATALOGUE, REGION, load
 from fleet.diagnostics import shown
 from fleet.errors import InputError
 from fleet.registry import PRIVATE_NETWORKS, Fleet
-from tests.objects import FLEETS, MAIN, ROOT, SAMPLE
+from tests.objects import APPS, FLEETS, MAIN, ROOT, SAMPLE
 
 FIXTURES = ROOT / "tests" / "fixtures" / "registry"
 TEXT = SAMPLE.read_text("utf-8")
@@ -249,7 +250,7 @@ class TestFile:
 
     def test_an_alias_that_contains_itself(self, write: Write) -> None:
         assert problems(write(f"{TEXT}\n  - &self\n    name: [*self]\n"))[:1] == [
-            "35: clusters[3].role: is missing; add hub or region"
+            "39: clusters[3].role: is missing; add hub or region"
         ]
 
     def test_aliases_do_not_multiply(self, write: Write) -> None:
@@ -320,8 +321,11 @@ class TestDerived:
         )
         assert fleet.cluster("north").components == (
             "baseline",
+            "traefik",
+            "cert-manager",
             "prometheus-operator",
             "argocd-access",
+            "foobar-api",
         )
 
     def test_the_order_of_the_file_is_kept(self) -> None:
@@ -350,7 +354,7 @@ class TestOverlays:
             load(FIXTURES / "valid" / "hub_and_regions.yaml", overlays)
         nort, north = overlays / "nort", overlays / "north"
         remedy, move = "rename or remove the folder", "move it there"
-        has = f"it has {', '.join(each.NAME for each in REGION)}"
+        has = f"it has {', '.join(each.NAME for each in REGION)}, foobar-api"
         assert caught.value.problems == (
             f"{nort}: the fleet has no cluster nort (did you mean north?); {remedy}",
             f"{north}/patch.yaml: stands outside {north}/<component>/; move it there",
@@ -393,6 +397,7 @@ class TestCommand:
     """What a person sees who runs main.py."""
 
     def test_bad_input_writes_nothing(self, tmp_path: Path) -> None:
+        shutil.copytree(APPS, tmp_path / "apps")
         dist = tmp_path / "dist"
         dist.mkdir()
         (dist / "README.md").write_text("of an earlier render")
@@ -406,12 +411,14 @@ class TestCommand:
         assert result.returncode == 2
         assert result.stdout == ""
         assert result.stderr.splitlines() == [f"{SEVERAL}:{line}" for line in expected(SEVERAL)]
-        assert set(tmp_path.rglob("*")) == {dist, dist / "README.md"}
+        assert set(tmp_path.iterdir()) == {dist, tmp_path / "apps"}
+        assert set(dist.rglob("*")) == {dist / "README.md"}
         assert (dist / "README.md").read_text() == "of an earlier render"
 
     def test_a_fleet_is_rendered_into_the_folder_that_its_argocd_reads(
         self, tmp_path: Path
     ) -> None:
+        shutil.copytree(APPS, tmp_path / "apps")
         registry = tmp_path / "staging.yaml"
         text = (FLEETS / "one-region.yaml").read_text("utf-8")
         registry.write_text(text.replace("revision: stable", "revision: x\n  folder: dist-staging"))
