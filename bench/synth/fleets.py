@@ -1,5 +1,6 @@
 """Fleets of any size: the real Git, account and hub, with as many regions as are asked for."""
 
+import shutil
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,8 +10,10 @@ import yaml
 from pydantic import BaseModel
 
 from charts.catalogue import offers
+from fleet.apps import APPS
 from fleet.registry import Fleet, Hub, Region
 
+_ROOT: Final = Path(__file__).parents[2]
 _FIRST_ADDRESS: Final = int(ip_address("198.18.0.0"))
 """RFC 2544 sets 198.18.0.0/15 aside for benchmarks."""
 
@@ -57,7 +60,8 @@ def facts(cluster: Hub | Region) -> Mapping[str, str]:
 
 
 def write(fleet: Fleet, path: Path) -> None:
-    """Writes ``fleet`` as a registry that main.py reads."""
+    """Writes ``fleet`` as a registry that main.py reads, and beside it the apps that it runs."""
+    shutil.copytree(_ROOT / APPS, path.parent / APPS, dirs_exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(_given(fleet), file, Dumper=yaml.CSafeDumper, sort_keys=False)
 
