@@ -18,6 +18,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.util import http_date
 
 from foobar_api.answer import Answer, ClientLeft, Refused, send
+from foobar_api.connection import RAW_CHUNK
 from foobar_api.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from foobar_api.connection import Connection
 
+FIELD: Final = 256
+"""Bytes that a header field takes in memory beside its characters, measured."""
 SHOWN: Final = 200
 """Characters of an error that its client gets to see: enough to find the mistake."""
 
@@ -93,7 +96,7 @@ class Unreader(SocketUnreader):
     """What was read of a connection, and what was not asked for yet."""
 
     def __init__(self, sock: "Connection", *, max_line: int, max_head: int) -> None:
-        super().__init__(sock)
+        super().__init__(sock, max_chunk=RAW_CHUNK)
         self.max_line = max_line
         self.max_head = max_head
 
@@ -109,6 +112,9 @@ class Unreader(SocketUnreader):
         if end < 0:
             head, end = self._read_head(bytearray(head))
         self.unread(head)
+        fields = head.count(b"\r\n", 0, end) if end > 0 else 0
+        # A complete head is kept as it came, or for WSGI with repeated fields joined, or both.
+        self.sock.held = len(head) + (end + FIELD * fields if fields else 0)
         if (len(head) if end < 0 else end) > self.max_head and self._has_line(head):
             raise errors.LimitRequestHeaders(f"line and fields above {self.max_head} bytes")
 
@@ -126,7 +132,13 @@ class Unreader(SocketUnreader):
             if not piece:
                 break
             head += piece
+            self.sock.held = len(head)
         return head, end
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        data: bytes = super().chunk(size_hint)
+        self.sock.held += len(data)
+        return data
 
     def _has_line(self, head: bytes | bytearray) -> bool:
         """Whether the request line is within its limit, as far as it has come."""
@@ -253,6 +265,7 @@ class Request(message.Request):
 class Parser(parser.RequestParser):
     mesg_class = Request
     unreader: Unreader
+    mesg: Request | None
 
     def __init__(self, cfg: "Config", connection: "Connection", settings: Settings) -> None:
         super().__init__(cfg, connection, connection.session.client)
@@ -263,6 +276,15 @@ class Parser(parser.RequestParser):
         self.unreader.wait_for_head()
         request: Request = super().__next__()
         return request
+
+    def forget(self) -> None:
+        """Free the request. What reads a chunked body and the request refer to each other."""
+        request, self.mesg = self.mesg, None
+        reader = None if request is None else getattr(request.body, "reader", None)
+        if isinstance(reader, ChunkedReader):
+            reader.req = None
+            if reader.parser:
+                reader.parser.close()
 
     def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> bool:
         """Whether the rest of the body could be skipped."""

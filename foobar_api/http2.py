@@ -102,6 +102,8 @@ class ServerConnection:
         self._queue: deque[Stream] = deque()
         """Streams that begin once fewer have something to send."""
         self._held = 0  # bytes of bodies that the app has
+        self._request_size = 0  # bytes that the requests under way take in memory
+        self._blocked_size = 0  # bytes of responses that the client does not take
         self._writing = False
         self._blocked: gevent.Greenlet[..., None] | None = None
         """The greenlet that waits for the socket to take more."""
@@ -143,6 +145,7 @@ class ServerConnection:
         if self._h2.began is not None:
             until = min(until, self._h2.began + self._frame_timeout())
         connection.settimeout(until - monotonic())
+        connection.held = self._size
         try:
             data = connection.recv(READ)
         except TimeoutError:
@@ -170,6 +173,12 @@ class ServerConnection:
             # The client takes no answers to its control frames.
             self._drained.clear()
             self._drained.wait()
+
+    @property
+    def _size(self) -> int:
+        """Bytes that the connection holds, beside those of TLS."""
+        buffered = len(self._out) + self._h2.unfinished
+        return self._request_size + self._blocked_size + buffered
 
     def _frame_timeout(self) -> float:
         settings = self.settings
@@ -234,10 +243,12 @@ class ServerConnection:
     # Streams
 
     def _begin(self, event: events.RequestReceived) -> None:
-        self._worker.busy(self._connection)
+        if not self._streams:
+            self._worker.busy(self._connection)
         self._idle_until = math.inf
         stream = Stream(self, event)
         self._streams[stream.stream_id] = stream
+        self._request_size += stream.size
         gevent.spawn_raw(self._answer, stream)
 
     def _count_fault(self) -> None:
@@ -252,6 +263,7 @@ class ServerConnection:
         size = event.flow_controlled_length
         if stream is not None and event.data:
             stream.feed(event.data)
+            self._request_size += len(event.data)
             size -= len(event.data)
         if size:  # padding, or what nobody reads
             self._h2.acknowledge_received_data(size, event.stream_id)
@@ -272,7 +284,7 @@ class ServerConnection:
             self._drop_malformed(stream, ErrorCodes(event.error_code or 0).name)
             return
         if stream is not None:
-            self._cancel(stream, ClientLeft("the client cancelled the request"))
+            self._cancel(stream, "the client cancelled the request")
             self._remove(stream)
         if self._resets.exceeded():
             self._calm("cancels too many requests")
@@ -281,7 +293,7 @@ class ServerConnection:
         self._worker.refuse_request(self._connection, Refused(HTTPStatus.BAD_REQUEST, says))
         self._count_fault()
         if stream is not None:
-            self._cancel(stream, ClientLeft(says))
+            self._cancel(stream, says)
             self._remove(stream)
 
     def _answer(self, stream: Stream) -> None:
@@ -341,7 +353,7 @@ class ServerConnection:
     def _reset(self, stream: Stream, code: ErrorCodes) -> None:
         self._h2.reset_stream(stream.stream_id, code)
 
-    def _cancel(self, stream: Stream, reason: ClientLeft) -> None:
+    def _cancel(self, stream: Stream, reason: str) -> None:
         """End the greenlet of a stream that nobody waits for."""
         stream.gone = reason
         if stream.greenlet is not None:
@@ -349,13 +361,15 @@ class ServerConnection:
 
     def _cancel_all(self) -> None:
         for stream in self._streams.values():
-            self._cancel(stream, ClientLeft("the connection is closed"))
+            self._cancel(stream, "the connection is closed")
         self._streams.clear()
+        self._request_size = 0
         self._turns.clear()
 
     def _remove(self, stream: Stream) -> None:
         del self._streams[stream.stream_id]
-        stream.gone = stream.gone or ClientLeft("the response is over")
+        self._request_size -= stream.size
+        stream.gone = stream.gone or "the response is over"
         self._held -= stream.held
         if self._turns:
             self._wake_writer()  # which leaves this one out
@@ -414,8 +428,7 @@ class ServerConnection:
     def send_headers(
         self, stream: Stream, headers: list[tuple[bytes, bytes]], *, end: bool
     ) -> None:
-        if stream.gone:
-            raise stream.gone
+        stream.check()
         self._h2.send_headers(stream.stream_id, headers, end_stream=end)
         stream.ended = end
         self._collect()
@@ -423,8 +436,7 @@ class ServerConnection:
     def send(self, stream: Stream, data: bytes, *, end: bool) -> None:
         view = memoryview(data)
         for start in range(0, len(view) or 1, WRITE_AHEAD):
-            if stream.gone:
-                raise stream.gone
+            stream.check()
             stream.pending = view[start : start + WRITE_AHEAD]
             stream.last = end and start + WRITE_AHEAD >= len(view)
             if not self._turns:
@@ -434,8 +446,18 @@ class ServerConnection:
             until = monotonic() + self.settings.send_timeout
             if _unsent(stream):
                 self._turns.append(stream)
-                while _unsent(stream):
-                    stream.wait(until - monotonic())
+                self._wait_for_client(stream, len(view), until)
+
+    def _wait_for_client(self, stream: Stream, size: int, until: float) -> None:
+        """While it takes what is pending of a piece of ``size`` bytes. Raises OSError."""
+        self._blocked_size += size
+        self._connection.held = self._size
+        self._connection.count()
+        try:
+            while _unsent(stream):
+                stream.wait(until - monotonic())
+        finally:
+            self._blocked_size -= size
 
     def hold(self, stream: Stream, size: int) -> None:
         """Count what the app is given of a body. Raises Refused."""
@@ -543,4 +565,5 @@ def _unsent(stream: Stream) -> bool:
 
 def _throw(stream: Stream) -> None:
     if stream.greenlet is not None:
-        stream.greenlet.throw(stream.gone)
+        # Anew each time: an error refers to the frames that it passed, and they to the stream.
+        stream.greenlet.throw(ClientLeft(stream.gone))

@@ -174,6 +174,11 @@ class Settings:
     max_head: int = _option(
         "64KiB", size, "bytes of a request's line and header fields together; beyond: 431"
     )
+    max_buffered: int = _option(
+        "16MiB", size,
+        "bytes that a worker holds of requests and responses; beyond: those that hold most for "
+        "longest are closed",
+    )  # fmt: skip
     max_data: int = _option("100MiB", size, "bytes that `/data` gives; beyond: 400")
     max_wait: float = _option("30s", duration, "how long `?wait=` waits; beyond: 400")
     max_waits: int = _option(
@@ -288,6 +293,12 @@ def _contradictions(settings: Settings) -> list[str]:
         problems.append(
             f"--max-head: {settings.max_head} is less than --max-line and --max-header together; "
             f"give at least {settings.max_line + settings.max_header}"
+        )
+    if settings.max_buffered < 2 * (settings.max_head + settings.max_body):
+        problems.append(
+            f"--max-buffered: {settings.max_buffered} is less than a request that is shown in its "
+            "response; give at least twice --max-head and --max-body together, "
+            f"{2 * (settings.max_head + settings.max_body)}"
         )
     if settings.cacert and not settings.cert:
         problems.append("--cacert without --cert and --key: client certificates take TLS")

@@ -5,10 +5,9 @@ for HTTP/1. Only how the bytes come and go is the connection's own.
 """
 
 import io
-from collections import deque
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gevent.event import Event
 from gunicorn import util
@@ -24,13 +23,17 @@ from gunicorn.http2.request import HTTP2Request
 from h2 import events
 
 from foobar_api.answer import ClientLeft, Refused, send
-from foobar_api.http1 import is_authority
+from foobar_api.http1 import FIELD, is_authority
 from foobar_api.settings import Settings
 
 if TYPE_CHECKING:
     from gunicorn.config import Config
 
     from foobar_api.connection import Connection
+
+
+STREAM: Final = 28 * 2**10
+"""Bytes that a request takes in memory beside its headers and body, with its greenlet; measured."""
 
 
 class Owner(Protocol):
@@ -61,7 +64,7 @@ class Stream:
         """Whether the response has begun."""
         self.ended = False
         """Whether the whole response has been framed."""
-        self.gone: ClientLeft | None = None
+        self.gone: str | None = None
         """Why nobody waits for the response."""
         self.greenlet: Any = None
         """The one that answers, once it runs."""
@@ -76,9 +79,8 @@ class Stream:
         ]
         self.head_size = sum(len(name) + len(value) for name, value in event.headers)
         self.max_head = owner.settings.max_head
-        self._chunks: deque[bytes] = deque()
+        self._unread = bytearray()  # not a list: a client may send its body byte by byte
         self._received = 0
-        self.unread = 0
         self.held = 0
         """Bytes of the body that the app has."""
         self._body_until = monotonic() + owner.settings.body_timeout
@@ -98,30 +100,40 @@ class Stream:
         return self._received < int(announced)
 
     def feed(self, data: bytes) -> None:
-        self._chunks.append(data)
+        self._unread += data
         self._received += len(data)
-        self.unread += len(data)
         self.wakes.set()
+
+    @property
+    def unread(self) -> int:
+        """Bytes of the body that have arrived, and the app has not read."""
+        return len(self._unread)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the request takes in memory; its headers are kept twice, once for WSGI."""
+        return STREAM + 2 * self.head_size + FIELD * len(self._headers) + self._received
 
     def receive(self, size: int) -> bytes:
         """Up to ``size`` bytes of the body; none at its end. Raises OSError and Refused."""
-        while not self._chunks:
-            if self.gone:
-                raise self.gone
+        while not self._unread:
+            self.check()
             if self.body_complete:
                 return b""
             if self.expect_continue:
                 self.expect_continue = False
                 self._owner.send_headers(self, [(b":status", b"100")], end=False)
             self.wait(self._body_until - monotonic())
-        chunk = self._chunks.popleft()
-        if len(chunk) > size:
-            self._chunks.appendleft(chunk[size:])
-            chunk = chunk[:size]
-        self.unread -= len(chunk)
+        chunk = bytes(self._unread[:size])
+        del self._unread[:size]
         self._owner.hold(self, len(chunk))
         self._owner.acknowledge(self, len(chunk))
         return chunk
+
+    def check(self) -> None:
+        """Raise ClientLeft if nobody waits for the response."""
+        if self.gone:
+            raise ClientLeft(self.gone)
 
     # The response
 
@@ -153,8 +165,7 @@ class Stream:
         self.wakes.clear()
         if seconds <= 0 or not self.wakes.wait(seconds):
             raise TimeoutError("timed out")
-        if self.gone:
-            raise self.gone
+        self.check()
 
 
 class _Body(io.RawIOBase):

@@ -29,6 +29,7 @@ from gunicorn.workers.base import Worker as GunicornWorker
 from foobar_api import http1, metrics, proxy_protocol
 from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
+from foobar_api.budget import Budget
 from foobar_api.connection import RAW_CHUNK, Connection
 from foobar_api.http2 import ServerConnection
 from foobar_api.log import Logger, in_event_loop
@@ -85,6 +86,7 @@ class Worker(GunicornWorker):
         """Connections without a request, the one that waits longest first."""
         self.in_flight = 0
         self.most = affordable(self.settings.max_connections)
+        self.budget = Budget(self.settings.max_buffered, self.evict)
         self.complained = -math.inf
         listener, *others = [each.sock for each in self.sockets]
         for other in others:
@@ -182,7 +184,9 @@ class Worker(GunicornWorker):
             return False
         sock.settimeout(0)
         peer = (_plain(address[0]), address[1])
-        connection = Connection(sock, peer, send_timeout=self.settings.send_timeout)
+        connection = Connection(
+            sock, peer, send_timeout=self.settings.send_timeout, budget=self.budget
+        )
         # Not only once its greenlet runs: a worker that stops waits for all that it has accepted.
         self.connections.add(connection)
         self.waiting[connection] = None
@@ -262,6 +266,7 @@ class Worker(GunicornWorker):
     def wait(self, connection: Connection) -> None:
         """What is read next is a request's first byte."""
         self.waiting[connection] = None
+        connection.held = 0
         connection.idle = True
         connection.since = time.monotonic()
         connection.settimeout(self.settings.keep_alive)
@@ -271,7 +276,8 @@ class Worker(GunicornWorker):
     def serve_http1(self, connection: Connection) -> None:
         parser = http1.Parser(self.cfg, connection, self.settings)
         unreader = parser.unreader
-        while True:
+        goes_on = True
+        while goes_on:
             if not unreader.buf.getvalue():
                 self.wait(connection)
                 data = connection.recv(RAW_CHUNK)
@@ -280,29 +286,35 @@ class Worker(GunicornWorker):
                 if not data:
                     return
                 unreader.unread(data)
-            connection.settimeout(self.settings.header_timeout)
             try:
-                request = next(parser)
-            except (NoMoreData, StopIteration):
-                return
-            except ParseException as error:
-                refused = http1.refusal(error)
-                request_id = self.refuse_request(connection, refused)
-                connection.sendall(http1.closing(refused.answer, request_id))
-                break
-            self.waiting.pop(connection, None)
-            connection.settimeout(self.settings.body_timeout)
-            response = self.answer_http1(request, connection)
-            if response is None:
-                break
-            if response.should_close():
-                if not response.upgrade and request.is_read and request.should_close():
-                    return  # the client sends nothing more
-                break
+                goes_on = self.serve_request(connection, parser)
+            finally:
+                parser.forget()
+
+    def serve_request(self, connection: Connection, parser: http1.Parser) -> bool:
+        """Whether another one may follow."""
+        connection.settimeout(self.settings.header_timeout)
+        try:
+            request = next(parser)
+        except (NoMoreData, StopIteration):
+            return False
+        except ParseException as error:
+            refused = http1.refusal(error)
+            request_id = self.refuse_request(connection, refused)
+            connection.sendall(http1.closing(refused.answer, request_id))
+            connection.linger(LINGER, LINGER_BYTES)
+            return False
+        self.waiting.pop(connection, None)
+        connection.settimeout(self.settings.body_timeout)
+        response = self.answer_http1(request, connection)
+        if response and not response.should_close():
             # Most requests leave nothing of a body to skip.
-            if not request.is_read and not parser.finish_body(max_bytes=self.settings.max_body):
-                break
+            if request.is_read or parser.finish_body(max_bytes=self.settings.max_body):
+                return True
+        elif response and not response.upgrade and request.is_read and request.should_close():
+            return False  # the client sends nothing more
         connection.linger(LINGER, LINGER_BYTES)
+        return False
 
     def answer_http1(self, request: http1.Request, connection: Connection) -> Response | None:
         """The response that was sent; None if the app failed before it had one."""
