@@ -235,13 +235,14 @@ types: ## check types
 	"$(PYTHON)" -m mypy
 
 .PHONY: test
-test: ## run every test that needs no cluster; those that count no seconds some at a time
-	"$(PYTHON)" -m pytest --ignore=tests/app --numprocesses=auto --maxprocesses=4
+test: ## run every test that needs no cluster, and fail if those of operations cover too little
+	"$(PYTHON)" -m pytest --ignore=tests/app --ignore=tests/operations --numprocesses=auto --maxprocesses=4
+	"$(PYTHON)" -m pytest tests/operations --numprocesses=auto --maxprocesses=4 --cov=operations
 	"$(PYTHON)" -m pytest tests/app
 
 .PHONY: live
 live: ## bring a fork up on three throw-away clusters, the contexts in KUBECONFIG, and test it there
-	"$(PYTHON)" -m pytest -m live tests/live
+	"$(PYTHON)" -m pytest -m live tests/operations tests/live
 
 .PHONY: bench
 bench: ## measure against peers; WHOAMI=PROGRAM has foobar-api compared with it

@@ -4,7 +4,7 @@ A new component is a class in a module of its own, and a line here.
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from charts.applications import Applications
 from charts.argocd import Argocd
@@ -81,6 +81,6 @@ def load(path: Path, overlays: Path | None = None) -> Fleet:
 
 def compose(fleet: Fleet, cluster: Hub | Region) -> list[Component[Any]]:
     """The components of ``cluster``, each with the facts that it takes from the fleet."""
-    if isinstance(cluster, Hub):
-        return [each.of(fleet, cluster) for each in HUB if each.NAME in cluster.components]
-    return [each.of(fleet, cluster) for each in REGION if each.NAME in cluster.components]
+    # The registry, which stands below them, knows the classes of its catalogue as Offers only.
+    classes = cast(tuple[type[Component[Any]], ...], cluster.classes)
+    return [each.of(fleet, cluster) for each in classes]

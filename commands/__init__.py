@@ -36,7 +36,7 @@ COMMANDS: Final = {
     "image": Command(
         "operations.image", "print where foobar-api's image goes, and how to build it"
     ),
-    "docs": Command("docgen", "write the generated parts of the documents"),
+    "docs": Command("docgen.generate", "write the generated parts of the documents"),
 }
 
 

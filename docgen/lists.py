@@ -145,13 +145,13 @@ def _commands(_: Fleet) -> Iterator[str]:
 
 
 def _variables(fleet: Fleet) -> Iterator[str]:
-    """What bootstrap cannot make up, and where it goes."""
+    """What bootstrap cannot generate, and where it goes."""
     whole = complete(fleet)
     hub = whole.hub.model_copy(update={"logs_bucket": whole.hub.logs_bucket or BUCKET})
     everything = whole.model_copy(update={"clusters": (hub, *whole.regions)})
     meanings: dict[str, dict[str, None]] = {}
-    for given in credentials.given(everything):
-        for name, what in given.variables.items():
+    for secret in credentials.supplied(everything):
+        for name, what in secret.variables.items():
             meanings.setdefault(name, {})[what] = None
     yield from table(
         ("variable", "what it is"),

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pydantic.alias_generators import to_camel
 
-from fleet.source import Location, Problem, Source, may_hold_a_credential, shown
+from fleet.diagnostics import Location, Problem, did_you_mean, may_hold_a_credential, shown
+from fleet.source import Source
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -105,13 +105,6 @@ def of_overlays(overlays: Path, components: Mapping[str, Collection[str]]) -> It
             )
         else:
             yield from _of_overlay(cluster, components[cluster.name])
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A clause that names the word that may have been meant, or nothing."""
-    # The time that comparing takes grows with the product of both lengths.
-    close = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _of_overlay(cluster: Path, components: Collection[str]) -> Iterator[str]:

@@ -30,8 +30,9 @@ from pydantic.alias_generators import to_camel
 
 from fleet import buckets, catalogue, problems, volumes
 from fleet.catalogue import Catalogue, Offer, Role
+from fleet.diagnostics import did_you_mean, shown
 from fleet.errors import InputError
-from fleet.source import read, shown
+from fleet.source import read
 from fleet.values import (
     LONGEST_NAME,
     Address,
@@ -110,7 +111,7 @@ def _can_be_left_out(value: object, info: ValidationInfo) -> object:
         raise ValueError(f"{problems.AN_ADDRESS}; write names of {', '.join(optional)}")
     raise ValueError(
         f"{shown(value)} is none of what a {role or 'cluster'} can do without, which is "
-        f"{', '.join(optional)}{problems.did_you_mean(value, optional)}"
+        f"{', '.join(optional)}{did_you_mean(value, optional)}"
     )
 
 

@@ -3,42 +3,25 @@
 What YAML lets pass in silence is a problem here: a key given twice, and a key without a value.
 """
 
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import yaml
 
+from fleet.diagnostics import (
+    Location,
+    Problem,
+    as_written,
+    may_hold_a_credential,
+    redacted,
+    shown,
+)
 from fleet.errors import InputError
-
-Location: TypeAlias = tuple[str | int, ...]
-"""Keys and positions from the top of a document to a value."""
 
 _TEXT: Final = "tag:yaml.org,2002:str"
 _NULL: Final = "tag:yaml.org,2002:null"
-_LONGEST_SHOWN: Final = 80
-_CREDENTIAL: Final = re.compile(
-    # In a URL: what stands before the host, but for the user of ssh; a query; a fragment.
-    r"(?<!ssh)://[^/\s]*@|://\S*[?#]"
-    # Without a scheme: user:password@host, which is no digest of an image; a query.
-    r"|(^|://)[^/\s@:]*:(?!//|[0-9]+/)[^\s@]*@(?!sha(256|512):)|[?&][^\s=]*="
-    # Keys and tokens: of GitLab, GitHub, Slack and AWS, and those that are JSON.
-    r"|-----BEGIN |AGE-SECRET-KEY-|gl(pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-"
-    r"|gh[pousr]_[A-Za-z0-9]{10}|github_pat_|xox[abprs]-[0-9]{5}|(AKIA|ASIA)[A-Z0-9]{12}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.",
-)
-"""Text that may hold a credential. Rather too much than too little: what it matches is refused."""
-_HIDDEN: Final = "<hidden>"
-
-
-class Problem(NamedTuple):
-    """What is wrong with the value at a location, and how to mend it."""
-
-    location: Location
-    text: str
 
 
 class Place(NamedTuple):
@@ -59,39 +42,22 @@ class Source:
 
     def report(self, problems: Iterable[Problem]) -> list[str]:
         """One line for each problem, in the order of the file."""
-        placed = {(self._nearest(each.location).line, each): None for each in problems}
+        lines = {problem: self._nearest(problem.location).line for problem in problems}
         return [
-            f"{self.path}:{line}: {': '.join(filter(None, (_path(location), text)))}"
-            for line, (location, text) in sorted(placed, key=lambda each: each[0])
+            f"{self.path}:{line}: {problem}"
+            for problem, line in sorted(lines.items(), key=lambda item: item[1])
         ]
 
     def written(self, location: Location) -> str:
         """A scalar as it is in the file, fit to be shown."""
         place = self.places.get(location)
-        return shown(place.written) if place else "it"
+        return as_written(place.written) if place else "it"
 
     def _nearest(self, location: Location) -> Place:
         """The place of a location, or of the first thing above it that the file has."""
         while location not in self.places:
             location = location[:-1]
         return self.places[location]
-
-
-def may_hold_a_credential(text: str) -> bool:
-    return _CREDENTIAL.search(text) is not None
-
-
-def shown(text: str) -> str:
-    """A value within a message: on one line, of bearable length, in quotes where these help.
-
-    What may hold a credential is not shown, whatever else is wrong with it.
-    """
-    if may_hold_a_credential(text):
-        return _HIDDEN
-    cut = text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
-    if cut.isprintable():
-        return f"'{cut}'" if not cut or " " in cut else cut
-    return json.dumps(cut)
 
 
 def read(path: Path) -> Source:
@@ -108,9 +74,7 @@ def read(path: Path) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        told = ", ".join(filter(None, (error.context, error.problem)))
-        if may_hold_a_credential(told):
-            told = f"{_HIDDEN} cannot be read"
+        told = redacted(", ".join(filter(None, (error.context, error.problem))))
         raise InputError(f"{path}{place}: not YAML: {told}; {_remedy(told)}") from None
     except yaml.reader.ReaderError as error:
         before = text[: int(error.position)].split("\n")
@@ -241,18 +205,3 @@ def _remedy(told: str) -> str:
     if "tag" in told:
         return "write plain text, without a tag"
     return "mend it there or just above"
-
-
-def _path(location: Location) -> str:
-    """``clusters[2].address``; a key that is no plain word in quotes and brackets."""
-    parts = (
-        f".{part}"
-        if isinstance(part, str) and part.isidentifier() and part.isprintable()
-        else f"[{part if isinstance(part, int) else json.dumps(_key(part))}]"
-        for part in location
-    )
-    return "".join(parts).removeprefix(".")
-
-
-def _key(text: str) -> str:
-    return _HIDDEN if may_hold_a_credential(text) else text[:_LONGEST_SHOWN]

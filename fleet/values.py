@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from fleet import buckets
-from fleet.source import shown
+from fleet.diagnostics import shown
 
 LONGEST_LABEL: Final = 63
 LONGEST_NAME: Final = 253

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,10 @@ JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 
 _ALWAYS: Final = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
+_LINES: Final = {int(status): f"{int(status)} {status.phrase}" for status in HTTPStatus}
+_WITHOUT_CONTENT: Final = frozenset(
+    int(status) for status in HTTPStatus if status < HTTPStatus.OK
+) | {int(HTTPStatus.NO_CONTENT)}
 
 
 @dataclass(slots=True)
@@ -44,20 +49,23 @@ class ClientLeft(ConnectionError):  # noqa: N818 - what happened, not an error o
     """The client went away before its request was complete, and nobody reads an answer."""
 
 
+@cache
+def _content_type(media: str) -> str:
+    return f"{media}; charset=utf-8" if media.startswith("text/") else media
+
+
 def send(
     answer: Answer, start_response: "StartResponse", *, head: bool, request_id: str
 ) -> Iterable[bytes]:
     """Start the response; the body's pieces, none of them when only the ``head`` was asked for."""
     body, status = answer.body, answer.status
     headers = [*answer.headers, *_ALWAYS, ("X-Request-Id", request_id)]
-    if status >= HTTPStatus.OK and status != HTTPStatus.NO_CONTENT:
+    if int(status) not in _WITHOUT_CONTENT:
         length = len(body) if isinstance(body, bytes) else answer.length
         if length is not None:
             headers.append(("Content-Length", str(length)))
-        text = answer.media.startswith("text/")
-        media = f"{answer.media}; charset=utf-8" if text else answer.media
-        headers.append(("Content-Type", media))
-    start_response(f"{status.value} {status.phrase}", headers)
+        headers.append(("Content-Type", _content_type(answer.media)))
+    start_response(_LINES[int(status)], headers)
     pieces = answer.pieces()
     if head:
         # Nobody else would close what is not read.

@@ -225,6 +225,8 @@ class Application:
             upgradable = (environ.get("SERVER_PROTOCOL"), environ["REQUEST_METHOD"])
             if upgradable != ("HTTP/1.1", "GET") or session_of(environ) is None:
                 raise echo.HandshakeError("ask for it by GET over HTTP/1.1")  # noqa: TRY301
+            if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
+                raise echo.MalformedError("ask for it without a body")
             headers, connection = echo.accept(
                 environ.get("RAW_URI", "/echo"), Request.of(environ, b"").all_headers()
             )

@@ -8,6 +8,7 @@ Source: RFC 8446 sections 4.1.2 and 5.1, RFC 6066 section 3, RFC 7301 section 3.
 """
 
 import ssl
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,12 @@ _CLIENT_HELLO: Final = 1
 _SERVER_NAME: Final = 0
 _HOST_NAME: Final = 0
 _ALPN: Final = 16
+
+_NUMBER: Final = struct.Struct("!H")
+_EXTENSION: Final = struct.Struct("!HH")
+"""Kind and length."""
+_NAME: Final = struct.Struct("!BH")
+"""Kind and length."""
 
 
 class NoCommonProtocolError(ssl.SSLError):
@@ -52,31 +59,6 @@ class _MalformedError(ValueError):
     pass
 
 
-class _Reader:
-    """Reads fields of a fixed length, and vectors that begin with theirs."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def __bool__(self) -> bool:
-        return self._at < len(self._data)
-
-    def take(self, size: int) -> bytes:
-        found = self._data[self._at : self._at + size]
-        if len(found) < size:
-            raise _MalformedError
-        self._at += size
-        return found
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size))
-
-    def vector(self, size: int) -> bytes:
-        """With a length of ``size`` bytes."""
-        return self.take(self.number(size))
-
-
 def _message(data: bytes) -> bytes | None:
     """The first handshake message, out of as many records as it comes in."""
     if len(data) > LONGEST:
@@ -99,31 +81,61 @@ def _message(data: bytes) -> bytes | None:
 
 
 def _read(message: bytes) -> ClientHello:
-    reader = _Reader(message)
-    reader.take(2 + 32)  # version, random
-    reader.vector(1)  # session
-    reader.vector(2)  # ciphers
-    reader.vector(1)  # compressions
-    name: str | None = None
-    protocols: tuple[str, ...] = ()
-    extensions = _Reader(reader.vector(2)) if reader else _Reader(b"")
-    while extensions:
-        kind, content = extensions.number(2), _Reader(extensions.vector(2))
-        if kind == _SERVER_NAME:
-            name = _host_name(_Reader(content.vector(2)))
-        elif kind == _ALPN:
-            protocols = tuple(_protocols(_Reader(content.vector(2))))
-    return ClientHello(name, protocols)
+    try:
+        at = 2 + 32  # behind version and random
+        at += 1 + message[at]  # session
+        at += 2 + _NUMBER.unpack_from(message, at)[0]  # ciphers
+        at += 1 + message[at]  # compressions
+        if at == len(message):
+            return ClientHello()
+        end = at + 2 + _NUMBER.unpack_from(message, at)[0]
+        extensions = dict(_extensions(message, at + 2, end))
+        name, protocols = extensions.get(_SERVER_NAME), extensions.get(_ALPN)
+        return ClientHello(
+            _host_name(name) if name is not None else None,
+            tuple(_protocols(protocols)) if protocols is not None else (),
+        )
+    except (IndexError, struct.error):
+        raise _MalformedError from None
 
 
-def _host_name(names: _Reader) -> str | None:
-    while names:
-        kind, name = names.number(1), names.vector(2)
+def _extensions(message: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
+    while at < end:
+        kind, size = _EXTENSION.unpack_from(message, at)
+        at += _EXTENSION.size + size
+        yield kind, message[at - size : at]
+    if at > min(end, len(message)):
+        raise _MalformedError
+
+
+def _list(content: bytes) -> bytes:
+    """The members of a list, which begins with its length. Raises _MalformedError."""
+    members = content[2:]
+    size: int = _NUMBER.unpack_from(content)[0]
+    if size > len(members):
+        raise _MalformedError
+    return members[:size]
+
+
+def _host_name(content: bytes) -> str | None:
+    names = _list(content)
+    at = 0
+    while at < len(names):
+        kind, size = _NAME.unpack_from(names, at)
+        at += _NAME.size + size
+        if at > len(names):
+            raise _MalformedError
         if kind == _HOST_NAME:
-            return name.decode("ascii", "backslashreplace")
+            return names[at - size : at].decode("ascii", "backslashreplace")
     return None
 
 
-def _protocols(reader: _Reader) -> Iterator[str]:
-    while reader:
-        yield reader.vector(1).decode("latin-1")
+def _protocols(content: bytes) -> Iterator[str]:
+    protocols = _list(content)
+    at = 0
+    while at < len(protocols):
+        end = at + 1 + protocols[at]
+        if end > len(protocols):
+            raise _MalformedError
+        yield protocols[at + 1 : end].decode("latin-1")
+        at = end

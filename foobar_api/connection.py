@@ -21,6 +21,7 @@ from gevent import get_hub, getcurrent
 from foobar_api import client_hello, proxy_protocol
 from foobar_api.answer import ClientLeft, Refused
 from foobar_api.client_hello import ClientHello
+from foobar_api.fairness import give_way
 from foobar_api.session import Session, Tls
 from foobar_api.settings import WRITE_AHEAD
 from foobar_api.tls import PROTOCOLS
@@ -78,6 +79,7 @@ class Connection:
         self._send_timeout = send_timeout
         self._limit: float | None = None
         self._tls: ssl.SSLObject | None = None
+        self._ended = False  # whether the client has said that it sends no more
         self._received = b""  # read ahead, and before TLS still encrypted
         self._written: list[bytes] = []
         self._written_size = 0
@@ -112,31 +114,44 @@ class Connection:
         return None if self._limit is None else max(self._limit - monotonic(), 0)
 
     def recv(self, size: int) -> bytes:
-        """Up to ``size`` bytes; none at the end. Raises TimeoutError and OSError."""
+        """Up to ``size`` bytes; none at the end. Raises TimeoutError and OSError.
+
+        Other clients have their turn in between, however much this one has sent.
+        """
         self._check_limit()
+        waits = self._waits
         data = self._received or self._read_on(size)
         self._received = data[size:]
+        if waits == self._waits:
+            give_way()
         return data[:size]
+
+    def unread(self, data: bytes) -> None:
+        """Have ``data`` read again."""
+        self._received = data + self._received
 
     def _read_on(self, size: int = RAW_CHUNK) -> bytes:
         """What comes next, if it is TLS up to ``size`` bytes of it; none at the end."""
         if self._tls is None:
             return self._receive()
-        while True:
-            try:
-                data = self._decrypt(self._tls, size)
-            except ssl.SSLWantReadError:
-                pass
-            else:
-                self._in_record = False
-                return data
+        while not self._ended:
+            # Asking OpenSSL in vain costs as much as decrypting a request.
+            if self.buffered:
+                try:
+                    data = self._decrypt(self._tls, size)
+                except ssl.SSLWantReadError:
+                    pass
+                else:
+                    self._in_record = False
+                    return data
             raw = self._receive()
             if not raw:
                 # No close_notify: whether something is missing, HTTP knows by itself.
-                return b""
+                break
             self._incoming.write(raw)
             self._in_record = True
             self._largest_received = max(self._largest_received, len(raw))
+        return b""
 
     def _decrypt(self, tls: ssl.SSLObject, size: int) -> bytes:
         """What has arrived, up to ``size`` bytes of it; none at the end.
@@ -148,7 +163,9 @@ class Connection:
         while True:
             try:
                 piece = tls.read(size)
+                self._ended = not piece
             except ssl.SSLZeroReturnError:
+                self._ended = True
                 piece = b""
             except ssl.SSLWantReadError:
                 if not pieces:
@@ -162,7 +179,8 @@ class Connection:
     def sendall(self, data: bytes) -> None:
         """Send ``data`` once this greenlet waits for anything; at once when the client is behind.
 
-        Raises TimeoutError and OSError.
+        Other clients have their turn in between, however fast this one reads. Raises TimeoutError
+        and OSError.
         """
         if len(data) > WRITE_AHEAD:
             self._send_long(data)
@@ -170,7 +188,10 @@ class Connection:
         self._written.append(data)
         self._written_size += len(data)
         if self._written_size >= WRITE_AHEAD:
+            waits = self._waits
             self.flush()
+            if waits == self._waits:
+                give_way()
         elif not self._scheduled:
             self._scheduled = True
             self._loop.run_callback(self._flush_without_waiting)
@@ -277,6 +298,7 @@ class Connection:
         if certificates:
             certificate = certificates.certificate
             hello = self._read_client_hello()
+            self._check_presence()
             tls = Tls.of(self._start_tls(certificates.context), certificate, hello.server_name)
         self.session = Session(client=client or self.peer, peer=self.peer, tls=tls)
 
@@ -302,6 +324,14 @@ class Connection:
             self._unsent += client_hello.NO_APPLICATION_PROTOCOL
             raise client_hello.NoCommonProtocolError
         return hello
+
+    def _check_presence(self) -> None:
+        """Raise OSError if the client has left, and the cost of a handshake would be in vain."""
+        try:
+            if not self._sock.recv(1, socket.MSG_PEEK):
+                raise ConnectionResetError("closed in the TLS handshake")
+        except (BlockingIOError, InterruptedError):
+            pass
 
     def _start_tls(self, context: ssl.SSLContext) -> ssl.SSLObject:
         self._incoming = ssl.MemoryBIO()

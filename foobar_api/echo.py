@@ -5,7 +5,6 @@ to the app. wsproto puts no limits on a client; those are here.
 """
 
 import re
-import time
 from collections.abc import Iterable
 from http import HTTPStatus
 from time import monotonic
@@ -27,17 +26,19 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.handshake import H11Handshake
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from foobar_api.rate import Rate
+from foobar_api.fairness import Rate, give_way
 
-READ: Final = 4096
-"""Bytes that are handled before other clients have their turn: up to 700 frames."""
+READ: Final = 16384
+TURN: Final = 50
+"""Frames that are handled before other clients have their turn."""
 NOISE_SECONDS: Final = 10.0
 MAX_NOISE: Final = 1000
 """Frames that a client may send in NOISE_SECONDS though they carry nothing: pings, pongs, and empty
 fragments."""
 CLOSING: Final = 2.0
-"""Seconds that a client has to answer the server's Close."""
-CLOSING_BYTES: Final = 2**20
+"""Seconds that a client has to answer a Close which it did not cause."""
+CLOSING_BYTES: Final = 65536
+"""What it may send before."""
 
 _NOISY: Final = CloseConnection(CloseReason.POLICY_VIOLATION, "too many frames that carry nothing")
 
@@ -66,8 +67,8 @@ class HandshakeError(ValueError):
     status = HTTPStatus.UPGRADE_REQUIRED
 
 
-class KeyInvalidError(HandshakeError):
-    """It asks for one, with a Sec-WebSocket-Key that is missing or not 16 bytes in base64."""
+class MalformedError(HandshakeError):
+    """It asks for one as no client may: with a body, or without a key of 16 bytes in base64."""
 
     status = HTTPStatus.BAD_REQUEST
 
@@ -92,7 +93,7 @@ def accept(
     except (h11.ProtocolError, LocalProtocolError, RemoteProtocolError, UnicodeError) as error:
         raise HandshakeError(str(error)) from None
     if not _KEY.fullmatch(told["Sec-Websocket-Key"]):
-        raise KeyInvalidError("Sec-WebSocket-Key is not 16 bytes in base64")
+        raise MalformedError("Sec-WebSocket-Key is not 16 bytes in base64")
     connection = handshake.connection
     if connection is None:  # it has one once it has sent an answer
         raise HandshakeError("no WebSocket")
@@ -111,7 +112,7 @@ def serve(sock: Socket, connection: WebSocket, *, max_message: int, idle: float)
     Raises TimeoutError when the client does not take what it is sent, and OSError.
     """
     echo = _Echo(max_message)
-    while connection.state is ConnectionState.OPEN:
+    while True:
         sock.flush()
         sock.settimeout(echo.completed + idle - monotonic())
         sock.idle = True
@@ -119,11 +120,12 @@ def serve(sock: Socket, connection: WebSocket, *, max_message: int, idle: float)
             data = sock.recv(READ)
         except TimeoutError:
             sock.sendall(connection.send(CloseConnection(CloseReason.GOING_AWAY)))
-            break
+            _await_close(sock, connection)
+            return
         finally:
             sock.idle = False
         connection.receive_data(data or None)
-        for event in connection.events():
+        for number, event in enumerate(connection.events(), 1):
             if isinstance(event, CloseConnection):
                 sock.sendall(_last_words(connection, event))
                 return
@@ -131,9 +133,9 @@ def serve(sock: Socket, connection: WebSocket, *, max_message: int, idle: float)
             if answer is not None:
                 sock.sendall(connection.send(answer))
             if isinstance(answer, CloseConnection):
-                break
-        time.sleep(0)
-    _await_close(sock, connection)
+                return
+            if number % TURN == 0:
+                give_way()
 
 
 def _last_words(connection: WebSocket, event: CloseConnection) -> bytes:
@@ -147,7 +149,7 @@ def _last_words(connection: WebSocket, event: CloseConnection) -> bytes:
 
 
 def _await_close(sock: Socket, connection: WebSocket) -> None:
-    """Read on until the client has answered the server's Close. Raises TimeoutError and OSError."""
+    """Read on until the client has answered the Close. Raises TimeoutError and OSError."""
     sock.settimeout(CLOSING)
     most = CLOSING_BYTES
     while most > 0:
@@ -156,7 +158,6 @@ def _await_close(sock: Socket, connection: WebSocket) -> None:
         connection.receive_data(data or None)
         if any(isinstance(event, CloseConnection) for event in connection.events()):
             return
-        time.sleep(0)
 
 
 class _Echo:

@@ -1,31 +1,35 @@
 """HTTP/2's frames as the h2 package has them, corrected where a client could misuse it.
 
 h2 does no I/O. It keeps the state of a connection and of its streams, and answers SETTINGS and PING
-by itself. Five things differ from what it does alone: how much memory a client may ask for to
-compress response headers, how much one may fill with a block of header frames, what a graceful
-GOAWAY of the client ends, what a body of the wrong length ends, and that the start of an unfinished
-frame is known.
+by itself. Five things differ from what it does alone: how response headers are encoded, how much
+memory a client may fill with a block of header frames, what a graceful GOAWAY of the client ends,
+what a body of the wrong length ends, and that the start of an unfinished frame is known.
 """
 
+import struct
+from collections.abc import Iterable
+from http import HTTPStatus
 from time import monotonic
 from typing import Final
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionInputs, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event, StreamReset
-from h2.exceptions import DenialOfServiceError, InvalidBodyLengthError
+from h2.exceptions import DenialOfServiceError, FrameTooLargeError, InvalidBodyLengthError
 from h2.settings import SettingCodes, Settings
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame, SettingsFrame
+from h2.stream import H2Stream, StreamInputs
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame
 
-MAX_TABLE: Final = 4096
-"""Bytes of the table that compresses response headers, whatever larger table a client allows.
-
-Each response searches the table, and entries such as X-Request-Id never repeat.
-"""
+from foobar_api.field_block import Encoder
 
 _DATA: Final = 0
-"""Type of a DATA frame, in the fourth byte of its header."""
+_HEADERS: Final = 1
+"""Types of frames, in the fourth byte of their header."""
+_END_STREAM: Final = 0x1
+_END_HEADERS: Final = 0x4
+_FRAME: Final = struct.Struct("!IBI")
+"""A frame's header: length and type, flags, stream (RFC 9113 section 4.1)."""
 
 
 class Frames(H2Connection):
@@ -39,7 +43,7 @@ class Frames(H2Connection):
         super().__init__(
             H2Configuration(
                 client_side=False,
-                # gunicorn has checked what a response holds; Response writes names in lower case.
+                # Response has checked them, and writes names in lower case.
                 validate_outbound_headers=False,
                 normalize_outbound_headers=False,
             )
@@ -51,6 +55,7 @@ class Frames(H2Connection):
                 SettingCodes.MAX_HEADER_LIST_SIZE: max_head,
             },
         )
+        self._encoder = self.encoder = Encoder()  # type: ignore[assignment]
         self._max_block = self.decoder.max_header_list_size = 2 * max_head
         self.began: float | None = None
         """When the frame, or the block of header frames, began that is not complete yet."""
@@ -86,11 +91,38 @@ class Frames(H2Connection):
             raise DenialOfServiceError("sends headers without end")
         return events
 
-    def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:
-        size = frame.settings.get(SettingCodes.HEADER_TABLE_SIZE)
-        if size is not None:
-            frame.settings[SettingCodes.HEADER_TABLE_SIZE] = min(size, MAX_TABLE)
-        return super()._receive_settings_frame(frame)
+    def headers(
+        self, stream_id: int, status: int, fields: Iterable[tuple[str, str]], *, end: bool
+    ) -> bytes:
+        """The frame that begins a response, or an interim one. Raises ProtocolError."""
+        stream = self._get_stream_by_id(stream_id)
+        interim = status < HTTPStatus.OK
+        self.state_machine.process_input(ConnectionInputs.SEND_HEADERS)
+        stream.state_machine.process_input(
+            StreamInputs.SEND_INFORMATIONAL_HEADERS if interim else StreamInputs.SEND_HEADERS
+        )
+        block = self._encoder.encode(status, fields)
+        if len(block) > self.max_outbound_frame_size:
+            raise FrameTooLargeError(f"{len(block)} bytes of headers")
+        return self._frame(_HEADERS, _END_HEADERS, stream, block, end=end)
+
+    def data(self, stream_id: int, data: memoryview, *, end: bool) -> bytes:
+        """A frame of a response's body, within the client's window. Raises ProtocolError."""
+        stream = self._get_stream_by_id(stream_id)
+        self.state_machine.process_input(ConnectionInputs.SEND_DATA)
+        stream.state_machine.process_input(StreamInputs.SEND_DATA)
+        self.outbound_flow_control_window -= len(data)
+        stream.outbound_flow_control_window -= len(data)
+        return self._frame(_DATA, 0, stream, data, end=end)
+
+    @staticmethod
+    def _frame(
+        kind: int, flags: int, stream: H2Stream, content: bytes | memoryview, *, end: bool
+    ) -> bytes:
+        if end:
+            stream.state_machine.process_input(StreamInputs.SEND_END_STREAM)
+            flags |= _END_STREAM
+        return _FRAME.pack(len(content) << 8 | kind, flags, stream.stream_id) + content
 
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
         # h2 would refuse to send anything more. A client that only says that it will open no more

@@ -1,63 +1,44 @@
-"""HTTP/1 requests: gunicorn parses them, and this module holds them to RFC 9110 and RFC 9112.
+"""HTTP/1 by RFC 9112: reads a request off a connection, and frames its response.
 
 A client's mistake never looks like a failure of the app. A request that breaks the rules, in its
 head or later in its body, becomes a Refused with its status. A client that stops sending in the
-middle of a body becomes ClientLeft.
+middle of a body becomes ClientLeft. gunicorn decodes chunks; the rest of its parser is not used,
+because it starts again from the first byte whenever a piece of a head arrives, and takes three
+times as long for one that arrives whole.
 """
 
+import io
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
-from gunicorn.http import errors, message, parser, wsgi
+from gunicorn import SERVER
+from gunicorn.http import errors
 from gunicorn.http.body import Body as GunicornBody
 from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.message import RFC9110_6_5_1_FORBIDDEN_TRAILER
 from gunicorn.http.unreader import SocketUnreader
-from gunicorn.util import http_date
 
+from foobar_api import gateway, request
 from foobar_api.answer import Answer, ClientLeft, Refused, send
 from foobar_api.connection import RAW_CHUNK
-from foobar_api.settings import Settings
+from foobar_api.request import FIELD, TOKEN, combined, malformed, too_large
 
 if TYPE_CHECKING:
-    from gunicorn.config import Config
-
     from foobar_api.connection import Connection
+    from foobar_api.settings import Settings
 
-FIELD: Final = 256
-"""Bytes that a header field takes in memory beside its characters, measured."""
-SHOWN: Final = 200
-"""Characters of an error that its client gets to see: enough to find the mistake."""
-
-_AUTHORITY: Final = re.compile(
-    r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)"
-    r"(?::\d{0,5})?",
-    re.ASCII,
-)
-_ABSOLUTE: Final = re.compile(r"https?://(?P<authority>[^/?#]+)", re.IGNORECASE)
-_UPGRADE: Final = "Connection: upgrade"
+_LINE: Final = re.compile(r"([^ ]+) ([^ ]+) HTTP/1\.([0-9])")
+_LENGTH: Final = re.compile(r"[0-9]{1,1000}")
+_LINE_END: Final = b"\r\n"
+_HEAD_END: Final = b"\r\n\r\n"
+_BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
+_TEXT: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
+"""What lines consist of (RFC 9110 section 5.5)."""
 
 _UNREAD: Final = frozenset({400, 408, 413, 414, 431})
 """Answers to requests whose end may never come: the connection closes behind them."""
-
-_HEAD_END: Final = b"\r\n\r\n"
-_BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
-
-_STATUS: Final = {
-    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
-    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
-    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
-}
-"""Of the errors that are not 400."""
-
-
-def refusal(error: errors.ParseException) -> Refused:
-    """The answer to a request that breaks HTTP/1."""
-    status = _STATUS.get(type(error), HTTPStatus.BAD_REQUEST)
-    return Refused(status, str(error)[:SHOWN])
 
 
 def closing(answer: Answer, request_id: str) -> bytes:
@@ -72,78 +53,73 @@ def closing(answer: Answer, request_id: str) -> bytes:
         return lambda data: None
 
     pieces = send(answer, start_response, head=False, request_id=request_id)
-    head += [f"Date: {http_date()}", "Connection: close", "", ""]
+    head += [f"Date: {gateway.date()}", "Connection: close", "", ""]
     return "\r\n".join(head).encode("latin-1") + b"".join(pieces)
-
-
-def is_authority(text: str) -> bool:
-    """Whether ``text`` is a host, with or without a port (RFC 3986, 3.2)."""
-    match = _AUTHORITY.fullmatch(text)
-    if match is None:
-        return False
-    try:
-        return not match["literal"] or bool(IPv6Address(match["literal"]))
-    except ValueError:
-        return False
-
-
-def _members(text: str) -> list[str]:
-    """The members of a list, in lower case."""
-    return [member.strip(" \t") for member in text.lower().split(",")]
 
 
 class Unreader(SocketUnreader):
     """What was read of a connection, and what was not asked for yet."""
 
-    def __init__(self, sock: "Connection", *, max_line: int, max_head: int) -> None:
-        super().__init__(sock, max_chunk=RAW_CHUNK)
-        self.max_line = max_line
-        self.max_head = max_head
+    def __init__(self, connection: "Connection", settings: "Settings") -> None:
+        super().__init__(connection, max_chunk=RAW_CHUNK)
+        self.settings = settings
 
-    def wait_for_head(self) -> None:
-        """Read until a request's head is complete, or until nothing can make it valid.
+    def read_head(self, start: bytes = b"") -> bytes | None:
+        """A request's line and fields; None if the client leaves before they are complete.
 
-        gunicorn's parser starts again from the first byte whenever a piece arrives, so it gets all
-        of them together. It also finds the fault, except that it has no limit for a head as a
-        whole. Raises LimitRequestHeaders, TimeoutError and OSError.
+        ``start`` was read already, when nothing else was left. Raises Refused, TimeoutError and
+        OSError.
         """
-        head = self.take_buffered()
+        head: bytes = start or self.take_buffered()
         end = head.find(_HEAD_END)
         if end < 0:
-            head, end = self._read_head(bytearray(head))
-        self.unread(head)
-        fields = head.count(b"\r\n", 0, end) if end > 0 else 0
-        # A complete head is kept as it came, or for WSGI with repeated fields joined, or both.
-        self.sock.held = len(head) + (end + FIELD * fields if fields else 0)
-        if (len(head) if end < 0 else end) > self.max_head and self._has_line(head):
-            raise errors.LimitRequestHeaders(f"line and fields above {self.max_head} bytes")
+            head = self._rest_of_head(bytearray(head))
+            end = head.find(_HEAD_END)
+            if end < 0:
+                return None
+        # A head is kept as it came, and for WSGI, and each field has an object of its own.
+        self.sock.held = len(head) + end + FIELD * head.count(_LINE_END, 0, end)
+        if rest := head[end + len(_HEAD_END) :]:
+            self.buf.write(rest)
+        head = head[:end].removeprefix(_LINE_END)  # one may precede a request (section 2.2)
+        line = head.find(_LINE_END)
+        if (len(head) if line < 0 else line) > self.settings.max_line:
+            raise self._line_too_long()
+        if len(head) > self.settings.max_head:
+            raise self._head_too_large()
+        return head
 
-    def _read_head(self, head: bytearray) -> tuple[bytearray, int]:
-        """What was read, and where the head ends in it; -1 if it does not."""
+    def _rest_of_head(self, head: bytearray) -> bytes:
         searched = 0
-        while (
-            (end := head.find(_HEAD_END, searched)) < 0
-            and not _BARE_LINE_FEED.search(head, searched)
-            and len(head) <= self.max_head
-            and self._has_line(head)
-        ):
+        longest_line = len(_LINE_END) + self.settings.max_line + len(_LINE_END)
+        while head.find(_HEAD_END, searched) < 0:
+            if _BARE_LINE_FEED.search(head, searched):
+                raise Refused(HTTPStatus.BAD_REQUEST, "a line ends with LF alone")
+            if len(head) > longest_line and head.find(_LINE_END, 2, longest_line) < 0:
+                raise self._line_too_long()
+            if len(head) > self.settings.max_head:
+                raise self._head_too_large()
             searched = max(len(head) - len(_HEAD_END) + 1, 0)
-            piece = self.sock.recv(self.mxchunk)
+            piece = self.chunk()
             if not piece:
                 break
             head += piece
             self.sock.held = len(head)
-        return head, end
+        return bytes(head)
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         data: bytes = super().chunk(size_hint)
         self.sock.held += len(data)
         return data
 
-    def _has_line(self, head: bytes | bytearray) -> bool:
-        """Whether the request line is within its limit, as far as it has come."""
-        line_limit = len(b"\r\n") + self.max_line + len(b"\r\n")  # an empty line may precede it
-        return len(head) <= line_limit or head.find(b"\r\n", 2, line_limit) >= 0
+    def _line_too_long(self) -> Refused:
+        return Refused(
+            HTTPStatus.REQUEST_URI_TOO_LONG,
+            f"the request line has more than {self.settings.max_line} bytes",
+        )
+
+    def _head_too_large(self) -> Refused:
+        return too_large(f"line and fields have more than {self.settings.max_head} bytes")
 
 
 class Body(GunicornBody):
@@ -162,150 +138,186 @@ class Body(GunicornBody):
         try:
             data: bytes = super()._read_reader(size)
         except errors.ChunkMissingTerminator as error:
-            if len(error.term) < len(b"\r\n"):  # gunicorn means the end of the connection
+            if len(error.term) < len(_LINE_END):  # gunicorn means the end of the connection
                 raise ClientLeft("left within a chunked body") from None
-            raise refusal(error) from None
+            raise malformed("the chunk", str(error)) from None
+        except errors.LimitRequestHeaders as error:
+            raise too_large(str(error)) from None
+        except errors.NoMoreData:
+            raise ClientLeft("left within a chunked body") from None
         except errors.ParseException as error:
-            raise refusal(error) from None
+            raise malformed("the body", str(error)) from None
         if len(data) < min(size, length):
             self.failed = True
             raise ClientLeft(f"left with {length - len(data)} bytes of the body to come")
         return data
 
 
-class Request(message.Request):
-    """A request as RFC 9112 has it, where gunicorn is more lenient."""
+class _Chunked:
+    """What gunicorn's reader of chunks wants of a request: its limits, and to judge trailers."""
 
-    body: Body
-    headers: list[tuple[str, str]]
-    version: tuple[int, int]
-    _expected_100_continue: bool
+    trailers = None
 
-    def parse(self, unreader: Unreader) -> bytes:
-        # For trailers, which gunicorn holds to the limits of all fields together.
-        self.max_buffer_headers = unreader.max_head
-        rest: bytes = super().parse(unreader)
+    def __init__(self, settings: "Settings") -> None:
+        self._settings = settings
+        self.limit_request_field_size = settings.max_header
+        self.max_buffer_headers = settings.max_head
+
+    def parse_headers(self, data: bytes, *, from_trailer: bool) -> None:  # noqa: ARG002
+        """Check trailers, of which the app gets none. Raises Refused."""
+        fields = _fields(data, data.decode("latin-1").split("\r\n"), self._settings)
+        if forbidden := fields.keys() & RFC9110_6_5_1_FORBIDDEN_TRAILER:
+            raise malformed("the trailers", ", ".join(forbidden))
+
+
+class Request(request.Request):
+    """A request as RFC 9112 has it."""
+
+    __slots__ = ("_closes", "_reader", "_unreader")
+
+    def __init__(self, head: bytes, unreader: Unreader) -> None:
+        """``head`` ends before its last line end. Raises Refused."""
+        line, *lines = head.decode("latin-1").split("\r\n")
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise malformed("the request line", line)
+        method, target, minor = match.groups()
+        fields = _fields(head, lines, unreader.settings)
         # A later minor version is served as the latest that is known (RFC 9110, 2.5).
-        self.version = min(self.version, (1, 1))
-        host = None
-        options = codings = ""
-        for name, value in self.headers:
-            if name == "HOST":
-                host = value
-            elif name == "CONNECTION":
-                options = f"{options},{value}" if options else value
-            elif name == "TRANSFER-ENCODING":
-                codings = f"{codings},{value}" if codings else value
-        self._judge_host(host)
-        self._judge_connection(options)
-        if codings:
-            self._judge_codings(_members(codings))
-        return rest
+        self.protocol = "HTTP/1.0" if minor == "0" else "HTTP/1.1"
+        persists = minor != "0"
+        if persists and "HOST" not in fields:
+            raise Refused(HTTPStatus.BAD_REQUEST, "Host is missing")
+        super().__init__(method, target, fields)
+        if "CONNECTION" in fields:
+            options = _members(fields["CONNECTION"])
+            persists = "close" not in options and (persists or "keep-alive" in options)
+        self._closes = not persists or method == "CONNECT"
+        self._unreader = unreader
+        self._reader = self._body_reader()
+        if self._reader is None:
+            self.body = io.BytesIO()
+        else:
+            waits = minor != "0" and "EXPECT" in fields and not self.is_read
+            self.body = Body(self._reader, self._invite if waits else None)
 
-    def _peer_is_trusted_proxy(self) -> bool:
-        """Nobody's X-Forwarded headers count. Looking that up took an eighth of the parsing."""
-        return False
-
-    def _judge_host(self, host: str | None) -> None:
-        """Refuse a host that is missing or none; that of an absolute target wins (3.2)."""
-        if host is None:
-            if self.version >= (1, 1):
-                raise errors.InvalidHeader("HOST, which is missing")
-        elif not is_authority(host):
-            raise errors.InvalidHeader("HOST")
-        if self.uri[0] in "/*" or self.method == "CONNECT":
-            return
-        target = _ABSOLUTE.match(self.uri)
-        if not target or not is_authority(target["authority"]):
-            raise errors.InvalidRequestLine(self.uri)
-        self.headers = [("HOST", target["authority"])] + [
-            field for field in self.headers if field[0] != "HOST"
-        ]
-
-    def _judge_connection(self, options: str) -> None:
-        """Close if any of the options says so (9.3)."""
-        members = _members(options)
-        persists = self.version >= (1, 1) or "keep-alive" in members
-        if "close" in members or not persists or self.method == "CONNECT":
-            self.force_close()
-
-    def _judge_codings(self, codings: list[str]) -> None:
-        """Refuse all but chunked (6.1), and a body whose end cannot be known (6.3)."""
-        if codings[-1] != "chunked" or codings.count("chunked") > 1:
-            raise errors.InvalidHeader("TRANSFER-ENCODING")
-        if len(codings) > 1:
-            raise errors.UnsupportedTransferCoding(", ".join(codings))
-
-    def set_body_reader(self) -> None:
-        super().set_body_reader()
-        waits = self._expected_100_continue and not self._is_at_end(self.body.reader)
-        # gunicorn would invite the body of a request that is about to be refused.
-        self._expected_100_continue = False
-        self.body = Body(self.body.reader, self._invite if waits else None)
+    def _body_reader(self) -> ChunkedReader | LengthReader | None:
+        """What frames the body (6.1, 6.3)."""
+        length = self.fields.get("CONTENT-LENGTH")
+        coding = self.fields.get("TRANSFER-ENCODING")
+        if coding is not None:
+            codings = _members(coding)
+            if codings[-1] != "chunked" or codings.count("chunked") > 1:
+                raise malformed("Transfer-Encoding", coding)
+            if self.protocol == "HTTP/1.0" or length is not None:
+                raise Refused(
+                    HTTPStatus.BAD_REQUEST,
+                    "Transfer-Encoding may be neither in HTTP/1.0 nor beside Content-Length",
+                )
+            if len(codings) > 1:
+                raise Refused(HTTPStatus.NOT_IMPLEMENTED, "no transfer coding but chunked is known")
+            return ChunkedReader(_Chunked(self._unreader.settings), self._unreader)
+        if length is None:
+            return None
+        if not _LENGTH.fullmatch(length):
+            raise malformed("Content-Length", length)
+        return LengthReader(self._unreader, int(length))
 
     def _invite(self) -> None:
-        self.unreader.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._unreader.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def take_rest(self) -> bytes:
+        """What was read behind the request, which belongs to another protocol from here on."""
+        rest: bytes = self._unreader.take_buffered()
+        return rest
 
     def should_close(self) -> bool:
         # A client that was not invited may send its body or may not.
-        return bool(self.must_close or self.body.invite)
+        return self._closes or (isinstance(self.body, Body) and bool(self.body.invite))
 
     @property
     def is_read(self) -> bool:
         """Whether the next byte of the connection belongs to another request."""
-        return self._is_at_end(self.body.reader)
-
-    @staticmethod
-    def _is_at_end(reader: ChunkedReader | LengthReader) -> bool:
+        reader = self._reader
+        if reader is None:
+            return True
         if isinstance(reader, ChunkedReader):
             return reader.parser is None
         return bool(reader.length == 0)
 
-
-class Parser(parser.RequestParser):
-    mesg_class = Request
-    unreader: Unreader
-    mesg: Request | None
-
-    def __init__(self, cfg: "Config", connection: "Connection", settings: Settings) -> None:
-        super().__init__(cfg, connection, connection.session.client)
-        self.unreader = Unreader(connection, max_line=settings.max_line, max_head=settings.max_head)
-
-    def __next__(self) -> Request:
-        """The next request. Raises ParseException, NoMoreData, StopIteration and OSError."""
-        self.unreader.wait_for_head()
-        request: Request = super().__next__()
-        return request
-
-    def forget(self) -> None:
-        """Free the request. What reads a chunked body and the request refer to each other."""
-        request, self.mesg = self.mesg, None
-        reader = None if request is None else getattr(request.body, "reader", None)
-        if isinstance(reader, ChunkedReader):
-            reader.req = None
-            if reader.parser:
-                reader.parser.close()
-
-    def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> bool:
-        """Whether the rest of the body could be skipped."""
-        try:
-            return bool(super().finish_body(deadline, max_bytes))
-        except Refused:
-            return False  # its request has an answer already
+    def skip_body(self, most: int) -> bool:
+        """Whether the rest of the body could be skipped. Raises OSError."""
+        while not self.is_read:
+            if most <= 0 or (isinstance(self.body, Body) and self.body.failed):
+                return False
+            try:
+                most -= len(self.body.read(io.DEFAULT_BUFFER_SIZE))
+            except (Refused, TimeoutError):
+                return False  # its request has an answer already
+        return True
 
 
-class Response(wsgi.Response):
+def _fields(data: bytes, lines: list[str], settings: "Settings") -> dict[str, str]:
+    """The fields in ``lines``, which are the end of ``data``. Raises Refused."""
+    # What is left without text are the line ends. If a CR or LF stood alone, there were more.
+    ends = data.translate(None, _TEXT)
+    if ends != _LINE_END * data.count(_LINE_END):
+        raise Refused(HTTPStatus.BAD_REQUEST, "there is a control character in the fields")
+    pairs = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not TOKEN.fullmatch(name):
+            raise malformed("the field", line)
+        pairs.append((name.upper(), value.strip(" \t")))
+    return combined(pairs, settings)
+
+
+def _members(text: str) -> list[str]:
+    """The members of a list, in lower case."""
+    return [member.strip(" \t") for member in text.lower().split(",")]
+
+
+class Response(gateway.Response):
+    """Sends a response. Without a length it ends with its connection."""
+
+    def __init__(self, request: Request, connection: "Connection", *, closes: bool = False) -> None:
+        super().__init__(request)
+        self._request = request
+        self._connection = connection
+        self._closes = closes
+
     def should_close(self) -> bool:
         return (
-            self.upgrade
-            or self.status_code in _UNREAD
-            or self.sock.evicted
-            or super().should_close()
+            self._closes
+            or self._connection.evicted
+            or self.upgrade
+            or self.code in _UNREAD
+            or (self.length is None and not self.without_body)
+            or self._request.should_close()
         )
 
-    def default_headers(self) -> list[str]:
-        headers: list[str] = super().default_headers()
-        if self.upgrade and self.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            # It names what the client may upgrade to, and gunicorn leaves out that it closes.
-            headers = [each.replace(_UPGRADE, f"{_UPGRADE}, close") for each in headers]
-        return headers
+    def close(self) -> None:
+        super().close()
+        self._closes = self._closes or self.is_short
+
+    def _send(self, data: bytes) -> None:
+        if not self.headers_sent:
+            self.headers_sent = True
+            data = self._head() + data
+            if self.upgrade and self.code == HTTPStatus.SWITCHING_PROTOCOLS:
+                self._connection.unread(self._request.take_rest())
+        if data:
+            self._connection.sendall(data)
+
+    def _head(self) -> bytes:
+        if self.upgrade:
+            switches = self.code == HTTPStatus.SWITCHING_PROTOCOLS
+            # Otherwise it names what the client may upgrade to.
+            option = "upgrade" if switches else "upgrade, close"
+        else:
+            option = "close" if self.should_close() else "keep-alive"
+        fields = "".join([f"{name}: {value}\r\n" for name, value in self.fields])
+        return (
+            f"{self._request.protocol} {self.status}\r\nServer: {SERVER}\r\n"
+            f"Date: {gateway.date()}\r\nConnection: {option}\r\n{fields}\r\n"
+        ).encode("latin-1")

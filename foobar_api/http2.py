@@ -17,29 +17,24 @@ import gevent
 from gevent import get_hub, getcurrent
 from gevent.event import Event
 from gevent.socket import wait_write
-from gunicorn.http.errors import ParseException
-from gunicorn.http.wsgi import Response as GunicornResponse
 from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from hyperframe.frame import GoAwayFrame
 
 from foobar_api.answer import ClientLeft, Refused
+from foobar_api.fairness import Rate
 from foobar_api.frames import Frames
-from foobar_api.http1 import refusal
-from foobar_api.rate import Rate
 from foobar_api.settings import WRITE_AHEAD, Settings
 from foobar_api.stream import Request, Response, Stream
 
 if TYPE_CHECKING:
-    from gunicorn.config import Config
-    from gunicorn.http.message import Request as GunicornRequest
-
+    from foobar_api import gateway, request
     from foobar_api.connection import Connection
 
 log = logging.getLogger(__name__)
 
-READ: Final = 16384
+READ: Final = 4096
 """Bytes of frames that are handled before other connections have their turn."""
 FRAME: Final = 16384
 """Bytes of a stream that are sent before the next stream has its turn."""
@@ -68,17 +63,15 @@ _ALL_STREAMS: Final = 2**31 - 1
 class Worker(Protocol):
     """What a connection needs of the worker that serves it."""
 
-    cfg: "Config"
     settings: Settings
     alive: bool
 
     def answer(
         self,
-        request: "GunicornRequest",
+        request: "request.Request",
+        response: "gateway.Response",
         connection: "Connection",
-        response_class: type[GunicornResponse],
-        response_args: tuple[object, ...],
-    ) -> GunicornResponse: ...
+    ) -> None: ...
     def wait(self, connection: "Connection") -> None: ...
     def busy(self, connection: "Connection") -> None: ...
     def refuse(self, connection: "Connection", reason: str, says: str) -> None: ...
@@ -167,8 +160,6 @@ class ServerConnection:
                 return
         if self._turns:
             self._wake_writer()
-        if connection.buffered:
-            gevent.sleep(0)
         while len(self._out) > 2 * WRITE_AHEAD and not self._over:
             # The client takes no answers to its control frames.
             self._drained.clear()
@@ -311,9 +302,9 @@ class ServerConnection:
             log.debug("%s: stream %d: %s", self._connection.peer[0], stream.stream_id, error)
         except Exception:
             log.exception("request failed")
-            if not (stream.gone or stream.answered):
+            if not (_is_gone(stream) or stream.answered):
                 # Without a body, since nothing may hold it up here.
-                stream.send_headers([(b":status", b"500"), (b"content-length", b"0")], end=True)
+                stream.send_headers(500, [("content-length", "0")], end=True)
         finally:
             stream.greenlet = None
         if not stream.gone:
@@ -328,14 +319,15 @@ class ServerConnection:
         while stream in self._queue:
             stream.wait(until - monotonic())
         try:
-            request = Request(stream, self._worker.cfg, connection.session.client)
-        except ParseException as error:
-            refused = refusal(error)
+            request = Request(stream, self.settings)
+        except Refused as refused:
             request_id = self._worker.refuse_request(connection, refused)
             self._count_fault()
             stream.answer(refused, request_id)
             return refused.answer.status
-        return int(self._worker.answer(request, connection, Response, (stream,)).status_code)
+        response = Response(request, stream)
+        self._worker.answer(request, response, connection)
+        return response.code
 
     def _finish(self, stream: Stream, *, slow: bool) -> None:
         if not stream.ended:
@@ -426,12 +418,12 @@ class ServerConnection:
     # The writer
 
     def send_headers(
-        self, stream: Stream, headers: list[tuple[bytes, bytes]], *, end: bool
+        self, stream: Stream, status: int, fields: list[tuple[str, str]], *, end: bool
     ) -> None:
         stream.check()
-        self._h2.send_headers(stream.stream_id, headers, end_stream=end)
+        self._out += self._h2.headers(stream.stream_id, status, fields, end=end)
         stream.ended = end
-        self._collect()
+        self._wake_writer()
 
     def send(self, stream: Stream, data: bytes, *, end: bool) -> None:
         view = memoryview(data)
@@ -486,8 +478,7 @@ class ServerConnection:
                 return False
         piece, stream.pending = stream.pending[:size], stream.pending[size:]
         stream.ended = stream.last and not stream.pending
-        self._h2.send_data(stream.stream_id, piece, end_stream=stream.ended)
-        self._out += self._h2.data_to_send()
+        self._out += self._h2.data(stream.stream_id, piece, end=stream.ended)
         self._updates_due += 2
         return True
 
@@ -557,6 +548,10 @@ class ServerConnection:
             self._worker.refuse(self._connection, "timeout", "too slow")
         self._over = self._broken = True
         self._wake_reader()
+
+
+def _is_gone(stream: Stream) -> bool:
+    return stream.gone is not None
 
 
 def _unsent(stream: Stream) -> bool:

@@ -21,9 +21,9 @@ from foobar_api.session import session_of
 
 if TYPE_CHECKING:
     from gunicorn.config import Config
-    from gunicorn.http.message import Request
-    from gunicorn.http.wsgi import Response
 
+    from foobar_api.gateway import Response
+    from foobar_api.request import Request
     from foobar_api.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Logger(GunicornLogger):
         self, resp: "Response", req: "Request", environ: dict[str, Any], seconds: float
     ) -> None:
         """Count a request that has ended, and write its line."""
-        code = int(resp.status[:3]) if isinstance(resp.status, str) else 500
+        code = resp.code
         protocol = environ.get("SERVER_PROTOCOL", "")
         method = environ.get("REQUEST_METHOD", "")
         route = environ.get("foobar_api.route", "none")

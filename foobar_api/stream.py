@@ -1,35 +1,25 @@
-"""An HTTP/2 stream as gunicorn and the app see it: a request, its body, and a response.
+"""An HTTP/2 stream as the app sees it: a request, its body, and a response.
 
-gunicorn's policy decides what a request may hold, and its response checks what the app answers, as
-for HTTP/1. Only how the bytes come and go is the connection's own.
+What a request may hold, and what the app may answer, is decided as for HTTP/1. Only how the bytes
+come and go is the connection's own.
 """
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gevent.event import Event
-from gunicorn import util
-from gunicorn.http.errors import (
-    InvalidHeader,
-    InvalidHeaderName,
-    LimitRequestHeaders,
-    ParseException,
-)
-from gunicorn.http.message import TOKEN_RE
-from gunicorn.http.wsgi import Response as GunicornResponse
-from gunicorn.http2.request import HTTP2Request
+from gunicorn import SERVER
 from h2 import events
 
+from foobar_api import gateway, request
 from foobar_api.answer import ClientLeft, Refused, send
-from foobar_api.http1 import FIELD, is_authority
-from foobar_api.settings import Settings
+from foobar_api.request import FIELD, TOKEN, combined, malformed, too_large
 
 if TYPE_CHECKING:
-    from gunicorn.config import Config
-
-    from foobar_api.connection import Connection
+    from foobar_api.settings import Settings
 
 
 STREAM: Final = 28 * 2**10
@@ -39,10 +29,10 @@ STREAM: Final = 28 * 2**10
 class Owner(Protocol):
     """The connection that a stream belongs to."""
 
-    settings: Settings
+    settings: "Settings"
 
     def send_headers(
-        self, stream: "Stream", headers: list[tuple[bytes, bytes]], *, end: bool
+        self, stream: "Stream", status: int, fields: list[tuple[str, str]], *, end: bool
     ) -> None: ...
     def send(self, stream: "Stream", data: bytes, *, end: bool) -> None: ...
     def hold(self, stream: "Stream", size: int) -> None: ...
@@ -50,16 +40,13 @@ class Owner(Protocol):
 
 
 class Stream:
-    """A request and its response. gunicorn's request reads some of these attributes."""
-
-    priority_weight = 16
-    priority_depends_on = 0
-    trailers = None
-    expect_continue = False
+    """A request and its response."""
 
     def __init__(self, owner: Owner, event: events.RequestReceived) -> None:
         self.stream_id = event.stream_id
         self.body_complete = event.stream_ended is not None
+        self.expect_continue = False
+        """Whether the client waits for an invitation to send the body."""
         self.answered = False
         """Whether the response has begun."""
         self.ended = False
@@ -74,29 +61,22 @@ class Stream:
         """Whether nothing follows what is pending."""
         self.wakes = Event()
         self._owner = owner
-        self._headers = [
+        self.headers = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers
         ]
         self.head_size = sum(len(name) + len(value) for name, value in event.headers)
-        self.max_head = owner.settings.max_head
         self._unread = bytearray()  # not a list: a client may send its body byte by byte
         self._received = 0
         self.held = 0
         """Bytes of the body that the app has."""
         self._body_until = monotonic() + owner.settings.body_timeout
 
-    def get_pseudo_headers(self) -> dict[str, str]:
-        return {name: value for name, value in self._headers if name.startswith(":")}
-
-    def get_regular_headers(self) -> list[tuple[str, str]]:
-        return [each for each in self._headers if not each[0].startswith(":")]
-
     # The request's body
 
     @property
     def is_short(self) -> bool:
         """Whether less came than was announced, which h2 sees in DATA frames alone."""
-        announced = next((value for name, value in self._headers if name == "content-length"), "0")
+        announced = next((value for name, value in self.headers if name == "content-length"), "0")
         return self._received < int(announced)
 
     def feed(self, data: bytes) -> None:
@@ -112,7 +92,7 @@ class Stream:
     @property
     def size(self) -> int:
         """Bytes that the request takes in memory; its headers are kept twice, once for WSGI."""
-        return STREAM + 2 * self.head_size + FIELD * len(self._headers) + self._received
+        return STREAM + 2 * self.head_size + FIELD * len(self.headers) + self._received
 
     def receive(self, size: int) -> bytes:
         """Up to ``size`` bytes of the body; none at its end. Raises OSError and Refused."""
@@ -122,7 +102,7 @@ class Stream:
                 return b""
             if self.expect_continue:
                 self.expect_continue = False
-                self._owner.send_headers(self, [(b":status", b"100")], end=False)
+                self._owner.send_headers(self, HTTPStatus.CONTINUE, [], end=False)
             self.wait(self._body_until - monotonic())
         chunk = bytes(self._unread[:size])
         del self._unread[:size]
@@ -137,10 +117,11 @@ class Stream:
 
     # The response
 
-    def send_headers(self, headers: list[tuple[bytes, bytes]], *, end: bool) -> None:
+    def send_headers(self, status: int, fields: list[tuple[str, str]], *, end: bool) -> None:
+        """Send the first frame of the response. Raises OSError."""
         self.expect_continue = False
         self.answered = True
-        self._owner.send_headers(self, headers, end=end)
+        self._owner.send_headers(self, status, fields, end=end)
 
     def send(self, data: bytes, *, end: bool) -> None:
         """Send ``data`` as fast as the client takes it. Raises OSError."""
@@ -148,16 +129,16 @@ class Stream:
 
     def answer(self, refused: Refused, request_id: str) -> None:
         """Send the answer to a request that cannot be read. Raises OSError."""
-        lines: list[tuple[str, str]] = []
+        fields: list[tuple[str, str]] = []
 
         def start_response(
-            status: str, headers: list[tuple[str, str]], _: object = None, /
+            _: str, headers: list[tuple[str, str]], __: object = None, /
         ) -> Callable[[bytes], object]:
-            lines.extend([(":status", status[:3]), *headers])
+            fields.extend(headers)
             return lambda data: None
 
         pieces = send(refused.answer, start_response, head=False, request_id=request_id)
-        self.send_headers(encoded(lines), end=False)
+        self.send_headers(refused.answer.status, fields, end=False)
         self.send(b"".join(pieces), end=True)
 
     def wait(self, seconds: float) -> None:
@@ -183,70 +164,65 @@ class _Body(io.RawIOBase):
         return len(data)
 
 
-class Request(HTTP2Request):
-    """A request under gunicorn's policy for headers. Raises ParseException."""
+class Request(request.Request):
+    """A request as RFC 9113 has it, whose pseudo-headers h2 has checked."""
 
-    def __init__(self, stream: Stream, cfg: "Config", client: tuple[str, int]) -> None:
-        if stream.head_size > stream.max_head:
-            raise LimitRequestHeaders(f"headers above {stream.max_head} bytes")
-        try:
-            super().__init__(stream, cfg, client)
-        except ValueError as error:
-            raise ParseException(str(error)) from None
-        for name, _ in self.headers:
-            if not TOKEN_RE.fullmatch(name):
-                raise InvalidHeaderName(name)
-        if not is_authority(self.get_header("HOST") or ""):
-            raise InvalidHeader("HOST")
+    __slots__ = ()
+
+    def __init__(self, stream: Stream, settings: "Settings") -> None:
+        """Raises Refused."""
+        pseudo: dict[str, str] = {}
+        pairs = []
+        size = 0
+        for name, value in stream.headers:
+            size += len(name) + len(value)
+            if name[0] == ":":
+                pseudo[name] = value
+            else:
+                pairs.append((name.upper(), value))
+        if size > settings.max_head:
+            raise too_large(f"the fields have more than {settings.max_head} bytes")
+        fields = combined(pairs, settings)
+        # h2 has refused a name that is empty.
+        if fields and not TOKEN.fullmatch("".join(fields)):
+            raise malformed("the name of a field", ", ".join(fields))
+        authority = pseudo.get(":authority")
+        if authority:
+            fields["HOST"] = authority  # which wins over Host (section 8.3.1)
+        target = pseudo.get(":path") or authority or ""
+        if len(target) > settings.max_line:
+            raise Refused(
+                HTTPStatus.REQUEST_URI_TOO_LONG, f"the path has more than {settings.max_line} bytes"
+            )
+        super().__init__(pseudo[":method"], target, fields)
+        self.protocol = "HTTP/2.0"
         if stream.body_complete and stream.is_short:
-            raise ParseException("the body is shorter than its content-length")
+            raise Refused(HTTPStatus.BAD_REQUEST, "the body is shorter than its content-length")
+        stream.expect_continue = "EXPECT" in fields
         has_body = stream.unread or not stream.body_complete
         self.body = io.BufferedReader(_Body(stream)) if has_body else io.BytesIO()
 
-    def _peer_is_trusted_proxy(self) -> bool:
-        """Nobody's X-Forwarded headers count."""
-        return False
 
+class Response(gateway.Response):
+    """Sends a response in the frames of its stream."""
 
-class Response(GunicornResponse):
-    """Frames what gunicorn makes of the app's response."""
-
-    def __init__(self, req: Request, sock: "Connection", cfg: "Config", stream: Stream) -> None:
-        super().__init__(req, sock, cfg)
+    def __init__(self, request: Request, stream: Stream) -> None:
+        super().__init__(request)
         self._stream = stream
 
-    def is_chunked(self) -> bool:
-        return False
-
-    def can_sendfile(self) -> bool:
-        return False
-
-    def send_headers(self) -> None:
-        if self._stream.answered:
-            return
-        self.headers_sent = True
-        fields = {"server": self.version, "date": util.http_date()}
-        given = [(name.lower(), value) for name, value in self.headers]
-        for name, _ in given:
-            fields.pop(name, None)
-        lines = [(":status", str(self.status_code)), *given, *fields.items()]
-        self._stream.send_headers(
-            # RFC 9113 section 8.2.2 forbids the one that gunicorn lets pass.
-            encoded(line for line in lines if line[0] != "upgrade"),
-            end=self._omits_body or self.response_length == 0,
-        )
-
-    def _emit_body(self, data: bytes) -> None:
-        last = self.response_length is not None and self.sent >= self.response_length
-        if data or last:
+    def _send(self, data: bytes) -> None:
+        last = self.without_body or (self.length is not None and self.sent >= self.length)
+        if not self.headers_sent:
+            self.headers_sent = True
+            own = [("server", SERVER), ("date", gateway.date())]
+            # RFC 9113 section 8.2.2 forbids Upgrade.
+            given = [field for field in self.fields if field[0] != "Upgrade"]
+            self._stream.send_headers(self.code, own + given, end=last and not data)
+        if not self._stream.ended and (data or last):
             self._stream.send(data, end=last)
 
     def close(self) -> None:
-        self.send_headers()
-        if not self._stream.ended:
+        super().close()
+        # A response that is too short is left open, so that its stream is reset.
+        if not self._stream.ended and not self.is_short:
             self._stream.send(b"", end=True)
-
-
-def encoded(lines: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Header fields as they are sent."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines]

@@ -19,27 +19,24 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-import gevent.socket
 from gevent import monkey
-from gevent.pywsgi import LoggingLogAdapter, WSGIServer
-from gunicorn.http.errors import NoMoreData, ParseException
-from gunicorn.http.wsgi import Response, create
 from gunicorn.workers.base import Worker as GunicornWorker
 
-from foobar_api import http1, metrics, proxy_protocol
+from foobar_api import gateway, http1, metrics, proxy_protocol
 from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
 from foobar_api.budget import Budget
 from foobar_api.connection import RAW_CHUNK, Connection
+from foobar_api.exporter import Exporter
+from foobar_api.fairness import give_way
 from foobar_api.http2 import ServerConnection
 from foobar_api.log import Logger, in_event_loop
 from foobar_api.server import certificates
 from foobar_api.tls import Certificates
 
 if TYPE_CHECKING:
-    from gunicorn.http.message import Request
-
     from foobar_api.application import Application
+    from foobar_api.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +54,7 @@ LINGER: Final = 2.0
 """Seconds that a client may go on sending after an answer that closes its connection."""
 LINGER_BYTES: Final = 2**20
 
-CLIENT_LEFT: Final = "499 Client Closed Request"
+CLIENT_LEFT: Final = 499
 """In metrics and logs, for a client that left before its answer began. It is never sent."""
 _ACCEPT_LATER: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -73,8 +70,6 @@ class Worker(GunicornWorker):
         monkey.patch_time()
         gevent.reinit()
         gevent.get_hub().print_exception = in_event_loop  # type: ignore[method-assign,assignment]
-        # gunicorn asks for a setting twenty times a request, each time by a search.
-        self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
         super().init_process()
 
     def run(self) -> None:
@@ -90,11 +85,9 @@ class Worker(GunicornWorker):
         self.complained = -math.inf
         listener, *others = [each.sock for each in self.sockets]
         for other in others:
-            inherited = gevent.socket.socket(other.family, other.type, fileno=other.detach())
-            complaints = LoggingLogAdapter(log, logging.INFO)
-            WSGIServer(inherited, metrics.application(), log=None, error_log=complaints).start()
+            Exporter(other).start()
         listener.settimeout(0)
-        self.server = listener.getsockname()[:2]
+        self.environ = gateway.base_environ(listener.getsockname())
         SHARES.set(self.age, 0)
         accepting = gevent.spawn(self.accept, listener)
         while self.alive:
@@ -274,10 +267,9 @@ class Worker(GunicornWorker):
     # Requests
 
     def serve_http1(self, connection: Connection) -> None:
-        parser = http1.Parser(self.cfg, connection, self.settings)
-        unreader = parser.unreader
-        goes_on = True
-        while goes_on:
+        unreader = http1.Unreader(connection, self.settings)
+        while True:
+            data = b""
             if not unreader.buf.getvalue():
                 self.wait(connection)
                 data = connection.recv(RAW_CHUNK)
@@ -285,48 +277,47 @@ class Worker(GunicornWorker):
                 connection.since = time.monotonic()
                 if not data:
                     return
-                unreader.unread(data)
+            else:
+                give_way()  # requests that arrive together have no more turns than others
+            connection.settimeout(self.settings.header_timeout)
             try:
-                goes_on = self.serve_request(connection, parser)
-            finally:
-                parser.forget()
-
-    def serve_request(self, connection: Connection, parser: http1.Parser) -> bool:
-        """Whether another one may follow."""
-        connection.settimeout(self.settings.header_timeout)
-        try:
-            request = next(parser)
-        except (NoMoreData, StopIteration):
-            return False
-        except ParseException as error:
-            refused = http1.refusal(error)
-            request_id = self.refuse_request(connection, refused)
-            connection.sendall(http1.closing(refused.answer, request_id))
-            connection.linger(LINGER, LINGER_BYTES)
-            return False
-        self.waiting.pop(connection, None)
-        connection.settimeout(self.settings.body_timeout)
-        response = self.answer_http1(request, connection)
-        if response and not response.should_close():
+                head = unreader.read_head(data)
+                if head is None:
+                    return
+                request = http1.Request(head, unreader)
+            except Refused as refused:
+                request_id = self.refuse_request(connection, refused)
+                connection.sendall(http1.closing(refused.answer, request_id))
+                break
+            self.waiting.pop(connection, None)
+            connection.settimeout(self.settings.body_timeout)
+            response = http1.Response(request, connection, closes=not self.alive)
+            if not self.answer_http1(request, response, connection):
+                break
+            if response.should_close():
+                if not response.upgrade and request.is_read and request.should_close():
+                    return  # the client sends nothing more
+                break
             # Most requests leave nothing of a body to skip.
-            if request.is_read or parser.finish_body(max_bytes=self.settings.max_body):
-                return True
-        elif response and not response.upgrade and request.is_read and request.should_close():
-            return False  # the client sends nothing more
+            if not request.is_read and not request.skip_body(self.settings.max_body):
+                break
+            del head, request, response  # they may be large, and the wait for the next one long
         connection.linger(LINGER, LINGER_BYTES)
-        return False
 
-    def answer_http1(self, request: http1.Request, connection: Connection) -> Response | None:
-        """The response that was sent; None if the app failed before it had one."""
+    def answer_http1(
+        self, request: http1.Request, response: http1.Response, connection: Connection
+    ) -> bool:
+        """Whether the app had a response."""
         try:
-            return self.answer(request, connection, http1.Response)
+            self.answer(request, response, connection)
         except OSError:
             raise
         except Exception:
             log.exception("request failed")
             failed = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
             connection.sendall(http1.closing(failed.answer, os.urandom(8).hex()))
-            return None
+            return False
+        return True
 
     def refuse_request(self, connection: Connection, refused: Refused) -> str:
         """Count and log a request that cannot be read; the id that its answer gets."""
@@ -343,21 +334,11 @@ class Worker(GunicornWorker):
         self.waiting.pop(connection, None)
 
     def answer(
-        self,
-        request: "Request",
-        connection: Connection,
-        response_class: type[Response],
-        response_args: tuple[object, ...] = (),
-    ) -> Response:
+        self, request: "Request", response: gateway.Response, connection: Connection
+    ) -> None:
         """Call the app and send what it answers."""
         started = time.monotonic()
-        response, environ = create(
-            request, connection, connection.session.client, self.server, self.cfg,
-            response_class=response_class, response_args=response_args,
-        )  # fmt: skip
-        environ["wsgi.multithread"] = True
-        if not self.alive:
-            response.force_close()
+        environ = gateway.environ_of(request, connection, self.environ)
         self.in_flight += 1
         body: Any = None
         try:
@@ -367,7 +348,7 @@ class Worker(GunicornWorker):
             response.close()
         except OSError:
             if not response.headers_sent:
-                response.status = CLIENT_LEFT
+                response.code = CLIENT_LEFT
             raise
         except Exception as error:
             if not response.headers_sent:
@@ -379,7 +360,6 @@ class Worker(GunicornWorker):
             self.log.answered(response, request, environ, time.monotonic() - started)
             if hasattr(body, "close"):
                 body.close()
-        return response
 
 
 def affordable(connections: int) -> int:

@@ -1,31 +1,46 @@
 """``python -m fleet addresses``: where the load balancers are, and what that changes.
 
-Under nip.io a hostname holds an address that nobody knows before there is a load balancer. With
-``--create`` Traefik's Service is made first, alone, so that the provider makes one.
+Under nip.io a hostname contains an address that nobody knows before there is a load balancer. With
+``--create`` Traefik's Service is created first, alone, so that the provider creates one.
 """
 
 import argparse
 import ipaddress
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from charts.traefik import TRAEFIK
 from fleet import documents
 from fleet.errors import InputError
-from operations.contexts import add_fleet, fleet_of
+from operations import waiting
+from operations.cluster import Cluster, Manifest
+from operations.contexts import FleetOptions
 from operations.edit import change
-from operations.kubectl import Kubectl
 
 WAIT_SECONDS: Final = 300
 """How long a provider may take for a load balancer; Vultr takes one to three minutes."""
 
 
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    fleet: FleetOptions
+    create: bool
+    write: bool
+    dist: Path
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Self:
+        return cls(FleetOptions.of(args), create=args.create, write=args.write, dist=args.dist)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_fleet(parser)
+    FleetOptions.add_to(parser)
     parser.add_argument(
         "--create",
         action="store_true",
@@ -42,54 +57,62 @@ def run(args: argparse.Namespace) -> int:
 
     Raises InputError for the clusters that could not be asked, once the others are reported.
     """
-    fleet, clusters = fleet_of(args)
-    look = partial(_made, dist=args.dist) if args.create else address_of
+    options = Options.of(args)
+    fleet, clusters = options.fleet.connect()
+    look = partial(_created, dist=options.dist) if options.create else address_of
     with ThreadPoolExecutor(len(clusters)) as pool:
-        found = dict(zip(clusters, pool.map(partial(_tried, look), clusters.values()), strict=True))
+        answers = pool.map(partial(_answer, look), clusters.values())
+        addresses = dict(zip(clusters, answers, strict=True))
     changes = {}
     width = max(map(len, clusters))
     for cluster in fleet.clusters:
-        said, is_now = str(cluster.address), found[cluster.name]
-        if isinstance(is_now, InputError):
-            told = f"{said}   not known, see below"
-        elif is_now is None:
-            told = f"{said}   no load balancer yet; --create asks for one"
-        elif is_now == said:
-            told = said
+        registered, address = str(cluster.address), addresses[cluster.name]
+        if isinstance(address, InputError):
+            line = f"{registered}   not known, see below"
+        elif address is None:
+            line = f"{registered}   no load balancer yet; --create asks for one"
+        elif address == registered:
+            line = registered
         else:
-            told = f"{said} → {is_now}"
-            changes[cluster.name, "address"] = (said, is_now)
-        print(f"{cluster.name:{width}}  {told}")
-    if changes and args.write:
-        change(args.fleet, changes)
-        print(f"{args.fleet}: written; run `python main.py`, and commit both")
+            line = f"{registered} → {address}"
+            changes[cluster.name, "address"] = (registered, address)
+        print(f"{cluster.name:{width}}  {line}")
+    if changes and options.write:
+        change(options.fleet.registry, changes)
+        print(f"{options.fleet.registry}: written; run `python main.py`, and commit both")
     elif changes:
-        print(f"--write changes {args.fleet}")
+        print(f"--write changes {options.fleet.registry}")
     if problems := [
-        line for each in found.values() if isinstance(each, InputError) for line in each.problems
+        problem
+        for address in addresses.values()
+        if isinstance(address, InputError)
+        for problem in address.problems
     ]:
         raise InputError(*problems)
     if changes:
-        return 0 if args.write else 1
-    return 1 if None in found.values() else 0
+        return 0 if options.write else 1
+    return 1 if None in addresses.values() else 0
 
 
-def _tried(look: Callable[[Kubectl], str | None], cluster: Kubectl) -> str | InputError | None:
-    """What ``look`` finds, or why it finds nothing: one cluster is not to hide the others."""
+def _answer(look: Callable[[Cluster], str | None], cluster: Cluster) -> str | InputError | None:
+    """What ``look`` finds, or why it finds nothing: one cluster must not hide the others."""
     try:
         return look(cluster)
     except InputError as error:
         return error
 
 
-def address_of(cluster: Kubectl) -> str | None:
-    """Where the cluster's load balancer is, if there is one; raises InputError if it has no IP."""
+def address_of(cluster: Cluster) -> str | None:
+    """The address of the cluster's load balancer, if it has one.
+
+    Raises InputError if the load balancer has a name only.
+    """
     service = cluster.get("service", TRAEFIK, TRAEFIK)
     points = (service or {}).get("status", {}).get("loadBalancer", {}).get("ingress", [])
     if not points:
         return None
     # Vultr gives a name as well, which is that of the load balancer and not of DNS.
-    addresses: list[str] = [each["ip"] for each in points if "ip" in each]
+    addresses: list[str] = [point["ip"] for point in points if "ip" in point]
     if not addresses:
         raise InputError(
             f"{cluster.name}: its load balancer has a name, {points[0].get('hostname')}, and no "
@@ -102,28 +125,27 @@ def _ipv4_first(address: str) -> int:
     return ipaddress.ip_address(address).version
 
 
-def _made(cluster: Kubectl, *, dist: Path) -> str:
+def _created(cluster: Cluster, *, dist: Path) -> str:
     """The address, once the provider has given one to the Service."""
-    if found := address_of(cluster):
-        return found
+    if address := address_of(cluster):
+        return address
     cluster.apply(_service(dist / cluster.name / TRAEFIK))
-    end = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < end:
-        if found := address_of(cluster):
-            return found
-        time.sleep(2)
-    service = f"{TRAEFIK}/{TRAEFIK}"
-    events = cluster.every(
-        "events", f"--field-selector=involvedObject.name={TRAEFIK}", namespace=TRAEFIK
-    )
-    last = events[-1]["message"] if events else "nobody has said why"
+    address = waiting.until(lambda: address_of(cluster), seconds=WAIT_SECONDS, interval=2)
+    if address:
+        return address
+    messages = [
+        event["message"]
+        for event in cluster.list_objects("events", TRAEFIK)
+        if event["involvedObject"]["name"] == TRAEFIK
+    ]
     raise InputError(
-        f"{cluster.name}: Service {service} has no address after {WAIT_SECONDS} s: {last}"
+        f"{cluster.name}: Service {TRAEFIK}/{TRAEFIK} has no address after {WAIT_SECONDS} s: "
+        f"{messages[-1] if messages else 'no event says why'}"
     )
 
 
-def _service(folder: Path) -> Sequence[Mapping[str, object]]:
+def _service(folder: Path) -> Sequence[Manifest]:
     files = [folder / f"{kind}.{TRAEFIK}.yaml" for kind in ("Namespace", "Service")]
     if missing := [file for file in files if not file.is_file()]:
-        raise InputError(*(f"{file}: is not there; run `python main.py`" for file in missing))
-    return [each for file in files for each in documents.read_all(file)]
+        raise InputError(*(f"{file}: does not exist; run `python main.py`" for file in missing))
+    return [manifest for file in files for manifest in documents.read_all(file)]

@@ -1,17 +1,20 @@
-"""Argo CD's Applications: how each stands, and why one does not come about."""
+"""Argo CD's Applications: the state of each, and why one is not synced and healthy."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from charts.applications import ARGOCD
 from fleet.registry import Fleet
+from operations.cluster import Cluster, Manifest
 from operations.diagnosis import diagnose
-from operations.kubectl import Kubectl, Manifest
+
+KIND: Final = "applications.argoproj.io"
 
 
 @dataclass(frozen=True)
 class Application:
-    """What Argo CD says of one folder of dist."""
+    """What Argo CD reports of one folder of dist."""
 
     name: str
     cluster: str
@@ -26,7 +29,7 @@ class Application:
 
 
 def expected(fleet: Fleet) -> dict[str, str]:
-    """The Applications that the fleet is to have, and the cluster of each."""
+    """The Applications that the fleet should have, and the cluster of each."""
     return {
         f"{cluster.name}-{component}": cluster.name
         for cluster in fleet.clusters
@@ -34,31 +37,30 @@ def expected(fleet: Fleet) -> dict[str, str]:
     }
 
 
-def read(fleet: Fleet, hub: Kubectl) -> list[Application]:
-    """How each Application stands that the fleet is to have."""
-    found = {
-        each["metadata"]["name"]: each
-        for each in hub.every("applications.argoproj.io", namespace=ARGOCD)
+def read(fleet: Fleet, hub: Cluster) -> list[Application]:
+    """The state of each Application that the fleet should have."""
+    manifests = {
+        manifest["metadata"]["name"]: manifest for manifest in hub.list_objects(KIND, ARGOCD)
     }
     return [
-        _application(name, cluster, found.get(name)) for name, cluster in expected(fleet).items()
+        _application(name, cluster, manifests.get(name))
+        for name, cluster in expected(fleet).items()
     ]
 
 
-def explained(application: Application, clusters: Mapping[str, Kubectl], hub: str) -> Application:
-    """The same, with what its objects say where Argo CD itself gives no reason."""
+def explained(application: Application, clusters: Mapping[str, Cluster], hub: str) -> Application:
+    """The same, with what its objects report where Argo CD itself gives no reason."""
     if application.settled or application.why:
         return application
-    kind = "applications.argoproj.io"
-    found = clusters[hub].get(kind, application.name, ARGOCD) or {}
-    told = diagnose(clusters[application.cluster], found)
-    return replace(application, why="; ".join(told) or "nothing says why")
+    manifest = clusters[hub].get(KIND, application.name, ARGOCD) or {}
+    reasons = diagnose(clusters[application.cluster], manifest)
+    return replace(application, why="; ".join(reasons) or "nothing says why")
 
 
-def _application(name: str, cluster: str, found: Manifest | None) -> Application:
-    if found is None:
+def _application(name: str, cluster: str, manifest: Manifest | None) -> Application:
+    if manifest is None:
         return Application(name, cluster, "Missing", "Missing", "Argo CD has not made it yet")
-    status = found.get("status", {})
+    status = manifest.get("status", {})
     sync = status.get("sync", {}).get("status", "Unknown")
     health = status.get("health", {}).get("status", "Unknown")
     settled = (sync, health) == ("Synced", "Healthy")
@@ -67,19 +69,19 @@ def _application(name: str, cluster: str, found: Manifest | None) -> Application
 
 
 def _reasons(status: Mapping[str, object]) -> Iterator[str]:
-    """From what Argo CD could not even read, to what an object says of itself."""
+    """From what Argo CD could not even read, to what an object reports of itself."""
     conditions = status.get("conditions")
-    for each in conditions if isinstance(conditions, list) else ():
-        if str(each.get("type", "")).endswith("Error"):
-            yield str(each.get("message", each["type"]))
+    for condition in conditions if isinstance(conditions, list) else ():
+        if str(condition.get("type", "")).endswith("Error"):
+            yield str(condition.get("message", condition["type"]))
     operation = status.get("operationState")
     if isinstance(operation, dict) and operation.get("phase") not in ("Succeeded", None):
         yield str(operation.get("message", operation["phase"]))
     resources = status.get("resources")
-    for each in resources if isinstance(resources, list) else ():
-        health = each.get("health", {})
+    for resource in resources if isinstance(resources, list) else ():
+        health = resource.get("health", {})
+        name = f"{resource['kind']} {resource.get('namespace', '')}/{resource['name']}"
         if health.get("status") in ("Degraded", "Progressing", "Missing", "Suspended"):
-            told = health.get("message") or health["status"]
-            yield f"{each['kind']} {each.get('namespace', '')}/{each['name']}: {told}"
-        elif each.get("status") == "OutOfSync" and not each.get("requiresPruning"):
-            yield f"{each['kind']} {each.get('namespace', '')}/{each['name']}: is not as in Git"
+            yield f"{name}: {health.get('message') or health['status']}"
+        elif resource.get("status") == "OutOfSync" and not resource.get("requiresPruning"):
+            yield f"{name}: is not as in Git"

@@ -1,16 +1,16 @@
 """``python -m fleet bootstrap``: from empty clusters to a fleet that Argo CD keeps as Git has it.
 
-Checks first, and touches nothing while anything is wrong. Then steps, of which each does nothing
-where nothing is to do; then waits for Argo CD, and says what keeps it.
+It checks everything first, and changes nothing until every check passes. Then it takes the steps
+that are needed, waits for Argo CD, and reports what keeps it.
 """
 
 import argparse
-import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -18,20 +18,54 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.errors import InputError
-from operations import applications, checks, credentials, rotation, steps, terminal
+from operations import applications, checks, credentials, rotation, steps, terminal, waiting
 from operations.applications import Application
-from operations.contexts import add_fleet, fleet_of, pairs
-from operations.credentials import Answers
-from operations.kubectl import ClusterError
-from operations.names import resolver
-from operations.steps import Site, Step
+from operations.cluster import ClusterError
+from operations.contexts import FleetOptions, pairs
+from operations.credentials import Answers, Supplied
+from operations.names import Resolve, resolver
+from operations.site import Site, Step
 
-AT_A_TIME: Final = 8
-"""Steps, each of which is a program of its own now and then."""
+CONCURRENT_STEPS: Final = 8
+"""Each of them runs programs of its own."""
+
+POLL_SECONDS: Final = 2
+"""Between two looks at the Applications."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    fleet: FleetOptions
+    servers: tuple[str, ...]
+    """Pairs REGION=URL."""
+    resolver: str | None
+    dist: Path
+    minutes: float
+    """How long to wait for Argo CD."""
+    dry_run: bool
+    rotate: bool
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Self:
+        return cls(
+            fleet=FleetOptions.of(args),
+            servers=tuple(args.server),
+            resolver=args.resolver,
+            dist=args.dist,
+            minutes=args.timeout,
+            dry_run=args.dry_run,
+            rotate=args.rotate,
+        )
+
+    def site(self) -> Site:
+        fleet, clusters = self.fleet.connect()
+        return Site(fleet, clusters, self.dist, Answers(), pairs("--server", self.servers, fleet))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_fleet(parser)
+    FleetOptions.add_to(parser)
     parser.add_argument(
         "--server",
         action="append",
@@ -58,52 +92,60 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="look only, and print each step that would be taken"
     )
     one.add_argument(
-        "--rotate", action="store_true", help="make new every credential that this command makes"
+        "--rotate", action="store_true", help="replace every credential that this command generates"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """0 once everything is synced and healthy, 1 if that has not come about in time."""
-    fleet, clusters = fleet_of(args)
-    site = Site(fleet, clusters, args.dist, Answers(), pairs("--server", args.server, fleet))
+    options = Options.of(args)
+    return bring_up(options.site(), options, resolver(options.resolver))
+
+
+def bring_up(site: Site, options: Options, resolve: Resolve) -> int:
     console = terminal.console()
-    check(site, args)
-    if args.rotate:
+    check(site, resolve, ask=not options.dry_run)
+    if options.rotate:
         rotation.rotate(site, console)
         return 0
-    missing = take(site, console, dry=args.dry_run)
-    if args.dry_run:
-        console.print(f"{missing} to take" if missing else "nothing to do")
+    needed = take(site, console, dry_run=options.dry_run)
+    if options.dry_run:
+        console.print(f"{needed} to take" if needed else "nothing to do")
         return 0
-    return wait(site, console, minutes=args.timeout) if args.timeout else 0
+    return wait(site, console, minutes=options.minutes) if options.minutes else 0
 
 
-def check(site: Site, args: argparse.Namespace) -> None:
-    """Raises InputError with everything that is wrong; asks for what only a person knows."""
-    found = checks.problems(
-        site.fleet, site.clusters, dist=site.dist, resolve=resolver(args.resolver)
-    )
+def check(site: Site, resolve: Resolve, *, ask: bool) -> None:
+    """Raises InputError with everything that is wrong.
+
+    With ``ask``, what only people know has to be supplied, and is asked for on a terminal.
+    """
+    problems = checks.problems(site.fleet, site.clusters, dist=site.dist, resolve=resolve)
+    missing = _not_supplied(site) if ask else ()
+    if not credentials.can_ask():
+        problems += [secret.missing for secret in missing]
+    if problems:
+        raise InputError(*problems)
+    for secret in missing:
+        site.answers.ask(secret)
+
+
+def _not_supplied(site: Site) -> Sequence[Supplied]:
+    """The Secrets that neither the environment nor their cluster has."""
     try:
-        absent = [
-            each
-            for each in credentials.given(site.fleet)
-            if not site.answers.has(each)
-            and not credentials.read(site.clusters[each.name.cluster], each.name)
+        return [
+            secret
+            for secret in credentials.supplied(site.fleet)
+            if not site.answers.has(secret)
+            and not credentials.read(site.clusters[secret.ref.cluster], secret.ref)
         ]
-    except InputError:
-        # A cluster that does not answer, of which the checks have told.
-        absent = []
-    if not args.dry_run and not credentials.can_ask():
-        found += [steps.lacks(each) for each in absent]
-    if found:
-        raise InputError(*found)
-    if not args.dry_run:
-        for each in absent:
-            site.answers.ask(each)
+    except ClusterError:
+        # The checks have reported a cluster that does not answer.
+        return ()
 
 
-def take(site: Site, console: Console, *, dry: bool) -> int:
-    """Takes each step that is needed, or with ``dry`` tells it only; returns how many those are."""
+def take(site: Site, console: Console, *, dry_run: bool) -> int:
+    """Takes each step that is needed, or with ``dry_run`` only prints it; returns their number."""
     width = max(map(len, site.fleet.names))
     total = 0
     for stage in steps.stages(site):
@@ -111,9 +153,10 @@ def take(site: Site, console: Console, *, dry: bool) -> int:
         under_way.truncate(console.width - 2, overflow="ellipsis")
         with (
             console.status(under_way),
-            ThreadPoolExecutor(AT_A_TIME) as pool,
+            ThreadPoolExecutor(CONCURRENT_STEPS) as pool,
         ):
-            for step, needed in zip(stage, pool.map(partial(_take, dry=dry), stage), strict=True):
+            results = pool.map(partial(_take, dry_run=dry_run), stage)
+            for step, needed in zip(stage, results, strict=True):
                 sign, style = ("+", "green") if needed else ("=", "dim")
                 console.print(
                     f"{sign} {step.cluster:{width}}  {step.text}", style=style, markup=False
@@ -122,57 +165,61 @@ def take(site: Site, console: Console, *, dry: bool) -> int:
     return total
 
 
-def _take(step: Step, *, dry: bool) -> bool:
-    """Whether the step is needed; without ``dry`` it is then taken."""
-    act = step.look()
-    if act and not dry:
-        act()
-    return act is not None
+def _take(step: Step, *, dry_run: bool) -> bool:
+    """Whether the step is needed; without ``dry_run`` it is then taken."""
+    action = step.look()
+    if action and not dry_run:
+        action()
+    return action is not None
 
 
 def wait(site: Site, console: Console, *, minutes: float) -> int:
-    """Until every Application is synced and healthy; after ``minutes`` says what is not."""
-    start = time.monotonic()
+    """Waits until every Application is synced and healthy; after ``minutes`` reports the others."""
+    start = waiting.now()
     end = start + minutes * 60
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while True:
             try:
-                found = applications.read(site.fleet, site.hub)
+                current = applications.read(site.fleet, site.hub)
             except ClusterError:
-                # An API server under load; what lasts is told when the time is up.
-                if time.monotonic() > end:
+                # An API server under load; what lasts is reported when the time is up.
+                if waiting.now() > end:
                     raise
-                time.sleep(2)
+                waiting.pause(POLL_SECONDS)
                 continue
-            open_ones = [each for each in found if not each.settled]
-            live.update(table(found), refresh=console.is_terminal)
-            if not open_ones or time.monotonic() > end:
+            unsettled = [application for application in current if not application.settled]
+            live.update(table(current), refresh=console.is_terminal)
+            if not unsettled or waiting.now() > end:
                 break
-            time.sleep(2)
-    if not open_ones:
-        seconds = time.monotonic() - start
-        console.print(f"{len(found)} Applications are synced and healthy, after {seconds:.0f} s")
+            waiting.pause(POLL_SECONDS)
+    if not unsettled:
+        seconds = waiting.now() - start
+        console.print(f"{len(current)} Applications are synced and healthy, after {seconds:.0f} s")
         return 0
-    console.print(table(found))
-    for one in open_ones:
-        each = applications.explained(one, site.clusters, site.fleet.hub.name)
-        console.print(f"{each.name}: {each.sync}, {each.health}: {each.why}", markup=False)
+    console.print(table(current))
+    for application in unsettled:
+        explained = applications.explained(application, site.clusters, site.fleet.hub.name)
+        console.print(
+            f"{explained.name}: {explained.sync}, {explained.health}: {explained.why}", markup=False
+        )
     return 1
 
 
-def table(found: Sequence[Application]) -> Table:
-    """A line a cluster: how many Applications are as they should be, and the others by name."""
-    shown = Table("cluster", "synced and healthy", "not yet", box=None)
-    for cluster in dict.fromkeys(each.cluster for each in found):
-        mine = [each for each in found if each.cluster == cluster]
-        rest = [each for each in mine if not each.settled]
+def table(reported: Collection[Application]) -> Table:
+    """A row per cluster: how many Applications are synced and healthy, and which are not."""
+    rows = Table("cluster", "synced and healthy", "not yet", box=None)
+    for cluster in dict.fromkeys(application.cluster for application in reported):
+        own = [application for application in reported if application.cluster == cluster]
+        rest = [application for application in own if not application.settled]
         names = ", ".join(
-            f"{each.name.removeprefix(f'{cluster}-')} ({each.sync}, {each.health})" for each in rest
+            f"{application.name.removeprefix(f'{cluster}-')} "
+            f"({application.sync}, {application.health})"
+            for application in rest
         )
-        shown.add_row(
+        rows.add_row(
             cluster,
-            f"{len(mine) - len(rest)}/{len(mine)}",
+            f"{len(own) - len(rest)}/{len(own)}",
             names,
             style="green" if not rest else "yellow",
         )
-    return shown
+    return rows

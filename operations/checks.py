@@ -1,16 +1,17 @@
-"""What has to be so before bootstrap touches anything: everything that is not is told at once."""
+"""What has to be true before bootstrap changes anything; all that is not is reported together."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from fleet import registry
 from fleet.errors import InputError
-from fleet.registry import Cluster, Fleet
+from fleet.registry import Fleet
+from operations import kubectl
 from operations.addresses import address_of
-from operations.kubectl import TIMEOUT_SECONDS, ClusterError, Kubectl, call
+from operations.cluster import Cluster, ClusterError
 from operations.names import Resolve
 
 OLDEST_KUBERNETES: Final = (1, 33)
@@ -22,34 +23,33 @@ DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 
 
 def problems(
-    fleet: Fleet, clusters: Mapping[str, Kubectl], *, dist: Path, resolve: Resolve
+    fleet: Fleet, clusters: Mapping[str, Cluster], *, dist: Path, resolve: Resolve
 ) -> list[str]:
     """A line for each thing that is wrong."""
     with ThreadPoolExecutor(len(clusters) + 1) as pool:
         of_clusters = [
-            pool.submit(_of_cluster, cluster, clusters[cluster.name], resolve)
-            for cluster in fleet.clusters
+            pool.submit(_of_cluster, member, clusters[member.name], resolve)
+            for member in fleet.clusters
         ]
         identities = dict(zip(clusters, pool.map(_identity, clusters.values()), strict=True))
     lines = [*_of_kubectl(), *_of_dist(fleet, dist)]
-    lines += [line for each in of_clusters for line in each.result()]
-    seen: dict[str, str] = {}
+    lines += [line for future in of_clusters for line in future.result()]
+    owners: dict[str, str] = {}
     for name, identity in identities.items():
-        if identity and identity in seen:
+        if identity and identity in owners:
             lines.append(
                 f"{name}: its context {clusters[name].context} leads to the cluster of "
-                f"{seen[identity]}; give each its own"
+                f"{owners[identity]}; give each its own"
             )
         elif identity:
-            seen[identity] = name
+            owners[identity] = name
     return lines
 
 
 def _of_kubectl() -> Iterator[str]:
-    said = json.loads(call("kubectl", ["version", "--client", "-ojson"], timeout=TIMEOUT_SECONDS))
-    version = _version(said["clientVersion"])
+    version = kubectl.client_version()
     if version < OLDEST_KUBECTL:
-        yield f"kubectl: is {_told(version)}; install {_told(OLDEST_KUBECTL)} or newer"
+        yield f"kubectl: is {_dotted(version)}; install {_dotted(OLDEST_KUBECTL)} or newer"
 
 
 def _of_dist(fleet: Fleet, dist: Path) -> Iterator[str]:
@@ -57,99 +57,97 @@ def _of_dist(fleet: Fleet, dist: Path) -> Iterator[str]:
         for component in cluster.components:
             folder = dist / cluster.name / component
             if not (folder / "kustomization.yaml").is_file():
-                yield f"{folder}: is not there; run `python main.py`"
+                yield f"{folder}: does not exist; run `python main.py`"
 
 
-def _of_cluster(cluster: Cluster, kubectl: Kubectl, resolve: Resolve) -> list[str]:
+def _of_cluster(member: registry.Cluster, cluster: Cluster, resolve: Resolve) -> list[str]:
     try:
         return [
-            *_of_version(kubectl),
-            *_of_rights(kubectl),
-            *_of_storage(cluster, kubectl),
-            *_of_address(cluster, kubectl),
-            *_of_hosts(cluster, resolve),
+            *_of_version(cluster),
+            *_of_rights(cluster),
+            *_of_storage(member, cluster),
+            *_of_address(member, cluster),
+            *_of_hosts(member, resolve),
         ]
     except InputError as error:
-        return [*error.problems, *_of_hosts(cluster, resolve)]
+        return [*error.problems, *_of_hosts(member, resolve)]
 
 
-def _identity(kubectl: Kubectl) -> str | None:
+def _identity(cluster: Cluster) -> str | None:
     """What no two clusters have in common."""
     try:
-        found = kubectl.get("namespace", "kube-system")
+        namespace = cluster.get("namespace", "kube-system")
     except ClusterError:
         return None
-    return str(found["metadata"]["uid"]) if found else None
+    return str(namespace["metadata"]["uid"]) if namespace else None
 
 
-def _of_version(kubectl: Kubectl) -> Iterator[str]:
-    version = _version(json.loads(kubectl.run("get", "--raw", "/version", timeout=20)))
+def _of_version(cluster: Cluster) -> Iterator[str]:
+    version = cluster.version()
     if version < OLDEST_KUBERNETES:
         yield (
-            f"{kubectl.name}: runs Kubernetes {_told(version)}; "
-            f"upgrade it to {_told(OLDEST_KUBERNETES)} or newer"
+            f"{cluster.name}: runs Kubernetes {_dotted(version)}; "
+            f"upgrade it to {_dotted(OLDEST_KUBERNETES)} or newer"
         )
 
 
-def _of_rights(kubectl: Kubectl) -> Iterator[str]:
-    if not kubectl.allowed("*", "*"):
+def _of_rights(cluster: Cluster) -> Iterator[str]:
+    if not cluster.allows("*", "*"):
         yield (
-            f"{kubectl.name}: who signs in by context {kubectl.context} is no administrator; "
+            f"{cluster.name}: who signs in by context {cluster.context} is no administrator; "
             "use a kubeconfig of one"
         )
 
 
-def _of_storage(cluster: Cluster, kubectl: Kubectl) -> Iterator[str]:
-    classes = {each["metadata"]["name"]: each for each in kubectl.every("storageclass")}
-    wanted = cluster.volume_class
+def _of_storage(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
+    classes = {
+        storage_class["metadata"]["name"]: storage_class
+        for storage_class in cluster.list_objects("storageclass")
+    }
+    wanted = member.volume_class
     if wanted is None:
         if not any(
-            each["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true"
-            for each in classes.values()
+            storage_class["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true"
+            for storage_class in classes.values()
         ):
             yield (
-                f"{kubectl.name}: has no default StorageClass; "
+                f"{cluster.name}: has no default StorageClass; "
                 f"name one as `storageClass`: {_listed(classes)}"
             )
     elif wanted not in classes:
         yield (
-            f"{kubectl.name}: has no StorageClass {wanted}; "
+            f"{cluster.name}: has no StorageClass {wanted}; "
             f"name one as `storageClass`: {_listed(classes)}"
         )
 
 
-def _of_address(cluster: Cluster, kubectl: Kubectl) -> Iterator[str]:
-    found = address_of(kubectl)
-    if found and ip_address(found) != cluster.address:
+def _of_address(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
+    address = address_of(cluster)
+    if address and ip_address(address) != member.address:
         yield (
-            f"{kubectl.name}: its load balancer is at {found}, and the registry says "
-            f"{cluster.address}; run `python -m fleet addresses --write`"
+            f"{cluster.name}: its load balancer is at {address}, and the registry says "
+            f"{member.address}; run `python -m fleet addresses --write`"
         )
 
 
-def _of_hosts(cluster: Cluster, resolve: Resolve) -> Iterator[str]:
-    for host in cluster.hosts:
+def _of_hosts(member: registry.Cluster, resolve: Resolve) -> Iterator[str]:
+    for host in member.hosts:
         try:
-            found = {ip_address(each) for each in resolve(host)}
+            addresses = {ip_address(address) for address in resolve(host)}
         except LookupError as error:
             yield (
-                f"{cluster.name}: {host} does not resolve ({error}); have it lead to "
-                f"{cluster.address}"
+                f"{member.name}: {host} does not resolve ({error}); have it lead to "
+                f"{member.address}"
             )
             continue
-        if cluster.address not in found:
+        if member.address not in addresses:
             yield (
-                f"{cluster.name}: {host} leads to {_listed(map(str, found))}; have it lead to "
-                f"{cluster.address}"
+                f"{member.name}: {host} leads to {_listed(map(str, addresses))}; have it lead to "
+                f"{member.address}"
             )
 
 
-def _version(said: Mapping[str, str]) -> tuple[int, int]:
-    """Providers write a minor version such as 34+."""
-    return int(said["major"]), int(said["minor"].rstrip("+"))
-
-
-def _told(version: tuple[int, int]) -> str:
+def _dotted(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))
 
 

@@ -1,70 +1,83 @@
-"""Which kubectl context leads to which cluster: the registry's, or what an option says."""
+"""Which kubectl context leads to which cluster: the registry's, or the one that an option names."""
 
 import argparse
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from charts.catalogue import load
+from fleet.diagnostics import did_you_mean, shown
 from fleet.errors import InputError
-from fleet.problems import did_you_mean
 from fleet.registry import Fleet
-from fleet.source import shown
-from operations.kubectl import TIMEOUT_SECONDS, Kubectl, call
+from operations import kubectl
+from operations.cluster import Cluster, NoContextError
+from operations.kubectl import Kubectl
 
 
-def add_fleet(parser: argparse.ArgumentParser) -> None:
-    """The options ``--fleet`` and ``--context``."""
-    parser.add_argument("--fleet", type=Path, default=Path("clusters.yaml"), metavar="FILE")
-    parser.add_argument(
-        "--context",
-        action="append",
-        default=[],
-        metavar="CLUSTER=CONTEXT",
-        help="kubectl context of a cluster, in place of the registry's (repeatable)",
-    )
+@dataclass(frozen=True)
+class FleetOptions:
+    """The options ``--fleet`` and ``--context``, which every command on live clusters has."""
 
+    registry: Path
+    contexts: tuple[str, ...]
+    """Pairs CLUSTER=CONTEXT."""
 
-def fleet_of(args: argparse.Namespace) -> tuple[Fleet, Mapping[str, Kubectl]]:
-    """The fleet, and each cluster of it by name; one that no context leads to has a fault."""
-    fleet = load(args.fleet)
-    given = pairs("--context", args.context, fleet)
-    wanted = {each.name: given.get(each.name, each.kubectl_context) for each in fleet.clusters}
-    servers = _servers()
-    taken = {servers.get(context) for context in wanted.values()}
-    # The context of another cluster would be the wrong one, under whichever name it is known.
-    free = [context for context, server in servers.items() if server not in taken]
-    return fleet, {
-        name: Kubectl(
-            name,
-            context,
-            fault=None
-            if context in servers
-            else f"kubectl has no context {shown(context)}{did_you_mean(context, free)}; name one "
-            f"with --context {name}=CONTEXT, or as `context` in {args.fleet}",
+    @staticmethod
+    def add_to(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--fleet", type=Path, default=Path("clusters.yaml"), metavar="FILE")
+        parser.add_argument(
+            "--context",
+            action="append",
+            default=[],
+            metavar="CLUSTER=CONTEXT",
+            help="kubectl context of a cluster, in place of the registry's (repeatable)",
         )
-        for name, context in wanted.items()
-    }
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Self:
+        return cls(args.fleet, tuple(args.context))
+
+    def connect(self) -> tuple[Fleet, Mapping[str, Cluster]]:
+        """The fleet, and the way to each of its clusters by name.
+
+        A cluster that no context leads to raises NoContextError when it is asked. Raises InputError
+        for a registry or an option that is not valid.
+        """
+        fleet = load(self.registry)
+        chosen = pairs("--context", self.contexts, fleet)
+        wanted = {
+            cluster.name: chosen.get(cluster.name, cluster.kubectl_context)
+            for cluster in fleet.clusters
+        }
+        servers = kubectl.contexts()
+        taken = {servers.get(context) for context in wanted.values()}
+        # The context of another cluster would be the wrong one, under whichever name it is known.
+        free = [context for context, server in servers.items() if server not in taken]
+        return fleet, {
+            name: Kubectl(name, context)
+            if context in servers
+            else Kubectl(name, context, self._missing(name, context, free))
+            for name, context in wanted.items()
+        }
+
+    def _missing(self, cluster: str, context: str, free: Sequence[str]) -> NoContextError:
+        return NoContextError(
+            cluster,
+            f"kubectl has no context {shown(context)}{did_you_mean(context, free)}; name one "
+            f"with --context {cluster}=CONTEXT, or as `context` in {self.registry}",
+        )
 
 
-def _servers() -> dict[str, str]:
-    """The URL of the API server that each kubectl context leads to."""
-    text = call("kubectl", ["config", "view", "--output=json"], timeout=TIMEOUT_SECONDS)
-    config = json.loads(text)
-    # kubectl writes null for an empty list.
-    urls = {each["name"]: each["cluster"].get("server", "") for each in config["clusters"] or ()}
-    return {
-        each["name"]: urls.get(each["context"].get("cluster"), "")
-        for each in config["contexts"] or ()
-    }
+def pairs(option: str, values: Sequence[str], fleet: Fleet) -> dict[str, str]:
+    """The CLUSTER=VALUE pairs of a repeatable option, by cluster.
 
-
-def pairs(option: str, given: list[str], fleet: Fleet) -> dict[str, str]:
-    """CLUSTER=VALUE of a repeatable option; raises InputError for what is no such pair."""
-    found = {}
-    for each in given:
-        name, sign, value = each.partition("=")
+    Raises InputError for what is no such pair, and for a cluster that the fleet does not have.
+    """
+    chosen = {}
+    for pair in values:
+        name, sign, value = pair.partition("=")
         if not (sign and value):
-            raise InputError(f"{option} {shown(each)}: write CLUSTER=VALUE")
-        found[fleet.cluster(name).name] = value
-    return found
+            raise InputError(f"{option} {shown(pair)}: write CLUSTER=VALUE")
+        chosen[fleet.cluster(name).name] = value
+    return chosen

@@ -1,8 +1,8 @@
 """The Secrets that are in no file: what is in each, and where it comes from.
 
-What can be made up is random. What others give (the registry, where alerts go, a bucket) is in
-environment variables, or asked for on the terminal. A region's password for the hub is in the
-region alone; the hub has what it is recognised by, its sum.
+Some are generated at random. Others hold what only people know (the registry, where alerts go, a
+bucket): environment variables, or what somebody types on the terminal. A region's password for the
+hub is in the region alone; the hub has a hash of it.
 """
 
 import base64
@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -26,8 +26,8 @@ from charts.monitoring.secrets import (
     ingest_user,
 )
 from charts.scrape import MONITORING
-from fleet.registry import Fleet, Region
-from operations.kubectl import Kubectl, Manifest
+from fleet.registry import Fleet, Hub, Region
+from operations.cluster import Cluster, Manifest
 
 Content: TypeAlias = Mapping[str, str]
 """The data of a Secret, not encoded."""
@@ -39,7 +39,7 @@ ADMIN: Final = "admin"
 
 
 @dataclass(frozen=True)
-class Name:
+class SecretRef:
     """Where a Secret is."""
 
     cluster: str
@@ -51,32 +51,41 @@ class Name:
 
 
 @dataclass(frozen=True)
-class Given:
-    """A Secret of what others give: by ``variables`` of the environment, in words for a prompt."""
+class Supplied:
+    """A Secret of what people supply."""
 
-    name: Name
+    ref: SecretRef
     variables: Mapping[str, str]
+    """The environment variables it is made of, each with its meaning in words for a prompt."""
     make: Callable[[Mapping[str, str]], Content]
     kind: str = OPAQUE
+
+    @property
+    def missing(self) -> str:
+        """The problem that nobody has supplied it, with the remedy."""
+        return (
+            f"{self.ref.cluster}: {self.ref} does not exist; set {' and '.join(self.variables)}, "
+            "or run this in a terminal"
+        )
 
 
 @dataclass
 class Answers:
-    """What the environment or the person at the terminal has given, by variable."""
+    """What the environment or the person at the terminal supplies, by variable."""
 
     known: dict[str, str] = field(default_factory=lambda: dict(os.environ))
 
-    def has(self, given: Given) -> bool:
-        return all(self.known.get(each) for each in given.variables)
+    def has(self, secret: Supplied) -> bool:
+        return all(self.known.get(variable) for variable in secret.variables)
 
-    def ask(self, given: Given) -> None:
-        """Asks for what is missing; nothing typed is shown."""
-        for variable, what in given.variables.items():
+    def ask(self, secret: Supplied) -> None:
+        """Asks for what is missing; shows nothing of what is typed."""
+        for variable, meaning in secret.variables.items():
             if not self.known.get(variable):
-                self.known[variable] = getpass.getpass(f"{given.name.cluster}: {what}: ")
+                self.known[variable] = getpass.getpass(f"{secret.ref.cluster}: {meaning}: ")
 
-    def content(self, given: Given) -> Content:
-        return given.make(self.known)
+    def content(self, secret: Supplied) -> Content:
+        return secret.make(self.known)
 
 
 def can_ask() -> bool:
@@ -84,100 +93,109 @@ def can_ask() -> bool:
 
 
 def password() -> str:
-    """256 random bits as text: too many to be found from a sum."""
+    """256 random bits as text: too many to be found from a hash."""
     return secrets.token_urlsafe(PASSWORD_BYTES)
-
-
-def made_up(fleet: Fleet) -> list[Name]:
-    """The sign-ins of the hub's pages."""
-    return [
-        Name(fleet.hub.name, MONITORING, GRAFANA_SIGN_IN),
-        Name(fleet.hub.name, MONITORING, PROMETHEUS_SIGN_IN),
-    ]
 
 
 def sign_in(user: str, secret: str) -> Content:
     return {"username": user, "password": secret}
 
 
-def of_region(region: Region) -> list[Name]:
+def page_sign_ins(fleet: Fleet) -> list[SecretRef]:
+    """The administrators' sign-ins to the hub's pages, which are generated."""
+    return [
+        SecretRef(fleet.hub.name, MONITORING, GRAFANA_SIGN_IN),
+        SecretRef(fleet.hub.name, MONITORING, PROMETHEUS_SIGN_IN),
+    ]
+
+
+def region_ingest(region: Region) -> list[SecretRef]:
     """The Secrets with a region's password for the hub, one for each of its programs."""
     namespaces = {PROMETHEUS_AGENT: MONITORING, COLLECTOR: COLLECTOR}
     return [
-        Name(region.name, namespaces[component], INGEST_CREDENTIALS)
+        SecretRef(region.name, namespaces[component], INGEST_CREDENTIALS)
         for component in namespaces
         if component in region.components
     ]
 
 
-def at_hub(fleet: Fleet, region: Region) -> Name:
-    """The Secret by which the hub knows a region's passwords."""
-    return Name(fleet.hub.name, MONITORING, ingest_user(region.name))
+def hub_ingest(fleet: Fleet, region: Region) -> SecretRef:
+    """The Secret with the sign-ins that the hub accepts from a region."""
+    return SecretRef(fleet.hub.name, MONITORING, ingest_user(region.name))
 
 
-def to_write(region: Region) -> Content:
+def new_ingest_sign_in(region: Region) -> Content:
     """A new sign-in by which ``region`` writes to the hub.
 
-    Its user has a name that none had before: of two lines with one name Traefik knows the last, so
-    that an old and a new password could not be good at a time.
+    The user's name is new as well: of two lines with one name Traefik knows the last only, so an
+    old and a new password could never be valid at the same time.
     """
     return sign_in(f"{region.name}-{secrets.token_hex(4)}", password())
 
 
-def users(*sign_ins: Content) -> Content:
-    """Lines of an htpasswd file, which Traefik reads; as many sign-ins as are good at a time.
+def htpasswd_line(known: Content) -> str:
+    """A sign-in in the form in which the hub has it: the user's name and a hash.
 
     SHA-1 is quick to check, which a request a second and more wants, and enough for what is random.
     """
-    return {"users": "".join(map(_line, sign_ins))}
+    digest = hashlib.sha1(known["password"].encode(), usedforsecurity=False).digest()
+    return f"{known['username']}:{{SHA}}{base64.b64encode(digest).decode()}"
 
 
-def _line(known: Content) -> str:
-    found = hashlib.sha1(known["password"].encode(), usedforsecurity=False).digest()
-    return f"{known['username']}:{{SHA}}{base64.b64encode(found).decode()}\n"
+def htpasswd(lines: Iterable[str]) -> Content:
+    """What Traefik reads: any number of sign-ins, all of which are valid."""
+    return {"users": "".join(f"{line}\n" for line in dict.fromkeys(lines))}
 
 
-def given(fleet: Fleet) -> list[Given]:
-    """The Secrets of what others give, each cluster's."""
-    hub = fleet.hub
-    found = [
-        Given(
-            Name(hub.name, MONITORING, ALERT_RECEIVERS),
-            {
-                "ALERTS_PAGES": f"where pages go ({hub.pages_by})",
-                "ALERTS_NOTICES": f"where notices go ({hub.notices_by})",
-                "ALERTS_WATCHDOG": "URL of the dead-man's switch",
-            },
-            lambda known: {
-                "pages": known["ALERTS_PAGES"],
-                "notices": known["ALERTS_NOTICES"],
-                "watchdog": known["ALERTS_WATCHDOG"],
-            },
-        )
+def htpasswd_lines(content: Content | None) -> list[str]:
+    return (content or {}).get("users", "").splitlines()
+
+
+def supplied(fleet: Fleet) -> list[Supplied]:
+    """The Secrets of what people supply, in all clusters."""
+    return [
+        _alert_receivers(fleet.hub),
+        *([_bucket(fleet.hub)] if fleet.hub.logs_bucket else ()),
+        *(_pull_secret(region) for region in fleet.regions if _has_app(region)),
     ]
-    if hub.logs_bucket:
-        found.append(
-            Given(
-                Name(hub.name, MONITORING, LOKI_BUCKET),
-                {
-                    "BUCKET_ACCESS_KEY": "access key of the bucket for logs",
-                    "BUCKET_SECRET_KEY": "secret key of the bucket for logs",
-                },
-                lambda known: {
-                    "credentials": "[default]\n"
-                    f"aws_access_key_id = {known['BUCKET_ACCESS_KEY']}\n"
-                    f"aws_secret_access_key = {known['BUCKET_SECRET_KEY']}\n"
-                },
-            )
-        )
-    return found + [_pull_secret(region) for region in fleet.regions if _has_app(region)]
+
+
+def _alert_receivers(hub: Hub) -> Supplied:
+    return Supplied(
+        SecretRef(hub.name, MONITORING, ALERT_RECEIVERS),
+        {
+            "ALERTS_PAGES": f"where pages go ({hub.pages_by})",
+            "ALERTS_NOTICES": f"where notices go ({hub.notices_by})",
+            "ALERTS_WATCHDOG": "URL of the dead-man's switch",
+        },
+        lambda known: {
+            "pages": known["ALERTS_PAGES"],
+            "notices": known["ALERTS_NOTICES"],
+            "watchdog": known["ALERTS_WATCHDOG"],
+        },
+    )
+
+
+def _bucket(hub: Hub) -> Supplied:
+    return Supplied(
+        SecretRef(hub.name, MONITORING, LOKI_BUCKET),
+        {
+            "BUCKET_ACCESS_KEY": "access key of the bucket for logs",
+            "BUCKET_SECRET_KEY": "secret key of the bucket for logs",
+        },
+        lambda known: {
+            "credentials": "[default]\n"
+            f"aws_access_key_id = {known['BUCKET_ACCESS_KEY']}\n"
+            f"aws_secret_access_key = {known['BUCKET_SECRET_KEY']}\n"
+        },
+    )
 
 
 def _has_app(region: Region) -> bool:
     return "foobar-api" in region.components
 
 
-def _pull_secret(region: Region) -> Given:
+def _pull_secret(region: Region) -> Supplied:
     registry = str(region.image).partition("/")[0]
 
     def make(known: Mapping[str, str]) -> Content:
@@ -186,8 +204,8 @@ def _pull_secret(region: Region) -> Given:
         entry = {"username": user, "password": secret, "auth": auth}
         return {".dockerconfigjson": json.dumps({"auths": {registry: entry}})}
 
-    return Given(
-        Name(region.name, "foobar-api", region.pull_secret),
+    return Supplied(
+        SecretRef(region.name, "foobar-api", region.pull_secret),
         {
             "REGISTRY_USERNAME": f"user at {registry}",
             "REGISTRY_PASSWORD": f"password at {registry}",
@@ -197,22 +215,28 @@ def _pull_secret(region: Region) -> Given:
     )
 
 
-def read(cluster: Kubectl, name: Name) -> Content | None:
-    """What is in the Secret, if it is there."""
-    found = cluster.get("secret", name.name, name.namespace)
-    if found is None:
-        return None
+def read(cluster: Cluster, ref: SecretRef) -> Content | None:
+    """What is in the Secret, if it exists."""
+    secret = cluster.get("secret", ref.name, ref.namespace)
+    return None if secret is None else decoded(secret)
+
+
+def decoded(secret: Manifest) -> Content:
     return {
         key: base64.b64decode(value).decode("utf-8", "replace")
-        for key, value in (found.get("data") or {}).items()
+        for key, value in (secret.get("data") or {}).items()
     }
 
 
-def manifest(name: Name, content: Content, kind: str = OPAQUE) -> Manifest:
+def manifest(ref: SecretRef, content: Content, kind: str = OPAQUE) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": kind,
-        "metadata": {"name": name.name, "namespace": name.namespace},
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in content.items()},
     }
+
+
+def store(cluster: Cluster, ref: SecretRef, content: Content, kind: str = OPAQUE) -> None:
+    cluster.apply([manifest(ref, content, kind)])

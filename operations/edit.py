@@ -5,8 +5,9 @@ from pathlib import Path
 
 from charts.catalogue import load
 from fleet.atomic import replacement
+from fleet.diagnostics import Location
 from fleet.errors import InputError
-from fleet.source import Location, read
+from fleet.source import read
 
 
 def change(path: Path, values: Mapping[tuple[str, str], tuple[str, str]]) -> None:
@@ -30,10 +31,10 @@ def change(path: Path, values: Mapping[tuple[str, str], tuple[str, str]]) -> Non
         try:
             load(new)
         except InputError as error:
-            told = (each.replace(str(new), str(path)) for each in error.problems)
+            told = (problem.replace(str(new), str(path)) for problem in error.problems)
             raise InputError(*told) from None
 
 
 def _location(data: Mapping[str, list[Mapping[str, str]]], cluster: str, key: str) -> Location:
-    (at,) = (at for at, each in enumerate(data["clusters"]) if each.get("name") == cluster)
+    (at,) = (at for at, entry in enumerate(data["clusters"]) if entry.get("name") == cluster)
     return ("clusters", at, key)

@@ -40,7 +40,7 @@ def repository(fleet: Fleet) -> str:
     if not regions:
         raise InputError(f"{FLEET}: has no region; the image goes where a region pulls it from")
     if len(regions) > 1:
-        told = "; ".join(f"{each} in {', '.join(names)}" for each, names in regions.items())
+        told = "; ".join(f"{image} in {', '.join(names)}" for image, names in regions.items())
         raise InputError(
             f"{FLEET}: the regions pull foobar-api from different repositories: {told}; an image "
             "is pushed to one, so give all regions the same"

@@ -1,7 +1,7 @@
-"""A cluster as kubectl sees it: one context, asked and told in JSON.
+"""The way to real clusters: kubectl, run once per question.
 
-kubectl is what operators have, signs in by whatever their kubeconfig says, and brings kustomize and
-server-side apply along. What is told it goes by standard input, so that no secret is in a list of
+kubectl is what operators have. It signs in by whatever their kubeconfig says, and brings kustomize
+and server-side apply along. Objects go to it by standard input, so that no Secret is in the list of
 processes.
 """
 
@@ -9,20 +9,21 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self
 
 from fleet import documents
 from fleet.errors import InputError
-
-Manifest: TypeAlias = Mapping[str, Any]
-
-MANAGER: Final = "argocd-controller"
-"""Whose fields those are that are applied, by the name that the API server keeps: Argo CD's own
-(ArgoCDSSAManager in its common package), which goes on with the same objects. Under another name
-a field that Git has no more would stay, since two had set it."""
+from operations.cluster import (
+    MANAGER,
+    ClusterError,
+    Manifest,
+    UnknownKindError,
+    UnreachableError,
+)
+from operations.refusals import refusal
 
 APPLY: Final = (
     "apply",
@@ -34,10 +35,8 @@ APPLY: Final = (
 
 TIMEOUT_SECONDS: Final = 120
 """Of one call, the largest bundle included."""
-
-
-class ClusterError(InputError):
-    """A cluster that cannot be asked, or refuses: one line with its name and the reason."""
+PROBE_TIMEOUT_SECONDS: Final = 20
+"""Of a call that any API server answers in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -46,80 +45,70 @@ class Kubectl:
 
     name: str
     context: str
-    fault: str | None = None
-    """Why it cannot be asked, if that is known already: every call raises it at once."""
+    fault: ClusterError | None = None
 
-    def run(
-        self,
-        *arguments: str,
-        objects: Sequence[Manifest] | None = None,
-        timeout: float = TIMEOUT_SECONDS,
-    ) -> str:
-        """What kubectl prints; ``objects`` are what it reads. Raises ClusterError."""
-        self._check()
-        items = {"apiVersion": "v1", "kind": "List", "items": objects}
-        return call(
-            self.name,
-            ["--context", self.context, *arguments],
-            text=None if objects is None else json.dumps(items),
-            timeout=timeout,
+    def failing(self, fault: ClusterError) -> Self:
+        return replace(self, fault=fault)
+
+    def check_ready(self) -> None:
+        self._run("get", "--raw", "/readyz", timeout=PROBE_TIMEOUT_SECONDS)
+
+    def version(self) -> tuple[int, int]:
+        return _version(
+            json.loads(self._run("get", "--raw", "/version", timeout=PROBE_TIMEOUT_SECONDS))
         )
 
-    def _check(self) -> None:
-        if self.fault:
-            raise ClusterError(f"{self.name}: {self.fault}")
+    def server(self) -> str:
+        path = "{.clusters[0].cluster.server}"
+        return self._run("config", "view", "--minify", f"--output=jsonpath={path}").strip()
+
+    def api_versions(self) -> frozenset[str]:
+        return frozenset(line.strip() for line in self._run("api-versions").splitlines())
+
+    def allows(self, verb: str, resource: str) -> bool:
+        # Without --quiet a "no" is an error that says nothing.
+        result = self._result("auth", "can-i", verb, resource, "--all-namespaces")
+        if result.stdout.strip() in ("yes", "no"):
+            return result.stdout.strip() == "yes"
+        raise refusal(self.name, result.stderr)
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Manifest | None:
-        """The object, or None where there is none, be it that its kind or namespace is missing."""
-        found: Manifest | None = self._found(kind, name, *_in(namespace), "--ignore-not-found")
-        return found
+        manifest: Manifest | None = self._get(kind, name, *_in(namespace), "--ignore-not-found")
+        return manifest
 
-    def every(self, kind: str, *arguments: str, namespace: str | None = None) -> list[Manifest]:
-        """All objects of a kind, in ``namespace`` or everywhere; none of a kind that is missing."""
-        where = _in(namespace) or ("--all-namespaces",)
-        found = self._found(kind, *where, *arguments)
-        items: list[Manifest] = found["items"] if found else []
+    def list_objects(self, kind: str, namespace: str | None = None) -> Sequence[Manifest]:
+        printed = self._get(kind, *(_in(namespace) or ("--all-namespaces",)))
+        items: Sequence[Manifest] = printed["items"] if printed else ()
         return items
 
-    def _found(self, kind: str, *arguments: str) -> Any:
-        """What kubectl gets, as it is in JSON, or None."""
-        try:
-            text = self.run("get", kind, *arguments, "--output=json")
-        except ClusterError as error:
-            if "the server doesn't have a resource type" in str(error):
-                return None
-            raise
-        return json.loads(text) if text.strip() else None
+    def list_names(self, kind: str) -> frozenset[str]:
+        names = self._run("get", kind, "--all-namespaces", "--output=name").split()
+        return frozenset(name.rpartition("/")[2] for name in names)
+
+    def read(self, objects: Sequence[Manifest]) -> Sequence[Manifest]:
+        arguments = ("get", "--filename=-", "--ignore-not-found", "--output=json")
+        return _items(self._run(*arguments, objects=objects)) if objects else ()
+
+    def preview(self, objects: Sequence[Manifest]) -> Sequence[Manifest]:
+        arguments = (*APPLY, "--dry-run=server", "--output=json")
+        return _items(self._run(*arguments, objects=objects)) if objects else ()
 
     def apply(self, objects: Sequence[Manifest]) -> None:
-        """Server-side, and taking over fields that somebody else has set."""
-        self.run(*APPLY, objects=objects)
+        if objects:
+            self._run(*APPLY, objects=objects)
 
-    def applied(self, objects: Sequence[Manifest]) -> list[Manifest]:
-        """What the cluster would make of ``objects``; nothing is changed."""
-        return _items(self.run(*APPLY, "--dry-run=server", "--output=json", objects=objects))
+    def delete(self, objects: Sequence[Manifest]) -> None:
+        if objects:
+            self._run("delete", "--filename=-", "--ignore-not-found", objects=objects)
 
-    def present(self, objects: Sequence[Manifest]) -> list[Manifest]:
-        """Those of ``objects`` that the cluster has, as they are there."""
-        arguments = ("get", "--filename=-", "--ignore-not-found", "--output=json")
-        return _items(self.run(*arguments, objects=objects))
-
-    def allowed(self, verb: str, resource: str) -> bool:
-        """Whether who is signed in may do ``verb`` to ``resource`` in every namespace."""
-        try:
-            return self.run("auth", "can-i", verb, resource, "--all-namespaces").strip() == "yes"
-        except ClusterError as error:
-            if str(error).rstrip().endswith("no"):
-                return False
-            raise
+    def restart(self, deployment: str, namespace: str) -> None:
+        self._run("rollout", "restart", f"deployment/{deployment}", *_in(namespace))
 
     @contextmanager
     def forwarded(self, namespace: str, target: str, port: int) -> Iterator[str]:
-        """A URL here that leads to ``port`` of ``target``, whatever NetworkPolicies say."""
         self._check()
-        command = ["kubectl", "--context", self.context, "-n", namespace]
         with subprocess.Popen(
-            [*command, "port-forward", target, f":{port}"],
+            self._command("port-forward", target, f":{port}", *_in(namespace)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -127,18 +116,99 @@ class Kubectl:
             try:
                 line = process.stdout.readline() if process.stdout else ""
                 if "->" not in line:
-                    why = process.stderr.read().strip() if process.stderr else ""
-                    raise ClusterError(f"{self.name}: {target}: {_short(why)}")
+                    raise refusal(self.name, process.stderr.read() if process.stderr else "")
                 yield f"http://127.0.0.1:{line.split(':')[1].split()[0]}"
             finally:
                 process.terminate()
 
+    def _get(self, kind: str, *arguments: str) -> Any:
+        """What kubectl gets, as it is in JSON; None of a kind that the cluster does not know."""
+        try:
+            text = self._run("get", kind, *arguments, "--show-managed-fields", "--output=json")
+        except UnknownKindError:
+            return None
+        return json.loads(text) if text.strip() else None
 
-def call(name: str, arguments: Sequence[str], *, text: str | None = None, timeout: float) -> str:
-    """What kubectl prints, given ``arguments``; what is told of faults begins with ``name``."""
+    def _run(
+        self,
+        *arguments: str,
+        objects: Sequence[Manifest] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> str:
+        """What kubectl prints; ``objects`` are what it reads."""
+        result = self._result(*arguments, objects=objects, timeout=timeout)
+        if result.returncode:
+            raise refusal(self.name, result.stderr, objects or ())
+        return result.stdout
+
+    def _result(
+        self,
+        *arguments: str,
+        objects: Sequence[Manifest] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> subprocess.CompletedProcess[str]:
+        self._check()
+        items = {"apiVersion": "v1", "kind": "List", "items": objects}
+        text = None if objects is None else json.dumps(items)
+        try:
+            return _call(self._command(*arguments), text=text, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise UnreachableError(self.name, f"gives no answer within {timeout:.0f} s") from None
+
+    def _command(self, *arguments: str) -> list[str]:
+        return ["kubectl", "--context", self.context, *arguments]
+
+    def _check(self) -> None:
+        if self.fault:
+            raise self.fault
+
+
+def contexts() -> Mapping[str, str]:
+    """The kubectl contexts, and the URL of the API server that each leads to."""
+    config = json.loads(_output("config", "view", "--output=json"))
+    # kubectl writes null for an empty list.
+    urls = {entry["name"]: entry["cluster"].get("server", "") for entry in config["clusters"] or ()}
+    return {
+        entry["name"]: urls.get(entry["context"].get("cluster"), "")
+        for entry in config["contexts"] or ()
+    }
+
+
+def client_version() -> tuple[int, int]:
+    """Major and minor version of kubectl itself."""
+    return _version(json.loads(_output("version", "--client", "--output=json"))["clientVersion"])
+
+
+@cache
+def kustomize(folder: Path) -> Sequence[Manifest]:
+    """The objects that a folder of dist amounts to; fetches bundles unless they are vendored.
+
+    Remembered, because dist does not change while a command runs.
+    """
+    text = _output("kustomize", str(folder))
+    return tuple(document for document in documents.load_all(text) if document)
+
+
+def _output(*arguments: str) -> str:
+    """What kubectl prints where no cluster has a part in it. Raises InputError."""
     try:
-        result = subprocess.run(
-            ["kubectl", *arguments],
+        result = _call(["kubectl", *arguments], text=None, timeout=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"kubectl {' '.join(arguments)}: does not end within {TIMEOUT_SECONDS} s"
+        ) from None
+    if result.returncode:
+        reason = " ".join(result.stderr.split()).removeprefix("error: ")
+        raise InputError(f"kubectl {' '.join(arguments)}: {reason or 'failed without a reason'}")
+    return result.stdout
+
+
+def _call(
+    command: Sequence[str], *, text: str | None, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
             input=text,
             stdin=None if text is not None else subprocess.DEVNULL,
             capture_output=True,
@@ -147,31 +217,15 @@ def call(name: str, arguments: Sequence[str], *, text: str | None = None, timeou
             check=False,
         )
     except FileNotFoundError:
-        raise ClusterError("kubectl: is not on the PATH; install it") from None
-    except subprocess.TimeoutExpired:
-        raise ClusterError(f"{name}: no answer within {timeout:.0f} s") from None
-    if result.returncode:
-        told = result.stderr.strip() or result.stdout.strip()
-        raise ClusterError(f"{name}: {_short(told)}")
-    return result.stdout
+        raise InputError("kubectl: is not on the PATH; install it") from None
 
 
-@cache
-def kustomize(folder: Path) -> Sequence[Manifest]:
-    """The objects that a folder of dist comes to; fetches bundles unless they are vendored.
-
-    Kept, for dist stays as it is while a command runs.
-    """
-    text = call(str(folder), ["kustomize", str(folder)], timeout=TIMEOUT_SECONDS)
-    return tuple(document for document in documents.load_all(text) if document)
-
-
-def _items(text: str) -> list[Manifest]:
+def _items(text: str) -> Sequence[Manifest]:
     """The objects that kubectl prints: one, several in a list, or nothing."""
     if not text.strip():
-        return []
-    found = json.loads(text)
-    items: list[Manifest] = found["items"] if found["kind"] == "List" else [found]
+        return ()
+    printed = json.loads(text)
+    items: Sequence[Manifest] = printed["items"] if printed["kind"] == "List" else (printed,)
     return items
 
 
@@ -179,7 +233,6 @@ def _in(namespace: str | None) -> tuple[str, ...]:
     return (f"--namespace={namespace}",) if namespace else ()
 
 
-def _short(told: str) -> str:
-    """The last line, which is where kubectl says what it was, without its own preamble."""
-    line = told.splitlines()[-1] if told else "failed without a word"
-    return line.removeprefix("Error from server ").removeprefix("error: ").strip()
+def _version(said: Mapping[str, str]) -> tuple[int, int]:
+    """Providers write a minor version such as 34+."""
+    return int(said["major"]), int(said["minor"].rstrip("+"))

@@ -38,8 +38,8 @@ class Served:
         """Who issued it: the organization, or the name of one that does not say its own."""
         names = self.certificate.issuer
         for kind in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
-            if found := names.get_attributes_for_oid(kind):
-                return str(found[0].value)
+            if attributes := names.get_attributes_for_oid(kind):
+                return str(attributes[0].value)
         return names.rfc4514_string() or "nobody"
 
     @property
@@ -68,10 +68,10 @@ class Outside:
     def certificate(self, host: str) -> Served:
         """Raises ProbeError where nothing answers by TLS."""
         with self._connected(host, self._unverified()) as tls:
-            found = tls.getpeercert(binary_form=True)
-        if not found:
+            der = tls.getpeercert(binary_form=True)
+        if not der:
             raise ProbeError(f"{host} serves no certificate")
-        return Served(host, x509.load_der_x509_certificate(found), self._distrust(host))
+        return Served(host, x509.load_der_x509_certificate(der), self._distrust(host))
 
     def get(self, host: str, path: str) -> tuple[int, Any, str]:
         """Status, body as JSON and the serial of the certificate, all of one connection."""

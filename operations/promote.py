@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charts.catalogue import load
-from fleet.registry import Fleet, Region
+from fleet.registry import Fleet
 from operations.edit import change
 
 
-class Step(NamedTuple):
+class Promotion(NamedTuple):
     """A region, and the image that it is to run instead of the one it runs."""
 
     region: str
@@ -30,12 +30,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    step = promote(args.fleet, args.image)
-    print(f"{step.region}: {step.before} → {step.after}" if step else "nothing to promote")
+    promotion = promote(args.fleet, args.image)
+    print(
+        f"{promotion.region}: {promotion.before} → {promotion.after}"
+        if promotion
+        else "nothing to promote"
+    )
     return 0
 
 
-def promote(path: Path, image: str | None) -> Step | None:
+def promote(path: Path, image: str | None) -> Promotion | None:
     """Writes the next step into the registry at ``path``; None when every region is there.
 
     Raises InputError, also for an ``image`` that the registry does not take; then nothing is
@@ -48,15 +52,15 @@ def promote(path: Path, image: str | None) -> Step | None:
     return step
 
 
-def following(fleet: Fleet, image: str | None) -> Step | None:
+def following(fleet: Fleet, image: str | None) -> Promotion | None:
     """The first region that does not run what it is to run next."""
-    regions = [each for each in fleet.clusters if isinstance(each, Region)]
+    regions = fleet.regions
     if image is not None:
         first = regions[0] if regions else None
         if first is None or str(first.image) == image:
             return None
-        return Step(first.name, str(first.image), image)
+        return Promotion(first.name, str(first.image), image)
     for before, region in itertools.pairwise(regions):
         if region.image != before.image:
-            return Step(region.name, str(region.image), str(before.image))
+            return Promotion(region.name, str(region.image), str(before.image))
     return None

@@ -1,95 +1,68 @@
-"""``python -m fleet bootstrap --rotate``: every credential made new, and no sample lost by it.
+"""``python -m fleet bootstrap --rotate``: replaces every credential, and no sample is lost by it.
 
-An agent drops what is answered 401, so the hub takes a region's old and new password until every
-program of the region has the new one. That takes as long as a kubelet may take to bring a changed
-Secret into a running pod.
+Whatever interrupts it, ``python -m fleet bootstrap`` completes it, and so does another rotation.
 """
 
-import time
-from typing import Final
+from collections.abc import Mapping
 
 from rich.console import Console
 
-from charts.argocd_access import ArgocdAccess
 from charts.monitoring.secrets import GRAFANA_SIGN_IN
 from charts.scrape import MONITORING
 from fleet.registry import Region
-from operations import credentials, manifests, steps
+from operations import credentials, ingest, waiting
 from operations.credentials import Content
-from operations.steps import Site
-
-SETTLING_SECONDS: Final = 20
-"""Until Traefik has read a changed Secret; it gathers changes for two seconds."""
+from operations.registration import registration, renew_account
+from operations.site import Site
+from operations.steps import GRAFANA
 
 
 def rotate(site: Site, console: Console) -> None:
-    """Makes new: what the regions write by, the hub's sign-ins, and Argo CD's tokens."""
-    changed = _ingest(site, console)
-    for name in credentials.made_up(site.fleet):
+    """Replaces what the regions write by, the hub's sign-ins, and Argo CD's tokens."""
+    replaced = _replace_ingest(site, console)
+    for ref in credentials.page_sign_ins(site.fleet):
         content = credentials.sign_in(credentials.ADMIN, credentials.password())
-        steps.store(site.hub, name, content, credentials.BASIC_AUTH)
-        console.print(f"+ {name.cluster}  {name}")
+        credentials.store(site.hub, ref, content, credentials.BASIC_AUTH)
+        console.print(f"+ {ref.cluster}  {ref}")
     # It reads its own when it starts, and keeps nothing that a restart would lose.
-    if site.hub.get("deployment", "grafana", MONITORING):
-        site.hub.run("-n", MONITORING, "rollout", "restart", "deployment/grafana")
-    console.print(f"  (Grafana restarts, to read {GRAFANA_SIGN_IN})")
+    if site.hub.get("deployment", GRAFANA, MONITORING):
+        site.hub.restart(GRAFANA, MONITORING)
+        console.print(f"  (Grafana restarts, to read {GRAFANA_SIGN_IN})")
     for region in site.fleet.regions:
-        _token(site, region)
+        renew_account(site, region)
+        if register := registration(site, region).look():
+            register()
         console.print(f"+ {region.name}  token of Argo CD's account, and its registration")
-    _forget(site, changed, console)
+    _revoke_old_ingest(site, replaced, console)
 
 
-def _ingest(site: Site, console: Console) -> dict[str, Content]:
-    """Gives every region a new sign-in; returns them. The old ones are good still."""
-    new: dict[str, Content] = {}
-    for region in site.fleet.regions:
-        names = credentials.of_region(region)
-        old = credentials.read(site.clusters[region.name], names[0]) if names else None
-        if old is None:
-            continue
-        new[region.name] = credentials.to_write(region)
-        both = credentials.users(new[region.name], old)
-        steps.store(site.hub, credentials.at_hub(site.fleet, region), both)
-    if new:
-        console.print(f"+ {site.fleet.hub.name}  takes the old and the new password of each region")
-        time.sleep(SETTLING_SECONDS)
-    for region in site.fleet.regions:
-        if region.name in new:
-            names = credentials.of_region(region)
-            steps.store_all(site.clusters[region.name], names, new[region.name])
-            console.print(f"+ {region.name}  {' and '.join(map(str, names))}")
-    return new
+def _replace_ingest(site: Site, console: Console) -> Mapping[Region, Content]:
+    """Gives every region a new password; returns these. The old ones are still valid."""
+    replaced: dict[Region, Content] = {}
+    for region in ingest.writing(site.fleet):
+        content = credentials.new_ingest_sign_in(region)
+        if ingest.accept_also(site, region, content):
+            replaced[region] = content
+        else:
+            console.print(f"= {region.name}  has no password yet; bootstrap generates it")
+    if replaced:
+        hub = site.fleet.hub.name
+        console.print(f"+ {hub}  accepts the old and the new password of each region")
+        waiting.pause(ingest.SETTLING_SECONDS)
+    for region, content in replaced.items():
+        ingest.store(site, region, content)
+        console.print(f"+ {region.name}  {ingest.listed(credentials.region_ingest(region))}")
+    return replaced
 
 
-def _token(site: Site, region: Region) -> None:
-    """The account made anew has another token, and the old one is good no longer.
-
-    A Secret made anew for the same account has the same: all that such a token says is who the
-    account is, its uid included, and the name of the Secret.
-    """
-    kubectl = site.clusters[region.name]
-    folder, _ = manifests.of_folders(site.dist, region.name, [ArgocdAccess.NAME])
-    account, secret = (
-        [each for each in folder if each["kind"] == kind] for kind in ("ServiceAccount", "Secret")
-    )
-    kubectl.run("delete", "--filename=-", "--ignore-not-found", objects=[*account, *secret])
-    # Kubernetes takes away the Secret of an account that is not there.
-    kubectl.apply(account)
-    kubectl.apply(secret)
-    if act := steps.registration(site, region).look():
-        act()
-
-
-def _forget(site: Site, new: dict[str, Content], console: Console) -> None:
-    """Takes the old passwords back, once nobody uses them."""
-    if not new:
+def _revoke_old_ingest(site: Site, replaced: Mapping[Region, Content], console: Console) -> None:
+    """Has the hub accept the new passwords alone, once nobody uses the old ones."""
+    if not replaced:
         return
     with console.status(
-        f"waiting {steps.SPREADING_SECONDS} s until every program has its new password"
+        f"waiting {ingest.SPREADING_SECONDS} s until every program has its new password"
     ):
-        time.sleep(steps.SPREADING_SECONDS)
-    for region in site.fleet.regions:
-        if region.name in new:
-            name = credentials.at_hub(site.fleet, region)
-            steps.store(site.hub, name, credentials.users(new[region.name]))
-    console.print(f"+ {site.fleet.hub.name}  takes the new passwords alone")
+        waiting.pause(ingest.SPREADING_SECONDS)
+    for region, content in replaced.items():
+        ingest.accept(site, region, content)
+    console.print(f"+ {site.fleet.hub.name}  accepts the new passwords alone")

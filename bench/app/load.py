@@ -24,12 +24,12 @@ _NEW: Final = ("wrk", "--threads=1", "--connections=8", "--header=Connection: cl
 _HTTP2: Final = ("h2load", "--clients=8", "--max-concurrent-streams=10")
 
 LOADS: Final = (
-    Load("/ kept", _KEPT, "/", 1.1),
-    Load("/bench kept", _KEPT, "/bench", 0.22),
+    Load("/ kept", _KEPT, "/", 1.4),
+    Load("/bench kept", _KEPT, "/bench", 0.35),
     Load("/ new", _NEW, "/", None),
     Load("/bench new", _NEW, "/bench", 0.6),
     Load("/ HTTP/2", _HTTP2, "/", None),
-    Load("/bench HTTP/2", _HTTP2, "/bench", 0.15),
+    Load("/bench HTTP/2", _HTTP2, "/bench", 0.35),
 )
 
 MEMORY: Final = 4.0

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fleet.diagnostics import redacted
 from rendering.validation import admission, deployment, kustomize, policy, references, sources
 from rendering.validation.build import Build, Folder, built, program
 from rendering.validation.objects import WITH_SPEC, ClusterObjects, Finding, Object
@@ -64,7 +65,8 @@ def validate(
             f"{where((each.cluster, each.component))}: {each.label}: {fault}"
             for each, fault in findings
         ]
-    return Report(problems, list(_unchecked(command, build)))
+    # A rule may quote what an overlay has, and so may kustomize.
+    return Report(list(map(redacted, problems)), list(_unchecked(command, build)))
 
 
 def _check(

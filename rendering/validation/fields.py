@@ -7,8 +7,8 @@ other.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from rendering.validation.objects import Object
-from rendering.validation.schemas import choice
+from fleet.diagnostics import Location, Problem, choice, shown
+from rendering.validation.objects import TEMPLATES, Object
 
 _ENUMS: Final[Mapping[str, Sequence[str]]] = {
     "concurrencyPolicy": ("Allow", "Forbid", "Replace"),
@@ -66,48 +66,58 @@ _SERVICES: Final = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
 def has_valid_fields(each: Object) -> Iterator[str]:
     """Holds Kubernetes' own kinds to the tables; custom kinds have all this in their schema."""
-    if each.kind == "CustomResourceDefinition" or not each.is_native:
-        return
-    yield from _faults(each.body.get("spec"), "spec", "")
+    if each.is_native and each.kind != "CustomResourceDefinition":
+        yield from map(str, _problems(each))
+
+
+def _problems(each: Object) -> Iterator[Problem]:
+    spec = each.body.get("spec")
+    yield from _of_value(spec, ("spec",))
     if each.kind == "Service":
-        yield from _enum("spec.type", each.body["spec"].get("type", "ClusterIP"), _SERVICES)
+        yield from _enum(("spec", "type"), each.body["spec"].get("type", "ClusterIP"), _SERVICES)
     if each.template is not None:
-        pod = each.template["spec"]
+        pod, location = each.template["spec"], (*TEMPLATES[each.kind], "spec")
         if "restartPolicy" in pod:
             allowed = _RESTARTS.get(each.kind, ("Always",))
-            yield from _enum("restartPolicy", pod["restartPolicy"], allowed)
-        for container in pod.get("containers", ()):
+            yield from _enum((*location, "restartPolicy"), pod["restartPolicy"], allowed)
+        for at, container in enumerate(pod.get("containers", ())):
             for probe in ("livenessProbe", "startupProbe"):
                 if (container.get(probe) or {}).get("successThreshold", 1) != 1:
-                    yield f"container {container['name']}: {probe}.successThreshold must be 1"
+                    yield Problem(
+                        (*location, "containers", at, probe, "successThreshold"), "must be 1"
+                    )
 
 
-def _enum(path: str, value: object, known: Sequence[str]) -> Iterator[str]:
+def _enum(location: Location, value: object, known: Sequence[str]) -> Iterator[Problem]:
     if value not in known:
-        yield f"{path}: {value} is not allowed; {choice(value, known)}"
+        yield Problem(location, f"{shown(value)} is not allowed{choice(value, known)}")
 
 
-def _faults(value: Any, path: str, within: str) -> Iterator[str]:
-    """Faults below ``path``; ``within`` is the name of the field, or of the list, that holds it."""
+def _of_value(value: Any, location: Location) -> Iterator[Problem]:
+    """What is wrong with a value of an object, and with everything within it."""
     if isinstance(value, list):
-        for at, inner in enumerate(value):
-            name = inner.get("name", at) if isinstance(inner, dict) else at
-            yield from _faults(inner, f"{path}[{name}]", within)
+        for at, item in enumerate(value):
+            yield from _of_value(item, (*location, at))
     if not isinstance(value, dict):
         return
-    given = [key for key in _ONE_OF.get(within, ()) if key in value]
-    if len(given) > 1:
-        yield f"{path}: has {' and '.join(given)}; keep one"
+    # An item of a list is governed by the name of the list.
+    field = next((str(part) for part in reversed(location) if isinstance(part, str)), "")
+    exclusive = [key for key in _ONE_OF.get(field, ()) if key in value]
+    if len(exclusive) > 1:
+        yield Problem(location, f"has {' and '.join(exclusive)}; keep one")
     for key, inner in value.items():
-        here = f"{path}.{key}"
-        known = _OPERATORS.get(within, ()) if key == "operator" else _ENUMS.get(key, ())
+        known = _OPERATORS.get(field, ()) if key == "operator" else _ENUMS.get(key, ())
         if known:
-            yield from _enum(here, inner, known)
+            yield from _enum((*location, key), inner, known)
         if isinstance(inner, int):
-            least = _PORTS[0] if key in _PORT_NAMES else _LEAST.get(key)
-            most = _PORTS[1] if key in _PORT_NAMES else None
-            if least is not None and inner < least:
-                yield f"{here}: {inner} is less than {least}; give at least {least}"
-            if most is not None and inner > most:
-                yield f"{here}: {inner} is more than {most}; give at most {most}"
-        yield from _faults(inner, here, key)
+            yield from _range((*location, key), inner)
+        yield from _of_value(inner, (*location, key))
+
+
+def _range(location: Location, number: int) -> Iterator[Problem]:
+    is_port = location[-1] in _PORT_NAMES
+    least = _PORTS[0] if is_port else _LEAST.get(str(location[-1]))
+    if least is not None and number < least:
+        yield Problem(location, f"{number} is less than {least}; give at least {least}")
+    if is_port and number > _PORTS[1]:
+        yield Problem(location, f"{number} is more than {_PORTS[1]}; give at most {_PORTS[1]}")

@@ -7,6 +7,7 @@ from typing import Any, Final
 import yaml
 
 from fleet import documents
+from fleet.diagnostics import redacted
 
 FILE_NAME: Final = "kustomization.yaml"
 
@@ -181,6 +182,6 @@ def loaded(text: bytes | str) -> list[Any] | str:
         return documents.load_all(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return f"line {line}: {error.problem}; correct the YAML"
+        return f"line {line}: {redacted(str(error.problem))}; correct the YAML"
     except (yaml.YAMLError, ValueError) as error:
-        return f"{str(error).splitlines()[0]}; correct the YAML"
+        return f"{redacted(str(error).splitlines()[0])}; correct the YAML"

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleet.diagnostics import Problem, did_you_mean, shown
 from rendering.validation import kustomize
 from rendering.validation.objects import CLUSTER_SCOPED
-from rendering.validation.schemas import Problem, Schemas, against, nearest
+from rendering.validation.schemas import Schemas, against
 
 
 @dataclass
@@ -85,7 +86,7 @@ def _merge(
     unknown = schemas.unknown(patch)
     wrong = (
         # A kind of a bundle that we have no bindings for is the bundle's own business.
-        [unknown] if unknown and (not base.is_open or unknown.at != ("kind",)) else []
+        [unknown] if unknown and (not base.is_open or unknown.location != ("kind",)) else []
     )
     if not unknown:
         wrong += [*schemas.partial(patch), *nameless({"metadata": {}, **patch})]
@@ -122,8 +123,8 @@ def _kind_name(found: Mapping[str, str]) -> str:
 
 def _not_there(wanted: str, base: Base) -> str:
     names = sorted({label(each) for each in base.objects})
-    remedy = nearest(wanted, names) or f"it has {', '.join(names) or 'no objects'}"
-    return f"there is nothing to patch in {base.name}; {remedy}"
+    remedy = did_you_mean(wanted, names) or f"; it has {', '.join(names) or 'no objects'}"
+    return f"there is nothing to patch in {base.name}{remedy}"
 
 
 def _selected(target: Mapping[str, str], base: Base) -> tuple[list[Mapping[str, Any]], list[str]]:
@@ -168,7 +169,7 @@ def _operation(
     sources = [operation.get("from", "")] if name in {"copy", "move"} else []
     for pointer in (path, *sources):
         if not pointer.startswith("/"):
-            yield Problem((), f"{pointer!r} is no JSON pointer; write /spec/...")
+            yield Problem((), f"{shown(pointer)} is no JSON pointer; write /spec/...")
             return
         parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
         value = (operation.get("value"),) if name in {"add", "replace"} else ()

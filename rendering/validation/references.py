@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from fleet.diagnostics import choice
 from rendering.validation.objects import ClusterObjects, Finding, as_selector, containers
-from rendering.validation.schemas import choice
 
 _ROLES_FOR_PEOPLE: Final = ("admin", "cluster-admin", "edit", "view")
 
@@ -285,5 +285,5 @@ def _hosts(body: Mapping[str, Any]) -> set[str]:
 
 
 def _missing(kind: str, name: object, known: set[str]) -> str:
-    remedy = choice(name, known) if known else "there is none"
-    return f"names {kind} {name}, which is not there; {remedy}"
+    remedy = choice(name, known) if known else "; there is none"
+    return f"names {kind} {name}, which is not there{remedy}"

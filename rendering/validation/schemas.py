@@ -1,33 +1,21 @@
 """Checks objects against the schemas in imports/schemas, in words for the person who wrote them."""
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+from fleet.diagnostics import HIDDEN, Location, Problem, choice, did_you_mean, redacted, shown
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "imports" / "schemas"
-SHOWN_VALUE: Final = 60
-SHOWN_CHOICES: Final = 12
-
-At = tuple[str | int, ...]
-"""Keys and positions from the top of an object to a value."""
 
 DIRECTIVES: Final = ("$patch", "$retainKeys", "$setElementOrder/", "$deleteFromPrimitiveList/")
 """Keys of a strategic merge patch that are instructions (Kubernetes: api-machinery, strategic merge
 patch)."""
-
-
-class Problem(NamedTuple):
-    at: At
-    text: str
-
-    def __str__(self) -> str:
-        return f"{dotted(self.at)}: {self.text}" if self.at else self.text
 
 
 class Schemas:
@@ -57,20 +45,20 @@ class Schemas:
         if versions:
             return Problem(
                 ("apiVersion",),
-                f"{shown(api_version)} is not a version of {kind} known here; "
+                f"{shown(api_version)} is not a version of {kind} known here"
                 f"{choice(api_version, versions)}",
             )
         kinds = {name for _, name in self._kinds}
-        remedy = nearest(kind, kinds) or (
-            "if it is meant, add the URL of its CRD to imports: in cdk8s.yaml "
+        remedy = did_you_mean(kind, kinds) or (
+            "; if it is meant, add the URL of its CRD to imports: in cdk8s.yaml "
             "and run python -m fleet import"
         )
-        return Problem(("kind",), f"no schema of {api_version} {kind} is known here; {remedy}")
+        return Problem(("kind",), f"no schema of {api_version} {kind} is known here{remedy}")
 
     def whole(self, document: Mapping[str, Any]) -> Iterator[Problem]:
         """What is wrong with an object of a known kind."""
         for error in self._errors(document, document):
-            yield from explained(error)
+            yield from _explained(error, secret=_is_secret(document))
 
     def partial(self, patch: Mapping[str, Any]) -> Iterator[Problem]:
         """What is wrong with a strategic merge patch of a known kind.
@@ -84,7 +72,7 @@ class Schemas:
             if error.validator == "required" and not (in_list and lists_are_replaced):
                 continue
             if error.instance is not None:
-                yield from explained(error, ignored=DIRECTIVES)
+                yield from _explained(error, ignored=DIRECTIVES, secret=_is_secret(patch))
 
     def operation(
         self, kind: Mapping[str, Any], pointer: Sequence[str], *value: Any
@@ -105,9 +93,9 @@ class Schemas:
             outside = len(error.absolute_path) < len(steps)
             if (error.validator == "required" and outside) or (not value and not outside):
                 continue
-            for at, text in explained(error):
+            for location, text in _explained(error, secret=_is_secret(kind)):
                 # In the document a list has one item, whichever the pointer names.
-                yield Problem(tuple(_restored(at, steps, pointer)), text)
+                yield Problem(_restored(location, steps, pointer), text)
 
     def _steps(
         self, kind: Mapping[str, Any], pointer: Sequence[str]
@@ -124,7 +112,7 @@ class Schemas:
                 inner = schema.get("items")
             else:
                 return steps, Problem(
-                    (*pointer[: len(steps)], part),
+                    (*_restored(steps, steps, pointer), part),
                     f"{shown(part)} is no position in a list; give a number, or - for its end",
                 )
             schema, file = self._deref(inner if isinstance(inner, dict) else {}, file)
@@ -156,24 +144,37 @@ def _validator(
     return Draft202012Validator(schema, registry=registry)
 
 
-def _restored(at: At, steps: Sequence[str | int], pointer: Sequence[str]) -> Iterator[str | int]:
-    for index, part in enumerate(at):
-        if index < len(steps) and isinstance(steps[index], int):
-            yield int(pointer[index]) if pointer[index].isdecimal() else pointer[index]
-        else:
-            yield part
+def _restored(
+    location: Sequence[str | int], steps: Sequence[str | int], pointer: Sequence[str]
+) -> Location:
+    """``location`` with the positions that the pointer has where ``steps`` are in a list."""
+    positions = [
+        int(part) if isinstance(step, int) and part.isdecimal() else part
+        for step, part in zip(steps, pointer, strict=False)
+    ]
+    return (*positions[: len(location)], *location[len(positions) :])
 
 
 def against(schema: Mapping[str, Any], document: object) -> Iterator[Problem]:
     """What is wrong with a document by a schema of our own."""
     for error in _validator(schema).iter_errors(document):
-        yield from explained(error)
+        yield from _explained(error)
 
 
-def explained(error: "ValidationError", ignored: tuple[str, ...] = ()) -> Iterator[Problem]:
-    """An error of jsonschema in our words, with what to do about it."""
+def _is_secret(document: Mapping[str, Any]) -> bool:
+    return document.get("kind") == "Secret"
+
+
+def _explained(
+    error: "ValidationError", *, ignored: tuple[str, ...] = (), secret: bool = False
+) -> Iterator[Problem]:
+    """An error of jsonschema in our words, with what to do about it.
+
+    Keys that begin with one of ``ignored`` are no problem. Of a ``secret`` no data is shown.
+    """
     at = tuple(error.absolute_path)
     value: Any = error.instance
+    written = HIDDEN if secret and at[:1] in {("data",), ("stringData",)} else shown(value)
     rule: Any = error.validator_value
     schema = error.schema if isinstance(error.schema, dict) else {}
     match error.validator:
@@ -182,25 +183,25 @@ def explained(error: "ValidationError", ignored: tuple[str, ...] = ()) -> Iterat
             for key in value:
                 if key not in known and not str(key).startswith(ignored or ("\0",)):
                     others = [name for name in known if name not in value]
-                    yield Problem((*at, key), f"no such field; {choice(key, others)}")
+                    yield Problem((*at, key), f"no such field{choice(key, others)}")
         case "required":
             # One error a missing key, which only the message names.
             for key in rule:
                 if key not in value and error.message.startswith(repr(key)):
                     yield Problem(at, f"{key} is missing, and is required; add it")
         case "enum":
-            yield Problem(at, f"{shown(value)} is not allowed; {choice(value, rule)}")
+            yield Problem(at, f"{written} is not allowed{choice(value, rule)}")
         case "const":
-            yield Problem(at, f"{shown(value)} is not allowed; write {rule}")
+            yield Problem(at, f"{written} is not allowed; write {rule}")
         case "type":
             kinds = [rule] if isinstance(rule, str) else rule
             wanted = " or ".join(KIND_NAMES[kind] for kind in kinds)
-            yield Problem(at, f"{shown(value)} is not {wanted}; {_type_remedy(value, kinds)}")
+            yield Problem(at, f"{written} is not {wanted}; {_type_remedy(value, kinds)}")
         case "anyOf":
             best = min(error.context or (), key=lambda each: -len(each.absolute_path))
-            yield from explained(best, ignored)
+            yield from _explained(best, ignored=ignored, secret=secret)
         case _:
-            yield Problem(at, error.message)
+            yield Problem(at, redacted(error.message))
 
 
 KIND_NAMES: Final = {
@@ -236,38 +237,3 @@ def _reads_as(text: str, kinds: Iterable[str]) -> bool:
     return (isinstance(value, bool) and "boolean" in kinds) or (
         isinstance(value, int | float) and bool({"integer", "number"} & set(kinds))
     )
-
-
-def choice(value: object, known: Iterable[str]) -> str:
-    """The name that was meant, or else the names there are."""
-    names = sorted(map(str, known))
-    if near := nearest(value, names):
-        return near
-    if not names:
-        return "remove it"
-    more = ", ..." if len(names) > SHOWN_CHOICES else ""
-    return f"one of {', '.join(names[:SHOWN_CHOICES])}{more}"
-
-
-def nearest(value: object, known: Iterable[str]) -> str:
-    by_folded = {name.lower().replace("_", ""): name for name in known}
-    found = difflib.get_close_matches(str(value).lower().replace("_", ""), by_folded, n=1)
-    return f"did you mean {by_folded[found[0]]}?" if found else ""
-
-
-def shown(value: object) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= SHOWN_VALUE else f"{text[: SHOWN_VALUE - 3]}..."
-
-
-def dotted(at: At) -> str:
-    """A path as people write it: ``spec.ports[0].port``, ``metadata.labels["a.b/c"]``."""
-    text = ""
-    for part in at:
-        if isinstance(part, int) or part == "-":
-            text += f"[{part}]"
-        elif any(sign in str(part) for sign in './"[] '):
-            text += f"[{json.dumps(part)}]"
-        else:
-            text += f".{part}"
-    return text.removeprefix(".")

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from fleet.diagnostics import choice, shown
 from fleet.documents import BundleLoader
 from rendering.validation import kustomize, patches
 from rendering.validation.build import Folder
 from rendering.validation.patches import Base
-from rendering.validation.schemas import Schemas, against, choice
+from rendering.validation.schemas import Schemas, against
 from rendering.vendored import VENDOR
 from upstream.fetch import place
 
@@ -96,8 +97,8 @@ class _Check:
             if by_hand and kustomize.is_remote(resource):
                 self._tell(
                     file,
-                    f"resources: Argo CD would fetch {resource}, which nobody has reviewed; "
-                    "copy the file into the folder",
+                    f"resources: Argo CD would fetch {shown(resource)}, which nobody has "
+                    "reviewed; copy the file into the folder",
                 )
             elif (folder / resource).resolve() in (*outer, folder.resolve()):
                 self._tell(file, f"resources: {resource} leads back here; unlist it")
@@ -109,8 +110,8 @@ class _Check:
             if kustomize.is_remote(component):
                 self._tell(
                     file,
-                    f"components: Argo CD would fetch {component}, which nobody has reviewed; "
-                    "copy it into the repository",
+                    f"components: Argo CD would fetch {shown(component)}, which nobody has "
+                    "reviewed; copy it into the repository",
                 )
             elif not (folder / component).is_dir() and not _names(component, overlay):
                 self._tell(file, f"components: {component} is not there; add it, or unlist it")
@@ -138,7 +139,7 @@ class _Check:
             if entry.get("name") not in known and not built.is_open:
                 self._tell(
                     file,
-                    f"images: no container runs {entry.get('name')}; "
+                    f"images: no container runs {shown(entry.get('name'))}"
                     f"{choice(entry.get('name'), known)}",
                 )
 

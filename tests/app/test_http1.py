@@ -6,6 +6,7 @@ Whatever a client sends, the answer is never 500, and nothing but lines of JSON 
 import json
 import re
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import trustme
 import yaml
 
 from tests.app.conftest import Serve
-from tests.app.server import Server, mount, read_response, request
+from tests.app.server import HOST, Server, mount, read_response, request
 from tests.app.test_server import eventually
 
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
@@ -143,11 +144,33 @@ def test_a_request_that_cannot_be_read_is_a_line_of_the_log(serve: Serve) -> Non
     assert got.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     identity = re.search(rb"X-Request-Id: (\w+)\r\n", got)
     assert identity
-    eventually(lambda: "CONTENT-LENGTH" in server.errors)
+    eventually(lambda: "Content-Length" in server.errors)
     line = json.loads(server.errors.splitlines()[-1])
     assert line["level"] == "info"
     assert line["message"] == (
         f"127.0.0.1: request {identity[1].decode()} refused with 400: "
-        "Invalid HTTP Header: 'CONTENT-LENGTH'"
+        "Content-Length is malformed: 'x'"
     )
     assert server.metrics()['foobar_api_connections_refused_total{reason="bad_request"}'] == 1
+
+
+def test_a_client_that_ends_tls_with_its_request_is_not_waited_for(serve: Serve) -> None:
+    server = serve()
+    assert server.context
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = server.context.wrap_bio(incoming, outgoing, server_hostname=HOST)
+    with server.raw(timeout=5) as sock:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        tls.write(request("/livez", close=False))
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.unwrap()
+        sock.sendall(outgoing.read())
+        assert read_response(sock)  # until the server closes, long before --keep-alive
+    eventually(lambda: server.metrics()["http_requests_in_flight"] == 0)
+    assert_clean(server)

@@ -1,14 +1,19 @@
 """Nothing but lines of JSON reaches the log, and a traceback means a fault of the server."""
 
+import itertools
 import socket
 import ssl
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trustme
 
+from foobar_api import gateway, worker
 from tests.app.conftest import Serve
 from tests.app.server import HOST, Server, client_context, read_response, request
 from tests.app.test_client_hello import hello
@@ -122,3 +127,22 @@ def test_the_access_log_shows_headers_as_the_text_that_was_sent(serve: Serve) ->
             read_response(sock)
     eventually(lambda: len(server.access) == 2)
     assert [line["user_agent"] for line in server.access] == ["caf\N{SNOWMAN}", "café"]
+
+
+def test_a_clock_that_is_set_back_makes_no_request_shorter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither the wall clock nor a datetime of it tells how long a request took."""
+    hours = itertools.count(0, -3600)
+    jumping = SimpleNamespace(now=lambda: datetime.fromtimestamp(next(hours), UTC))
+    monkeypatch.setattr(worker, "datetime", jumping, raising=False)
+    monkeypatch.setattr(time, "time", lambda: float(next(hours)))
+    monkeypatch.setattr(gateway, "environ_of", lambda *_: {})
+    took: list[float] = []
+    stub = SimpleNamespace(
+        environ={}, in_flight=0, wsgi=lambda *_: [],
+        log=SimpleNamespace(answered=lambda *arguments: took.append(arguments[-1])),
+    )  # fmt: skip
+    response = SimpleNamespace(start_response=None, close=lambda: None)
+    worker.Worker.answer(stub, None, response, None)  # type: ignore[arg-type]
+    assert 0 <= took[0] < 60

@@ -1,5 +1,6 @@
 """How it starts: files that no certificate can be read from, and signals for a second start."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import trustme
 
 from tests.app.conftest import Serve
 from tests.app.server import HOST, Pair, Server, pem
+from tests.app.test_http1 import assert_clean
 from tests.app.test_operation import by_all, served
 from tests.app.test_server import eventually
 from tests.objects import ROOT
@@ -153,3 +155,29 @@ def test_sigusr2_is_refused_with_a_sentence(
     assert server.metrics()["foobar_api_connections_open"] >= 0
     assert server.stop() == 0
     assert "traceback" not in server.errors
+
+
+@pytest.mark.parametrize("gunicorn", [False, True], ids=["alone", "gunicorn"])
+def test_all_that_a_server_says_in_its_life_is_json(
+    serve: Serve,
+    gunicorn: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    def replaced(workers: set[int], number: int) -> bool:
+        left = workers & set(server.workers())
+        for worker in left:
+            # More than once, since a worker that starts has no handlers of its own.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, number)
+        return not left and len(server.workers()) == 2
+
+    server = serve(gunicorn=gunicorn, environment={"PYTHONWARNINGS": "default"})
+    for number in (signal.SIGKILL, signal.SIGABRT, signal.SIGQUIT, signal.SIGINT, signal.SIGTERM):
+        workers = set(server.workers())
+        eventually(lambda: replaced(workers, number), seconds=20)  # noqa: B023 - called at once
+        assert server.get("/bench").text == "1"
+    for number in (signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH, signal.SIGHUP):
+        server.process.send_signal(number)
+        eventually(lambda: signal.Signals(number).name[3:].lower() in server.errors)  # noqa: B023
+    assert server.stop() == 0
+    assert all(line["status"] == 200 for line in server.access)
+    assert_clean(server)

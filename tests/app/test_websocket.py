@@ -83,6 +83,14 @@ def test_nonsense_on_a_websocket_closes_it_and_harms_nobody(server: Server) -> N
     assert server.get("/bench").text == "1"
 
 
+def test_a_client_that_does_not_wait_for_the_answer_is_understood(server: Server) -> None:
+    """It should wait (RFC 6455, 4.1), but its first frames are not to be lost."""
+    with Client(server, Frame(TEXT, b"fir"), Frame(PING, b"!")) as client:
+        client.send(Frame(TEXT, b"second"))
+        expected = [Frame(TEXT, b"fir"), Frame(PONG, b"!"), Frame(TEXT, b"second")]
+        assert [client.receive() for _ in expected] == expected
+
+
 # Limits
 
 

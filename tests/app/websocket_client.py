@@ -1,9 +1,10 @@
 """A client that speaks WebSocket frame by frame, so that a test may break any rule."""
 
+import socket
 import struct
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Protocol, Self
 
-from tests.app.server import Server, request
+from tests.app.server import request
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -42,14 +43,20 @@ def close(code: int, reason: str = "") -> Frame:
     return Frame(CLOSE, code.to_bytes(2) + reason.encode())
 
 
+class _Server(Protocol):
+    def connect(self) -> socket.socket: ...
+
+
 class Client:
     """One WebSocket over TLS. It answers nothing by itself, neither a ping nor a close."""
 
-    def __init__(self, server: Server, *, timeout: float = 10) -> None:
+    def __init__(self, server: _Server, *early: Frame, timeout: float = 10) -> None:
+        """``early`` goes along with the request."""
         self.sock = server.connect()
         self.sock.settimeout(timeout)
         self._received = b""
-        self.sock.sendall(request("/echo", *UPGRADE, close=False))
+        asks = request("/echo", *UPGRADE, close=False)
+        self.sock.sendall(asks + b"".join(frame.serialize() for frame in early))
         while b"\r\n\r\n" not in self._received:
             data = self.sock.recv(65536)
             assert data, self._received

@@ -1,7 +1,7 @@
 """Every LogQL query of the project: dashboards, documents, and what `fleet status` asks Loki."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,7 +9,7 @@ import pytest
 
 from charts.monitoring.dashboards import DASHBOARDS
 from charts.monitoring.loki import INDEX_LABELS
-from operations import status
+from operations import hub
 from tests import logql
 from tests.objects import ROOT
 from tests.queries import logql_of_dashboards, targets
@@ -36,15 +36,15 @@ def of_status() -> Iterator[tuple[str, str]]:
     """What `fleet status` really sends."""
     urls: list[str] = []
 
-    def asked(url: str) -> Any:
+    def results(url: str) -> Sequence[Any]:
         urls.append(url)
-        return {"data": {"result": []}}
+        return ()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(status, "_asked", asked)
-        status._lines("http://loki.invalid", ("hub", "north"))
+        patch.setattr(hub, "_results", results)
+        hub._newest_lines("http://loki.invalid", ("hub", "north"))
     for url in urls:
-        yield "operations/status.py", parse_qs(urlsplit(url).query)["query"][0]
+        yield "operations/hub.py", parse_qs(urlsplit(url).query)["query"][0]
 
 
 QUERIES = sorted({*logql_of_dashboards(), *of_documents(), *of_status()})

@@ -182,7 +182,7 @@ FAULTS = [
     (APP, "spec/strategy/type", "Recreate", "Recreate allows no rollingUpdate"),
     (APP, "spec/strategy/rollingUpdate/maxSurge", 0, "maxSurge and maxUnavailable are 0"),
     (APP, "spec/strategy/rollingUpdate/maxSurge", "one", "one is neither number nor percentage"),
-    (APP, f"{CONTAINER}/imagePullPolicy", "Alway", "Alway is not allowed; did you mean Always?"),
+    (APP, f"{CONTAINER}/imagePullPolicy", "Alway", "Alway is not allowed (did you mean Always?)"),
     (APP, f"{POD}/dnsPolicy", "Foo", "dnsPolicy: Foo is not allowed"),
     (APP, f"{POD}/restartPolicy", "Never", "restartPolicy: Never is not allowed"),
     (APP, f"{POD}/tolerations", [{"operator": "Exist"}], "Exist is not allowed"),

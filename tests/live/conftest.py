@@ -105,7 +105,8 @@ def refused(up: Bootstrapped) -> None:
     """The hub takes another password from the region that is called REFUSED, until bootstrap."""
     fleet = up.fork.fleet
     (region,) = (each for each in fleet.regions if each.name == REFUSED)
-    other = credentials.users(credentials.to_write(region))
+    line = credentials.htpasswd_line(credentials.new_ingest_sign_in(region))
+    other = credentials.htpasswd([line])
     apply(
         fleet.hub.name,
         [secret(MONITORING, secrets.ingest_user(REFUSED), other)],

@@ -65,10 +65,9 @@ def rendered(folder: Path, components: Catalogue) -> dict[str, bytes]:
     return files(folder)
 
 
-def test_one_line_adds_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_line_adds_a_component(tmp_path: Path) -> None:
     """And changes no file but those that say what a cluster has."""
     before = rendered(tmp_path / "before", CATALOGUE)
-    monkeypatch.setattr(catalogue, "REGION", (*REGION, Greeting))
     after = rendered(tmp_path / "after", {"hub": HUB, "region": (*REGION, Greeting)})
     fleet = registry.load(SAMPLE, CATALOGUE)
     assert after.keys() - before.keys() == {
@@ -83,9 +82,8 @@ def test_one_line_adds_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     }
 
 
-def test_one_line_removes_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_line_removes_a_component(tmp_path: Path) -> None:
     region = tuple(each for each in REGION if each is not MetricsServer)
-    monkeypatch.setattr(catalogue, "REGION", region)
     after = rendered(tmp_path, {"hub": HUB, "region": region})
     assert not [name for name in after if name.startswith("us-east/metrics-server/")]
     assert [name for name in after if name.startswith("tooling/metrics-server/")]

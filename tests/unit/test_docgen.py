@@ -9,11 +9,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-import docgen
 from charts.catalogue import CATALOGUE, COMPONENTS, load
 from charts.monitoring.dashboards import DASHBOARDS
-from docgen import PARTS, fill, lists, overview
+from docgen import generate, lists, overview
 from docgen.fleets import SHOWN
+from docgen.generate import PARTS, fill
 from fleet.catalogue import optional
 from fleet.errors import InputError
 from fleet.registry import HUB_LABELS, Fleet
@@ -257,7 +257,7 @@ class TestTheRepository:
     def test_every_part_has_its_place(self) -> None:
         places = Counter(
             name
-            for path in docgen.documents(ROOT)
+            for path in generate.documents(ROOT)
             for name in re.findall(
                 r"^ *<!-- generated: (\S+) -->$", path.read_text("utf-8"), re.MULTILINE
             )
@@ -275,8 +275,8 @@ class TestCommand:
     @pytest.fixture
     def root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """A fork: our documents, and a registry of its own."""
-        monkeypatch.setattr(docgen, "ROOT", tmp_path)
-        for path in [*docgen.documents(ROOT), ROOT / docgen.PICTURE]:
+        monkeypatch.setattr(generate, "ROOT", tmp_path)
+        for path in [*generate.documents(ROOT), ROOT / generate.PICTURE]:
             copy = tmp_path / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
@@ -286,8 +286,8 @@ class TestCommand:
     @staticmethod
     def run(*arguments: str) -> int:
         parser = argparse.ArgumentParser()
-        docgen.configure(parser)
-        return docgen.run(parser.parse_args(arguments))
+        generate.configure(parser)
+        return generate.run(parser.parse_args(arguments))
 
     def test_check_names_what_is_stale_and_changes_nothing(
         self, root: Path, capsys: pytest.CaptureFixture[str]

@@ -12,7 +12,8 @@ import pytest
 
 from charts.catalogue import HUB, REGION
 from commands import COMMANDS
-from docgen import diagrams, documents
+from docgen import diagrams
+from docgen.generate import documents
 from fleet.registry import Fleet
 from operations import promote, status, terminal
 from operations.status import NONE, Cell, Row

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charts.catalogue import CATALOGUE, REGION, load
+from fleet.diagnostics import shown
 from fleet.errors import InputError
 from fleet.registry import PRIVATE_NETWORKS, Fleet
-from fleet.source import shown
 from tests.objects import MAIN, ROOT, SAMPLE
 
 FIXTURES = ROOT / "tests" / "fixtures" / "registry"

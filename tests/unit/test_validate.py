@@ -49,6 +49,7 @@ spec:
       kind: Rule
 """
 IDENTITY = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: apps}\n"
+IDENTITY_INLINE = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: apps}"
 TARGET = "target: {kind: Deployment, name: web}"
 
 Write = Callable[[str, str], None]
@@ -100,15 +101,15 @@ def test_sound_objects_have_no_problem(root: Path) -> None:
     [
         (
             "image: web:1", "imagee: web:1",
-            "spec.template.spec.containers[0].imagee: no such field; did you mean image?",
+            "spec.template.spec.containers[0].imagee: no such field (did you mean image?)",
         ),
         (
             "spec:\n  selector", "spec:\n  replicas: two\n  selector",
-            'spec.replicas: "two" is not an integer; give a value of that type',
+            "spec.replicas: two is not an integer; give a value of that type",
         ),
         (
             "spec:\n  selector", "spec:\n  replicas: '2'\n  selector",
-            'spec.replicas: "2" is not an integer; write it without quotes',
+            "spec.replicas: '2' is not an integer; write it without quotes",
         ),
         (
             "spec:\n  selector", "spec:\n  replicas: true\n  selector",
@@ -124,7 +125,7 @@ def test_sound_objects_have_no_problem(root: Path) -> None:
         ),
         (
             "image: web:1", "image: web:1\n          args: --verbose",
-            ('spec.template.spec.containers[0].args: "--verbose" is not a list; '
+            ("spec.template.spec.containers[0].args: --verbose is not a list; "
             "write a list, of one item if need be"),
         ),
         (
@@ -134,16 +135,16 @@ def test_sound_objects_have_no_problem(root: Path) -> None:
         ),
         (
             "  namespace: apps", "  namespace: apps\n  label: {}",
-            "metadata.label: no such field; did you mean labels?",
+            "metadata.label: no such field (did you mean labels?)",
         ),
         (
             "apps/v1", "apps/v1beta1",
-            ('apiVersion: "apps/v1beta1" is not a version of Deployment known here; '
-            "did you mean apps/v1?"),
+            ("apiVersion: apps/v1beta1 is not a version of Deployment known here "
+            "(did you mean apps/v1?)"),
         ),
         (
             "kind: Deployment", "kind: Deploymnet",
-            "kind: no schema of apps/v1 Deploymnet is known here; did you mean Deployment?",
+            "kind: no schema of apps/v1 Deploymnet is known here (did you mean Deployment?)",
         ),
         (
             "kind: Deployment", "kind: Rollout",
@@ -174,11 +175,11 @@ def test_an_enum_of_a_custom_resource_is_checked(root: Path) -> None:
     assert found(root) == [
         (
             "dist/eu/web/Certificate.tls.yaml: Certificate/tls: spec.privateKey.algorithm: "
-            '"DSA" is not allowed; did you mean ECDSA?'
+            "DSA is not allowed (did you mean ECDSA?)"
         ),
         (
-            'dist/eu/web/Certificate.tls.yaml: Certificate/tls: spec.usages[0]: "servr auth" is '
-            "not allowed; did you mean server auth?"
+            "dist/eu/web/Certificate.tls.yaml: Certificate/tls: spec.usages[0]: 'servr auth' is "
+            "not allowed (did you mean server auth?)"
         ),
     ]
 
@@ -222,10 +223,10 @@ def test_a_file_that_is_no_object_is_told(root: Path, text: str, problem: str) -
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("resource: []\nkind: Kustomization", "resource: no such field; did you mean resources?"),
-        ("resources: a.yaml\nkind: Kustomization", ('resources: "a.yaml" is not a list; write a '
+        ("resource: []\nkind: Kustomization", "resource: no such field (did you mean resources?)"),
+        ("resources: a.yaml\nkind: Kustomization", ("resources: a.yaml is not a list; write a "
          "list, of one item if need be")),
-        ("kind: Kustomisation", 'kind: "Kustomisation" is not allowed; write Kustomization'),
+        ("kind: Kustomisation", "kind: Kustomisation is not allowed; write Kustomization"),
         ("resources: []", "kind is missing, and is required; add it"),
         ("", "is not one YAML document"),
         ("- a", '["a"] is not a mapping; write a mapping of fields'),
@@ -283,15 +284,15 @@ class TestMergePatch:
 
     def test_its_fields_types_and_enums_are_checked(self, root: Path) -> None:
         assert patched(root, IDENTITY + "spec: {replica: null, paused: 'true'}") == [
-            'Deployment/web: spec.paused: "true" is not true or false; write it without quotes',
-            "Deployment/web: spec.replica: no such field; did you mean replicas?",
+            "Deployment/web: spec.paused: 'true' is not true or false; write it without quotes",
+            "Deployment/web: spec.replica: no such field (did you mean replicas?)",
         ]
 
     def test_its_object_must_be_there(self, root: Path) -> None:
         assert patched(root, IDENTITY.replace("name: web", "name: webb")) == [
             (
-                "Deployment/webb: there is nothing to patch in dist/eu/web; "
-                "did you mean Deployment/web?"
+                "Deployment/webb: there is nothing to patch in dist/eu/web "
+                "(did you mean Deployment/web?)"
             )
         ]
         assert patched(root, IDENTITY.replace(", namespace: apps", "")) == [
@@ -331,7 +332,7 @@ class TestMergePatch:
         assert found(root) == [
             (
                 "overlays/eu/web/kustomization.yaml: patches[0]: Deployment/any: spec.replica: "
-                "no such field; did you mean replicas?"
+                "no such field (did you mean replicas?)"
             )
         ]
 
@@ -356,15 +357,15 @@ class TestJsonPatch:
         [
             (
                 "{op: replace, path: /spec/replica, value: 3}",
-                "spec.replica: no such field; did you mean replicas?",
+                "spec.replica: no such field (did you mean replicas?)",
             ),
             (
                 "{op: remove, path: /spec/template/spec/container/0}",
-                "spec.template.spec.container: no such field; did you mean containers?",
+                "spec.template.spec.container: no such field (did you mean containers?)",
             ),
             (
                 "{op: replace, path: /spec/replicas, value: '3'}",
-                'spec.replicas: "3" is not an integer; write it without quotes',
+                "spec.replicas: '3' is not an integer; write it without quotes",
             ),
             (
                 "{op: add, path: /spec/template/spec/containers/-, value: {image: b}}",
@@ -377,21 +378,21 @@ class TestJsonPatch:
                 ),
                 (
                     "spec.template.spec.containers[1].ports[0].prt: no such field; "
-                    "one of hostIP, hostPort, name, protocol"
+                    "write one of hostIP, hostPort, name, protocol"
                 ),
             ),
             (
                 "{op: add, path: /spec/template/spec/containers/web/image, value: a}",
                 (
-                    'spec.template.spec.containers.web: "web" is no position in a list; '
+                    "spec.template.spec.containers.web: web is no position in a list; "
                     "give a number, or - for its end"
                 ),
             ),
             (
                 "{op: copy, from: /spec/nothing, path: /spec/replicas}",
-                "spec.nothing: no such field; one of ",
+                "spec.nothing: no such field; write one of ",
             ),
-            ("{op: remove, path: spec}", "'spec' is no JSON pointer; write /spec/..."),
+            ("{op: remove, path: spec}", "spec is no JSON pointer; write /spec/..."),
         ],
     )
     def test_paths_and_values_are_checked(self, root: Path, operation: str, problem: str) -> None:
@@ -406,7 +407,7 @@ class TestJsonPatch:
             "a list of JSON 6902 operations needs a target; add target: with kind and name"
         ]
         assert patched(root, patch, "target: {kind: Deployment, name: we}") == [
-            "Deployment/we: there is nothing to patch in dist/eu/web; did you mean Deployment/web?"
+            "Deployment/we: there is nothing to patch in dist/eu/web (did you mean Deployment/web?)"
         ]
         assert patched(root, patch, "target: {name: '('}")[0].startswith(
             "target: '(' is no regular expression"
@@ -414,7 +415,7 @@ class TestJsonPatch:
 
     def test_its_shape_is_checked(self, root: Path) -> None:
         assert patched(root, "[{op: delete, path: /spec}]", TARGET) == [
-            '[0].op: "delete" is not allowed; one of add, copy, move, remove, replace, test'
+            "[0].op: delete is not allowed; write one of add, copy, move, remove, replace, test"
         ]
 
 
@@ -422,7 +423,7 @@ def test_an_overlays_own_objects_are_checked_in_full(root: Path) -> None:
     overlay(root, "resources: [extra.yaml]", extra=CERTIFICATE.replace("secretName: tls", "a: b"))
     assert sorted(line.split(": ", 2)[2] for line in found(root)) == [
         (
-            "spec.a: no such field; one of "
+            "spec.a: no such field; write one of "
             "additionalOutputFormats, commonName, dnsNames, duration, emailAddresses, "
             "encodeUsagesInRequest, ipAddresses, isCA, keystores, literalSubject, nameConstraints, "
             "otherNames, ..."
@@ -463,7 +464,7 @@ FETCHED = "Argo CD would fetch {}, which nobody has reviewed; copy"
         ),
         (
             "images: [{name: wep, newTag: '2'}]",
-            "images: no container runs wep; did you mean web?",
+            "images: no container runs wep (did you mean web?)",
         ),
     ],
 )
@@ -541,3 +542,38 @@ def test_building_writes_to_no_file_that_an_overlay_links_to(root: Path) -> None
     dist, overlays = Path("dist"), Path("overlays")
     build.built(("true",), [("eu", "web")], dist=dist, overlays=overlays, mirror=None)
     assert shared.read_text() == text
+
+
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: apps}\n"
+ADDRESS = "https://bot:SECRET@example.org"
+
+
+@pytest.mark.parametrize(
+    "kustomization",
+    [
+        f"resources: [{ADDRESS}/x.yaml]",
+        f"components: [{ADDRESS}/x]",
+        f"images: [{{name: {ADDRESS}}}]",
+        f"resources: {ADDRESS}",
+        f"{ADDRESS}: 1",
+        f"patches: [{{patch: '[{{op: remove, path: {ADDRESS}}}]', {TARGET}}}]",
+        f"patches: [{{patch: '{IDENTITY_INLINE}, spec: {{replicas: {ADDRESS}}}}}'}}]",
+        f"patches: [{{patch: '{IDENTITY_INLINE}, spec: {{paused: [{{a: {ADDRESS}}}]}}}}'}}]",
+        f"patches: [{{patch: '*{ADDRESS}'}}]",
+        f"patches: [{{path: {ADDRESS}}}]",
+    ],
+)
+def test_no_credential_of_an_overlay_is_shown(root: Path, kustomization: str) -> None:
+    overlay(root, kustomization)
+    problems = validate(Path("dist"), Path("overlays")).problems
+    assert problems
+    assert not [line for line in problems if "SECRET" in line]
+
+
+@pytest.mark.parametrize("data", ["data: {a: 12345}", "stringData: [12345]", "stringData: 12345"])
+def test_no_data_of_a_secret_is_shown(root: Path, data: str) -> None:
+    """Whatever form it has: a number may be a password."""
+    overlay(root, "resources: [extra.yaml]", extra=f"{SECRET}{data}\n")
+    lines = [line for line in found(root) if "ata" in line]
+    assert lines
+    assert not [line for line in lines if "12345" in line]

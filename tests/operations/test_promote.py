@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import InputError
-from operations.promote import Step, promote
+from operations.promote import Promotion, promote
 from tests.objects import SAMPLE
 
 OLD = "sjc.vultrcr.com/globalregistry/foobar-api:1.0.0"
@@ -26,13 +26,13 @@ def changed(path: Path) -> list[tuple[str, str]]:
 
 
 def test_a_new_image_goes_to_the_first_region_in_one_line(registry: Path) -> None:
-    assert promote(registry, NEW) == Step("us-east", OLD, NEW)
+    assert promote(registry, NEW) == Promotion("us-east", OLD, NEW)
     assert changed(registry) == [(f"    image: {OLD}", f"    image: {NEW}")]
 
 
 def test_the_next_region_follows_by_itself(registry: Path) -> None:
     promote(registry, NEW)
-    assert promote(registry, None) == Step("eu-west", OLD, NEW)
+    assert promote(registry, None) == Promotion("eu-west", OLD, NEW)
     assert len(changed(registry)) == 2
 
 
@@ -44,7 +44,7 @@ def test_nothing_is_left_once_every_region_is_there(registry: Path) -> None:
 
 def test_going_back_is_a_promotion_as_well(registry: Path) -> None:
     promote(registry, NEW)
-    assert promote(registry, OLD) == Step("us-east", NEW, OLD)
+    assert promote(registry, OLD) == Promotion("us-east", NEW, OLD)
     assert changed(registry) == []
 
 

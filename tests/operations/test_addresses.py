@@ -1,0 +1,116 @@
+"""Addresses of load balancers: found, asked for, and written to the registry."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import commands
+from fleet.errors import InputError
+from operations.edit import change
+from tests.objects import SAMPLE
+from tests.operations.conftest import Result
+from tests.operations.world import World
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    path = tmp_path / "clusters.yaml"
+    path.write_bytes(SAMPLE.read_bytes())
+    return path
+
+
+def test_an_address_changes_in_its_line_and_nothing_else(registry: Path) -> None:
+    before = registry.read_text().splitlines()
+    change(
+        registry,
+        {
+            ("us-east", "address"): ("45.77.154.12", "203.0.113.1"),
+            ("eu-west", "address"): ("95.179.208.170", "203.0.113.2"),
+        },
+    )
+    after = registry.read_text().splitlines()
+    assert [new for old, new in zip(before, after, strict=True) if old != new] == [
+        "    address: 203.0.113.1",
+        "    address: 203.0.113.2",
+    ]
+
+
+def test_an_address_that_the_registry_refuses_is_not_written(registry: Path) -> None:
+    before = registry.read_bytes()
+    with pytest.raises(InputError, match="is also the address of tooling"):
+        change(registry, {("us-east", "address"): ("45.77.154.12", "144.202.101.170")})
+    assert registry.read_bytes() == before
+    assert list(registry.parent.iterdir()) == [registry]
+
+
+def test_without_kubectl_every_command_says_so(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir(project)
+    for command in ("bootstrap", "status", "addresses"):
+        with pytest.raises(InputError, match="kubectl: is not on the PATH; install it"):
+            commands.main([command])
+    assert capsys.readouterr().out == ""
+
+
+def service(*points: dict[str, str]) -> dict[str, object]:
+    """Traefik's, as a provider has filled it in."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "traefik", "namespace": "traefik"},
+        "status": {"loadBalancer": {"ingress": list(points)}},
+    }
+
+
+def test_a_load_balancer_is_asked_for_and_waited_for(world: World, command: Command) -> None:
+    result = command("addresses", "--create")
+    assert result.status == 0, result.err
+    assert result.out.splitlines() == ["hub   192.0.2.1", "edge  192.0.2.2"]
+    world.journal.go_on()
+    assert command("addresses", "--create").status == 0
+    assert world.journal.changing == []
+
+
+def test_without_a_load_balancer_that_is_said(world: World, command: Command) -> None:
+    result = command("addresses")
+    assert result.status == 1
+    assert "edge  192.0.2.2   no load balancer yet; --create asks for one" in result.out
+
+
+def test_a_provider_that_gives_no_address_is_reported_with_its_reason(
+    world: World, command: Command
+) -> None:
+    edge = world.clusters["edge"]
+    edge.address = None
+    edge.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "traefik"}})
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "e", "namespace": "traefik"},
+        "involvedObject": {"name": "traefik"},
+        "message": "quota of load balancers exceeded",
+    }
+    edge.put(event)
+    result = command("addresses", "--create")
+    assert result.status == 2
+    assert result.err.splitlines() == [
+        "edge: Service traefik/traefik has no address after 300 s: quota of load balancers exceeded"
+    ]
+
+
+def test_a_load_balancer_with_a_name_alone_is_reported(world: World, command: Command) -> None:
+    world.clusters["edge"].put(service({"hostname": "lb.example.org"}))
+    result = command("addresses")
+    assert result.status == 2
+    assert "its load balancer has a name, lb.example.org, and no address" in result.err
+
+
+def test_of_two_addresses_the_older_protocol_counts(world: World, command: Command) -> None:
+    world.hub.put(service({"ip": "192.0.2.1"}))
+    world.clusters["edge"].put(service({"ip": "2001:db8::1"}, {"ip": "192.0.2.2"}))
+    assert command("addresses").status == 0
