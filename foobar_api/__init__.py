@@ -1,8 +1,8 @@
 """foobar-api: prints where it runs and the request it got, over TLS that it terminates itself.
 
 It knows nothing of the platform around it. Reads in this order: ``settings`` says what can be set,
-``__main__`` starts gunicorn with ``worker``, which reads requests off ``connection``, by ``http2``
-where a client speaks that, and hands them to ``application``.
+``__main__`` starts gunicorn with ``worker``, which reads requests off ``connection`` by ``http1``
+or ``http2``, and hands them to ``application`` by ``gateway``.
 """
 
 import sys

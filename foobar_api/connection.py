@@ -1,10 +1,10 @@
 """One client's bytes, plain or in TLS, with a deadline on every wait.
 
-A Connection is what gunicorn is given for a socket. It exists for three things that a socket does
-not do: it takes a PROXY header off before the TLS handshake; what is written in several pieces
-goes out as one, since each costs a TLS record and a system call; and no peer holds it longer than
-its deadline. TLS runs in memory, by ssl.MemoryBIO, so that one read or write of the socket is one
-system call whatever TLS makes of it.
+A Connection takes the place of a socket. It exists for three things that a socket does not do: it
+takes a PROXY header off before the TLS handshake; what is written in several pieces goes out as
+one, since each costs a TLS record and a system call; and no peer holds it longer than its deadline.
+TLS runs in memory, by ssl.MemoryBIO, so that one read or write of the socket is one system call
+whatever TLS makes of it.
 """
 
 import contextlib
@@ -98,7 +98,7 @@ class Connection:
         self._loop = self._hub.loop
         self._readable = self._loop.io(sock.fileno(), _READ)
 
-    # What gunicorn uses of a socket
+    # As a socket has them
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -108,10 +108,6 @@ class Connection:
         self._limit = None if seconds is None else monotonic() + seconds
         if self._waiter is not None:
             self.deadline = self._limit
-
-    def gettimeout(self) -> float | None:
-        """The seconds that are left; gunicorn sets them again once it has skipped a body."""
-        return None if self._limit is None else max(self._limit - monotonic(), 0)
 
     def recv(self, size: int) -> bytes:
         """Up to ``size`` bytes; none at the end. Raises TimeoutError and OSError.
@@ -195,10 +191,6 @@ class Connection:
         elif not self._scheduled:
             self._scheduled = True
             self._loop.run_callback(self._flush_without_waiting)
-
-    def send(self, data: bytes) -> int:
-        self.sendall(data)
-        return len(data)
 
     def _send_long(self, data: bytes) -> None:
         """Encrypt no more of it at once than a response may be ahead of its client."""

@@ -117,6 +117,11 @@ def _newest_lines(url: str, clusters: Sequence[str]) -> Mapping[str, float]:
 
 
 def _results(url: str) -> Sequence[Any]:
+    """What Prometheus or Loki answers to a query; raises ValueError if it is something else."""
     with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - forwarded
-        results: Sequence[Any] = json.loads(response.read())["data"]["result"]
-        return results
+        answer = json.loads(response.read())
+    match answer:
+        case {"data": {"result": [*results]}}:
+            return results
+        case _:
+            raise ValueError(f"{urllib.parse.urlsplit(url).path} answers without a result")

@@ -32,6 +32,9 @@ They are also what takes longest to be there: a load balancer, a webhook, an ope
 
 GRAFANA: Final = "grafana"
 
+RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
+"""The annotation that `kubectl rollout restart` gives to the pods of a Deployment."""
+
 
 def stages(site: Site) -> Iterator[Stage]:
     """All steps, in the order in which they can be taken."""
@@ -134,11 +137,19 @@ def _grafana_sign_in(site: Site) -> Step:
 
     def look() -> Action | None:
         secret = site.hub.get("secret", GRAFANA_SIGN_IN, MONITORING)
-        if secret is None or not any(
-            _created(pod) < _written(secret)
+        deployment = site.hub.get("deployment", GRAFANA, MONITORING)
+        if secret is None or deployment is None:
+            return None
+        written = _written(secret)
+        starts = [
+            _time(pod["metadata"]["creationTimestamp"])
             for pod in site.hub.list_objects("pods", MONITORING)
             if pod["metadata"]["name"].startswith(f"{GRAFANA}-")
-        ):
+        ]
+        # While pods are replaced, the old ones are still there.
+        template = deployment["spec"]["template"]["metadata"].get("annotations") or {}
+        restarted = RESTARTED in template and _time(template[RESTARTED]) >= written
+        if restarted or all(start >= written for start in starts):
             return None
         return lambda: site.hub.restart(GRAFANA, MONITORING)
 
@@ -155,11 +166,12 @@ def _written(secret: Manifest) -> datetime:
         for entry in metadata.get("managedFields") or ()
         if "f:data" in entry.get("fieldsV1", {})
     ]
-    return datetime.fromisoformat(max(times, default=metadata["creationTimestamp"]))
+    return _time(max(times, default=metadata["creationTimestamp"]))
 
 
-def _created(pod: Manifest) -> datetime:
-    return datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+def _time(text: str) -> datetime:
+    """A time of an object, in RFC 3339."""
+    return datetime.fromisoformat(text)
 
 
 def _supplied(site: Site, secret: Supplied) -> Step:

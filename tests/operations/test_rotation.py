@@ -168,6 +168,23 @@ def test_the_next_run_completes_a_rotation_that_was_interrupted(
     assert killed > 8
 
 
+def test_grafana_is_restarted_once(running: World, command: Command) -> None:
+    """And not again while its old pods are still there."""
+    old = running.hub.stored("pod", "grafana-0", "monitoring")
+    assert old is not None
+    assert command("bootstrap", "--rotate").status == 0
+    running.hub.put({**old, "metadata": {**old["metadata"], "name": "grafana-old"}})
+    running.hub.state.objects["", "Pod", "monitoring", "grafana-old"].manifest = {
+        **old,
+        "metadata": {**old["metadata"], "name": "grafana-old"},
+    }
+    assert command("bootstrap").taken == []
+    running.hub.edit("secret", "grafana-sign-in", "monitoring", data={"password": "eA=="})
+    assert command("bootstrap").taken == [
+        "+ hub   Grafana has read Secret monitoring/grafana-sign-in"
+    ]
+
+
 def test_a_leaked_password_that_is_deleted_is_revoked_at_once(
     running: World, command: Command
 ) -> None:

@@ -34,6 +34,8 @@ class Hub:
     lines: dict[str, float] = field(default_factory=dict)
     alerts: dict[str, list[str]] = field(default_factory=dict)
     broken: bool = False
+    other: object = None
+    """What comes instead of results."""
 
     def answer(self, path: str, query: str) -> list[dict[str, Any]]:
         if path == "/loki/api/v1/query_range":
@@ -103,7 +105,8 @@ def hub(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             self.send_response(500 if known.broken else 200)
             self.end_headers()
             results = known.answer(url.path, parse_qs(url.query)["query"][0])
-            self.wfile.write(json.dumps({"data": {"result": results}}).encode())
+            answer = known.other or {"data": {"result": results}}
+            self.wfile.write(json.dumps(answer).encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -230,6 +233,17 @@ def test_a_prometheus_that_fails_is_not_called_silent(well: World, hub: Hub, loo
         "the hub cannot be asked: HTTP Error 500: Internal Server Error"
     )
     assert report.rows["edge"]["applications"]["good"]
+
+
+@pytest.mark.parametrize("other", [{"status": "success"}, ["login"], {"data": {"result": "x"}}])
+def test_an_answer_of_something_else_is_reported(
+    well: World, hub: Hub, look: Look, other: object
+) -> None:
+    hub.other = other
+    report = look()
+    why = "the hub cannot be asked: /api/v1/query answers without a result"
+    assert report.why("edge", "newest_sample") == why
+    assert report.why("edge", "alerts") == why
 
 
 def test_a_loki_that_is_missing_leaves_the_rest_known(well: World, look: Look) -> None:
