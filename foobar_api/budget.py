@@ -31,11 +31,24 @@ class Budget(Generic[H]):
     """How many bytes all connections may hold together."""
 
     def __init__(self, most: int, evict: Callable[[H], None]) -> None:
-        """``evict`` closes a connection, to free what it holds."""
+        """``evict`` closes a connection soon, which frees what it holds."""
         self.used = 0
+        """Bytes of those that stay."""
         self._most = most
         self._evict = evict
         self._held: dict[H, int] = {}
+        self._leaving: dict[H, int] = {}
+        self._leaving_size = 0
+
+    @property
+    def share(self) -> int:
+        """Bytes that one connection may hold, so that it does not drive out all others."""
+        return self._most // 2
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is no room, or only once those who have to leave have done so."""
+        return self.used + self._leaving_size > self._most
 
     def count(self, holder: H, size: int) -> None:
         """``holder`` holds ``size`` bytes from now on.
@@ -44,6 +57,11 @@ class Budget(Generic[H]):
         counts is bytes times seconds, so a large upload that proceeds outlives a small one that
         stalls.
         """
+        if holder in self._leaving:
+            self._leaving_size += size - self._leaving.pop(holder)
+            if size:
+                self._leaving[holder] = size
+            return
         self.used += size - self._held.pop(holder, 0)
         if size:
             self._held[holder] = size
@@ -60,5 +78,7 @@ class Budget(Generic[H]):
         for holder in sorted(weights, key=weights.__getitem__, reverse=True):
             if self.used <= self._most * (1 - FREED):
                 break
-            self.used -= self._held.pop(holder)
+            size = self._leaving[holder] = self._held.pop(holder)
+            self.used -= size
+            self._leaving_size += size
             self._evict(holder)

@@ -35,6 +35,8 @@ RAW_CHUNK: Final = 16384
 RECORD: Final = 17 * 2**10
 """Bytes that OpenSSL keeps for a record of which a part has arrived, however small."""
 
+TURNS: Final = 4
+"""How often all others have their turn while a connection waits for evicted ones to leave."""
 USUAL: Final = 8 * 2**10
 """Bytes of requests and responses at once that every connection may hold without being counted."""
 
@@ -380,15 +382,30 @@ class Connection:
 
     def count(self) -> None:
         """Tell the budget what the connection holds, which may end it."""
+        size = self._size()
+        if size != self._counted:
+            self._counted = size
+            self._budget.count(self, size)
+
+    def _size(self) -> int:
         size = self.held + len(self._received) + len(self._unsent)
         if self._in_record:
             size += RECORD
         buffers = self._largest_received + self._largest_sent
         if buffers > USUAL:
             size += buffers * 4 // 3  # OpenSSL lets them grow by a third more than it needs
-        if size != self._counted:
-            self._counted = size
-            self._budget.count(self, size)
+        return size
+
+    def admits(self) -> bool:
+        """Whether the connection may hold what it does now; others may have to leave for that."""
+        if self._size() > self._budget.share:
+            return False
+        self.count()
+        for _ in range(TURNS):
+            if not self._budget.exhausted:
+                return True
+            give_way()
+        return not self._budget.exhausted
 
     def evict(self) -> None:
         """End the wait that is under way, and let no other one begin."""

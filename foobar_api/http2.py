@@ -51,6 +51,8 @@ MAX_HOLDING: Final = 16
 """Streams of a connection that may hold data which the client does not take; the next ones wait."""
 MAX_BODIES: Final = 2
 """Bodies of the largest size that the streams of a connection may hold together."""
+EVICTION: Final = 0.25
+"""Seconds until a client that takes nothing notices that it was evicted."""
 RATE_SECONDS: Final = 10.0
 MAX_RESETS: Final = 200
 """Streams that a client may cancel in RATE_SECONDS."""
@@ -126,6 +128,7 @@ class ServerConnection:
             if self._blocked is not None:
                 self._blocked.kill()
             self._connection.join()
+            self._h2.discard()
         if not self._broken:
             self._connection.sendall(bytes(self._out))
             self._connection.linger(LINGER, LINGER_BYTES)
@@ -160,15 +163,25 @@ class ServerConnection:
                 return
         if self._turns:
             self._wake_writer()
+        self._wait_for_client_to_read()
+
+    def _wait_for_client_to_read(self) -> None:
+        """Read no more frames of a client that takes too few of the answers to them."""
+        connection = self._connection
         while len(self._out) > 2 * WRITE_AHEAD and not self._over:
-            # The client takes no answers to its control frames.
             self._drained.clear()
-            self._drained.wait()
+            connection.held = self._size
+            connection.waits_since = connection.waits_since or monotonic()
+            connection.count()
+            self._drained.wait(EVICTION)
+            if connection.evicted:
+                self._over = self._broken = True
+        connection.waits_since = None
 
     @property
     def _size(self) -> int:
         """Bytes that the connection holds, beside those of TLS."""
-        buffered = len(self._out) + self._h2.unfinished
+        buffered = len(self._out) + self._h2.unfinished + self._h2.remembered
         return self._request_size + self._blocked_size + buffered
 
     def _frame_timeout(self) -> float:
@@ -234,13 +247,21 @@ class ServerConnection:
     # Streams
 
     def _begin(self, event: events.RequestReceived) -> None:
+        stream = Stream(self, event)
+        if not self._admits(stream.size):
+            self._h2.reset_stream(stream.stream_id, ErrorCodes.REFUSED_STREAM)
+            return
         if not self._streams:
             self._worker.busy(self._connection)
         self._idle_until = math.inf
-        stream = Stream(self, event)
         self._streams[stream.stream_id] = stream
         self._request_size += stream.size
         gevent.spawn_raw(self._answer, stream)
+
+    def _admits(self, size: int) -> bool:
+        """Whether there is room for a request; its client may try again otherwise."""
+        self._connection.held = self._size + size
+        return self._connection.admits()
 
     def _count_fault(self) -> None:
         self._faults += 1
@@ -387,6 +408,8 @@ class ServerConnection:
             self._end()
             return
         self._worker.wait(self._connection)
+        self._connection.held = self._size
+        self._connection.count()
         seconds = self.settings.keep_alive
         if self._leaving:
             self._connection.idle = False

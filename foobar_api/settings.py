@@ -164,7 +164,7 @@ class Settings:
     )
 
     max_connections: int = _option(
-        "2000", whole(16, 100_000),
+        "1500", whole(16, 100_000),
         "connections a worker holds; at the limit the one that is idle longest is closed",
     )  # fmt: skip
     max_body: int = _option("1MiB", size, "size of a request's body; beyond: 413")
@@ -175,9 +175,9 @@ class Settings:
         "64KiB", size, "bytes of a request's line and header fields together; beyond: 431"
     )
     max_buffered: int = _option(
-        "16MiB", size,
-        "bytes that a worker holds of requests and responses; beyond: those that hold most for "
-        "longest are closed",
+        "12MiB", size,
+        "memory a worker uses for unfinished requests and unsent responses; at the limit the "
+        "connections that have held most for longest are closed",
     )  # fmt: skip
     max_data: int = _option("100MiB", size, "bytes that `/data` gives; beyond: 400")
     max_wait: float = _option("30s", duration, "how long `?wait=` waits; beyond: 400")

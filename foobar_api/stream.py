@@ -61,10 +61,13 @@ class Stream:
         """Whether nothing follows what is pending."""
         self.wakes = Event()
         self._owner = owner
-        self.headers = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers
-        ]
-        self.head_size = sum(len(name) + len(value) for name, value in event.headers)
+        self._headers: list[tuple[bytes, bytes]] = event.headers
+        self._announced = next(
+            (int(value) for name, value in self._headers if name == b"content-length"), 0
+        )
+        # Not what they take before they are read: a value of the compression table is there once,
+        # however often the client refers to it.
+        self._head_size = sum([len(name) + len(value) + FIELD for name, value in self._headers])
         self._unread = bytearray()  # not a list: a client may send its body byte by byte
         self._received = 0
         self.held = 0
@@ -76,8 +79,12 @@ class Stream:
     @property
     def is_short(self) -> bool:
         """Whether less came than was announced, which h2 sees in DATA frames alone."""
-        announced = next((value for name, value in self.headers if name == "content-length"), "0")
-        return self._received < int(announced)
+        return self._received < self._announced
+
+    def take_headers(self) -> list[tuple[str, str]]:
+        """The request's fields, pseudo-headers first; they are kept no longer."""
+        headers, self._headers = self._headers, []
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
 
     def feed(self, data: bytes) -> None:
         self._unread += data
@@ -91,8 +98,8 @@ class Stream:
 
     @property
     def size(self) -> int:
-        """Bytes that the request takes in memory; its headers are kept twice, once for WSGI."""
-        return STREAM + 2 * self.head_size + FIELD * len(self.headers) + self._received
+        """Bytes that the request takes in memory once it is read."""
+        return STREAM + self._head_size + self._received
 
     def receive(self, size: int) -> bytes:
         """Up to ``size`` bytes of the body; none at its end. Raises OSError and Refused."""
@@ -174,7 +181,7 @@ class Request(request.Request):
         pseudo: dict[str, str] = {}
         pairs = []
         size = 0
-        for name, value in stream.headers:
+        for name, value in stream.take_headers():
             size += len(name) + len(value)
             if name[0] == ":":
                 pseudo[name] = value
