@@ -20,7 +20,8 @@ with exit_on_input_error():
     from rendering.diff import compare, describe
     from rendering.dist import check_deletions, replace, staged
     from rendering.render import Rendered, render
-    from rendering.validation import validate
+    from rendering.validation import memory, validate
+    from rendering.validation.memory import Memory
     from upstream import mirror
 
 
@@ -28,30 +29,37 @@ def main() -> int:
     args = arguments()
     _check_folder(args.fleet)
     fleet = load(args.fleet, overlays=OVERLAYS)
+    output: Path = args.output or Path(fleet.git.folder)
     clusters = [fleet.cluster(name) for name in args.cluster or fleet.names]
     only = args.cluster or None
 
     copies = vendored.load(vendored.VENDOR)
     known: Rendered = {}
 
-    with staged(args.output, only=only) as new:
+    with staged(output, only=only) as new:
         with progress(clusters) as each:
             for cluster in each:
                 folder = new / cluster.name
                 render(fleet, cluster, folder=folder, overlays=OVERLAYS, copies=copies, known=known)
-        check_deletions(args.output, new, labels={PART_OF: PROJECT}, overlays=OVERLAYS)
+        check_deletions(output, new, labels={PART_OF: PROJECT}, overlays=OVERLAYS)
         if args.validate:
-            report = validate(new, OVERLAYS, shown_as=args.output, mirror=mirror.verified())
+            report = validate(
+                new,
+                OVERLAYS,
+                shown_as=output,
+                mirror=mirror.verified(),
+                memory=Memory(memory.folder()),
+            )
             for line in report.unchecked:
                 print(f"not checked: {line}", file=sys.stderr)
             if report.problems:
                 raise InputError(*report.problems)
         if args.diff:
-            changes = compare(args.output, new, only=only)
-            print("\n".join(describe(changes)) or f"{args.output}: up to date")
+            changes = compare(output, new, only=only)
+            print("\n".join(describe(changes)) or f"{output}: up to date")
             return 1 if changes else 0
-        summary = replace(args.output, new)
-    print(f"{args.output}: {summary}, {time.monotonic() - START:.1f} s")
+        summary = replace(output, new)
+    print(f"{output}: {summary}, {time.monotonic() - START:.1f} s")
     return 0
 
 
@@ -74,8 +82,8 @@ def arguments() -> argparse.Namespace:
         "--output",
         type=Path,
         # cdk8s synth names its output folder so.
-        default=Path(os.environ.get("CDK8S_OUTDIR", "dist")),
-        help="folder to render into (%(default)s); it is replaced as a whole",
+        default=os.environ.get("CDK8S_OUTDIR"),
+        help="folder to render into (the registry's git.folder); it is replaced as a whole",
     )
     add("--cluster", action="append", default=[], help="render this cluster only (repeatable)")
     add("--validate", action="store_true", help="check every object and overlay by its schema")

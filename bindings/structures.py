@@ -7,8 +7,9 @@ under one name. Stubs for type checkers and schemas for ``--validate`` are two p
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 Schema = dict[str, Any]
@@ -46,6 +47,9 @@ RESERVED = {"Any", "Construct", "Literal", "Mapping", "Required", "Resource", "S
 # Parts of a path that say nothing of what is in it; alone they are no name.
 VAGUE = {"spec", "metadata", "operation"}
 UNDER_KIND = 2
+
+# Fields by which references of every sort are alike.
+TELLING_LITTLE = {"name", "namespace"}
 
 OBJECT_META = "ObjectMeta"
 INT_OR_STRING: Schema = {"type": ["integer", "string"]}
@@ -122,8 +126,13 @@ def body_of(schema: Schema, at: Path, extract: Extract, resolve: Resolve) -> dic
 # Custom resources: structures are nameless, so they are collected first and named by their paths.
 
 
-def from_crds(crds: Iterable[Mapping[str, Any]]) -> Module:
-    """A module of the version of each custom resource that is stored."""
+def from_crds(
+    crds: Iterable[Mapping[str, Any]], kubernetes: Mapping[str, Schema] | None = None
+) -> Module:
+    """A module of the version of each custom resource that is stored.
+
+    Where custom resources have a structure of ``kubernetes`` in them, it bears the name from there.
+    """
     numbers: dict[str, int] = {}
     found: list[Schema] = []
     paths: defaultdict[int, set[Path]] = defaultdict(set)
@@ -151,7 +160,9 @@ def from_crds(crds: Iterable[Mapping[str, Any]]) -> Module:
                 tuple(key for key in required_keys(schema) if key not in NOT_BODY),
             )
         )
-    names = named(paths, taken={OBJECT_META, *RESERVED, *(kind.name for kind in module.kinds)})
+    taken = {OBJECT_META, *RESERVED, *(kind.name for kind in module.kinds)}
+    names = named_as_in(kubernetes or {}, found, paths, taken)
+    names = named(paths, names, taken)
     module.structures = {names[number]: renamed(found[number], names) for number in names}
     module.kinds = [
         Kind(kind.name, kind.api_version, renamed(dict(kind.body), names), kind.required)
@@ -175,11 +186,54 @@ def renamed(schema: Schema, names: Mapping[int, str]) -> Schema:
     return result
 
 
-def named(paths: Mapping[int, set[Path]], taken: set[str]) -> dict[int, str]:
-    """A name for each structure: as many last parts of its path as no other structure has."""
-    parts = {number: telling_path(places) for number, places in paths.items()}
+def named_as_in(
+    kubernetes: Mapping[str, Schema],
+    structures: Sequence[Schema],
+    paths: Mapping[int, set[Path]],
+    taken: Iterable[str],
+) -> dict[int, str]:
+    """Names of Kubernetes for structures that have exactly the fields of one of its own.
+
+    Of several that differ in their enums or required keys, the one in most places has the name.
+    """
+    by_fields: defaultdict[frozenset[str], list[str]] = defaultdict(list)
+    for name, schema in kubernetes.items():
+        by_fields[frozenset(schema["properties"])].append(name)
     names: dict[int, str] = {}
-    used = set(taken)
+    for number in sorted(paths, key=lambda number: (-len(paths[number]), number)):
+        fields = frozenset(structures[number].get("properties", ()))
+        candidates = by_fields[fields] if len(fields) > 1 and fields != TELLING_LITTLE else []
+        kubernetes_name = most_called(candidates, paths[number])
+        if kubernetes_name and kubernetes_name not in {*taken, *names.values()}:
+            names[number] = kubernetes_name
+    return names
+
+
+def most_called(names: Sequence[str], places: Iterable[Path]) -> str | None:
+    """The one of ``names`` that most places have in their path; None if two draw.
+
+    Names are compared without the ending that they share: ``keySecret`` is for SecretKeySelector
+    rather than ConfigMapKeySelector, and ``password`` for neither.
+    """
+    if len(names) < 2:
+        return names[0] if names else None
+    endings = zip(*map(reversed, names), strict=False)
+    shared = sum(1 for _ in takewhile(lambda letters: len(set(letters)) == 1, endings))
+    texts = ["".join(path).lower() for path in places]
+    calls = Counter(
+        {name: sum(name[: len(name) - shared].lower() in text for text in texts) for name in names}
+    )
+    (first, most), (_, second) = calls.most_common(2)
+    return first if most > second else None
+
+
+def named(
+    paths: Mapping[int, set[Path]], known: Mapping[int, str], taken: set[str]
+) -> dict[int, str]:
+    """``known``, and for every other structure as many last parts of its path as no other has."""
+    parts = {number: telling_path(places) for number, places in paths.items()}
+    names = dict(known)
+    used = {*taken, *names.values()}
     for length in range(1, max(map(len, parts.values()), default=0) + 1):
         wanted: defaultdict[str, list[int]] = defaultdict(list)
         for number, path in parts.items():

@@ -70,6 +70,8 @@ class Applications(Component[Hub]):
     """URL of the Git repository that has dist/."""
     revision: str
     """Branch, tag or commit that Argo CD follows."""
+    folder: str
+    """Folder of the repository that holds what is rendered."""
     targets: tuple[Target, ...]
 
     @classmethod
@@ -77,6 +79,7 @@ class Applications(Component[Hub]):
         return cls(
             repository=fleet.git.repository,
             revision=fleet.git.revision,
+            folder=fleet.git.folder,
             targets=tuple(
                 Target.of(target, destination=IN_CLUSTER if target is cluster else target.name)
                 for target in fleet.clusters
@@ -108,7 +111,7 @@ class Applications(Component[Hub]):
 
     def _project(self, target: Target) -> AppProjectSpec:
         return {
-            "description": f"What dist/{target.cluster} may bring to {target.cluster}.",
+            "description": f"What {self.folder}/{target.cluster} may bring to {target.cluster}.",
             "sourceRepos": [self.repository],
             "destinations": [
                 {"name": target.destination, "namespace": namespace}
@@ -129,7 +132,7 @@ class Applications(Component[Hub]):
                     "git": {
                         "repoURL": self.repository,
                         "revision": self.revision,
-                        "directories": [{"path": f"dist/{target.cluster}/*"}],
+                        "directories": [{"path": f"{self.folder}/{target.cluster}/*"}],
                     }
                 }
             ],

@@ -4,7 +4,8 @@ from typing import cast
 
 from fleet.volumes import at_least
 from imports.k8s import PersistentVolumeClaimSpec
-from imports.monitoring import Storage, VolumeClaimTemplateSpec
+from imports.monitoring import PersistentVolumeClaimSpec as OperatorClaimSpec
+from imports.monitoring import Storage
 
 
 def claim(size: str, storage_class: str | None) -> PersistentVolumeClaimSpec:
@@ -21,6 +22,4 @@ def claim(size: str, storage_class: str | None) -> PersistentVolumeClaimSpec:
 
 def volume(size: str, storage_class: str | None) -> Storage:
     """The same, for a custom resource of Prometheus Operator."""
-    return {
-        "volumeClaimTemplate": {"spec": cast(VolumeClaimTemplateSpec, claim(size, storage_class))}
-    }
+    return {"volumeClaimTemplate": {"spec": cast(OperatorClaimSpec, claim(size, storage_class))}}

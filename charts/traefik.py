@@ -12,12 +12,12 @@ from charts import kinds, rbac
 from charts.component import KEEP, Component
 from charts.labels import namespace_selector, selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, pods, tcp
-from charts.providers import PROVIDERS, Provider
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.upstream import TRAEFIK_CRDS, TRAEFIK_IMAGE
 from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from fleet.providers import Provider
 from fleet.registry import Cluster, Fleet
 from imports.k8s import (
     ClusterRole,
@@ -110,6 +110,8 @@ class Traefik(Component[Cluster]):
     provider: Provider
     load_balancer: str
     """Name of the load balancer at the provider."""
+    location: str | None
+    """The provider's name for the location of the load balancer."""
     trusted_networks: tuple[str, ...]
     """CIDRs whose PROXY header is believed, where the provider sends one."""
     backends: tuple[str, ...]
@@ -121,8 +123,9 @@ class Traefik(Component[Cluster]):
             component.NAMESPACE for component in cluster.classes if component.BEHIND_TRAEFIK
         ]
         return cls(
-            provider=PROVIDERS[cluster.provider],
+            provider=cluster.balancer,
             load_balancer=cluster.load_balancer_label,
+            location=cluster.region,
             trusted_networks=tuple(map(str, cluster.node_networks)),
             backends=tuple(dict.fromkeys(backends)),
         )
@@ -164,7 +167,12 @@ class Traefik(Component[Cluster]):
             metadata={
                 **META,
                 # Deleting the Service deletes the load balancer, and its address is lost.
-                "annotations": {**KEEP, **self.provider.service_annotations(self.load_balancer)},
+                "annotations": {
+                    **KEEP,
+                    **self.provider.service_annotations(
+                        name=self.load_balancer, location=self.location
+                    ),
+                },
             },
             spec=SERVICE,
         )

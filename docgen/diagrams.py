@@ -41,7 +41,8 @@ def _fleet(fleet: Fleet) -> Iterator[str]:
     yield f'  git[("{fleet.git.web.removeprefix("https://")}<br/>{fleet.git.revision}")]'
     for at, cluster in enumerate((fleet.hub, *fleet.regions[:SHOWN])):
         app = Argocd.NAME if cluster is fleet.hub else FoobarApi.NAME
-        yield f'  subgraph c{at}["{cluster.name}, {cluster.role}, {cluster.address}"]'
+        place = cluster.address or cluster.domain
+        yield f'  subgraph c{at}["{cluster.name}, {cluster.role}, {place}"]'
         inside = [name for name in (Traefik.NAME, app) if name in cluster.components]
         for name in inside:
             yield f"    c{at}-{name}[{TITLES[name]}]"

@@ -33,6 +33,7 @@ KEYS: Final[Mapping[str, tuple[type[BaseModel], tuple[str, ...]]]] = {
     "git": (MODELS["git"], keys(MODELS["git"])),
     "acme": (MODELS["acme"], keys(MODELS["acme"])),
     "cluster": (Region, tuple(key for key in HUB if key in REGION)),
+    "loadBalancer": (MODELS["loadBalancer"], keys(MODELS["loadBalancer"])),
     "hub": (Hub, tuple(key for key in HUB if key not in REGION)),
     "region": (Region, tuple(key for key in REGION if key not in HUB)),
 }
@@ -60,7 +61,15 @@ def _keys(name: str, _: Fleet) -> Iterator[str]:
 
 def _flow(value: object) -> str:
     """A value as YAML writes it on one line."""
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
+    match value:
+        case bool():
+            return str(value).lower()
+        case list() | tuple():
+            return f"[{', '.join(map(_flow, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
+        case _:
+            return str(value)
 
 
 def _derived(_: Fleet) -> Iterator[str]:

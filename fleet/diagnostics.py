@@ -28,7 +28,9 @@ _CREDENTIAL: Final = re.compile(
     # Keys and tokens: of GitLab, GitHub, Slack and AWS, and those that are JSON.
     r"|-----BEGIN |AGE-SECRET-KEY-|gl(pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-"
     r"|gh[pousr]_[A-Za-z0-9]{10}|github_pat_|xox[abprs]-[0-9]{5}|(AKIA|ASIA)[A-Z0-9]{12}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.",
+    r"|eyJ[A-Za-z0-9_-]{10,}\."
+    # Base64: of JSON, such as a registry's credentials, and whatever is padded.
+    r"|(eyJ|ew(og|oJ|oi|0K))[A-Za-z0-9+/]{20,}|[A-Za-z0-9+/]{20,}==?(\s|$)",
 )
 """Text that may hold a credential. Rather too much than too little: what it matches is hidden."""
 

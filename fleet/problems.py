@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Keys: TypeAlias = Mapping[str, Collection[str]]
-"""The keys that a mapping may have; each is known as fleet, git, acme, hub or region."""
+"""The keys that a mapping may have; a mapping is known by its own key, a cluster by its role."""
 Claims: TypeAlias = Callable[[Mapping[str, Any]], Iterable[tuple[str, tuple[object, ...]]]]
 """What a cluster has for itself: a key, and every form in which another could claim its value."""
 
@@ -35,8 +35,8 @@ def of_values(source: Source, error: "ValidationError", keys: Keys) -> Iterator[
     either role is told.
     """
     for each in error.errors(include_url=False):
-        location, mapping = _place(each["loc"])
-        if each["type"] == "value_error":
+        location, mapping = _place(each["loc"], keys)
+        if each["type"] == "value_error" and location not in source.places:
             # An error about a default names the field instead of its key.
             location = (*location[:-1], _alias(location[-1], keys[mapping]))
         unclear = mapping in _ROLES and _role(source.data, location) not in _ROLES
@@ -91,14 +91,21 @@ def of_the_whole(data: Any, claims: Claims) -> Iterator[Problem]:
                 taken.setdefault((key, value), at)
 
 
-def of_overlays(overlays: Path, components: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """Folders that no component would pick up; ``components`` are those of each cluster."""
+def of_overlays(
+    overlays: Path, components: Mapping[str, Collection[str]], *, others: Collection[str] = ()
+) -> Iterator[str]:
+    """Folders that no component would pick up; ``components`` are those of each cluster.
+
+    The folders of clusters of other fleets, ``others``, are left to those.
+    """
     if not overlays.is_dir():
         return
     for cluster in _visible(overlays):
         if not cluster.is_dir():
             yield f"{cluster}: stands outside {overlays}/<cluster>/<component>/; move it there"
         elif cluster.name not in components:
+            if cluster.name in others:
+                continue
             yield (
                 f"{cluster}: the fleet has no cluster {shown(cluster.name)}"
                 f"{did_you_mean(cluster.name, components)}; rename or remove the folder"
@@ -127,9 +134,13 @@ def _visible(folder: Path) -> Iterator[Path]:
             yield each
 
 
-def _place(location: tuple[str | int, ...]) -> tuple[Location, str]:
+def _place(location: tuple[str | int, ...], mappings: Collection[str]) -> tuple[Location, str]:
     """Where an error is, and in which mapping; pydantic puts a cluster's role into its path."""
     match location:
+        case (*rest, "[key]"):
+            return _place(tuple(rest), mappings)
+        case ("clusters", int(), _, str(mapping), _, *_) if mapping in mappings:
+            return (*location[:2], *location[3:]), mapping
         case ("clusters", int(), role, *_):
             return (*location[:2], *location[3:]), str(role)
         case (mapping, _, *_):
@@ -169,10 +180,13 @@ def _say(
             return f"{written} is none of {', '.join(known)}{did_you_mean(written, known)}"
         case "literal_error" | "string_type":
             return _not_text(error["input"], source.written(location))
-        case "tuple_type":
-            return f"is {_form(error['input'])}; write a list, each item after a hyphen"
-        case "model_type":
-            return f"is {_form(error['input'])}; write key: value lines"
+        case "bool_type":
+            return "is neither true nor false; write one of them, without quotes"
+        case "tuple_type" | "model_type" | "dict_type" as wanted:
+            remedy = (
+                "a list, each item after a hyphen" if wanted == "tuple_type" else "key: value lines"
+            )
+            return f"is {_form(error['input'])}; write {remedy}"
         case _:
             return error["msg"]
 

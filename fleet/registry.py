@@ -7,7 +7,8 @@ which components a cluster has) is a property.
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address, ip_network
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
 from urllib.parse import SplitResult, urlsplit
@@ -32,10 +33,12 @@ from fleet import buckets, catalogue, problems, volumes
 from fleet.catalogue import Catalogue, Offer, Role
 from fleet.diagnostics import did_you_mean, shown
 from fleet.errors import InputError
+from fleet.providers import PROVIDERS, Provider, ProviderName
 from fleet.source import read
 from fleet.values import (
     LONGEST_NAME,
     Address,
+    AnnotationName,
     Bucket,
     ClusterName,
     Context,
@@ -52,16 +55,8 @@ from fleet.values import (
     Size,
 )
 
-ProviderName: TypeAlias = Literal["vultr", "generic"]
 Issuer: TypeAlias = Literal["staging", "production"]
 Messenger: TypeAlias = Literal["webhook", "slack", "pagerduty"]
-STORAGE_CLASSES: Final[dict[ProviderName, str | None]] = {
-    # The manifest of vultr-csi v0.18.0 marks no class as the default.
-    "vultr": "vultr-block-storage",
-    "generic": None,
-}
-"""The StorageClass of a provider's clusters; None is the default of the cluster."""
-
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
 
@@ -160,6 +155,12 @@ class Git(_Facts):
     revision: Revision = Field(
         description="Branch, tag or commit that Argo CD follows.", examples=["main"]
     )
+    folder: Label = Field(
+        default="dist",
+        description="Folder at the top of the repository that the fleet is rendered into, and that "
+        "Argo CD reads.",
+        examples=["dist-staging"],
+    )
 
     @property
     def web(self) -> str:
@@ -193,6 +194,24 @@ class Acme(_Facts):
     )
 
 
+class LoadBalancer(_Facts):
+    """The load balancer of a provider that the platform does not know."""
+
+    annotations: dict[AnnotationName, str] = Field(
+        default={},
+        description="Annotations of Traefik's Service, as the provider documents them.",
+        examples=[{"example.org/proxy-protocol": "v2"}],
+        json_schema_extra={"additionalProperties": False},
+    )
+    proxy_protocol: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether the load balancer puts a PROXY header in front of each connection. "
+        "Without one, the client's address is lost.",
+        examples=[True],
+    )
+
+
 class Cluster(_Facts):
     """What every cluster has."""
 
@@ -204,14 +223,32 @@ class Cluster(_Facts):
     role: Role = Field(description=_ROLE)
     provider: ProviderName = Field(
         default="vultr",
-        description="Who runs the cluster, which determines the annotations of its load "
-        "balancer: `vultr`, or `generic` for none.",
+        description="Who runs the cluster, which determines the annotations of its load balancer "
+        "and its StorageClass: `vultr`, `hetzner`, `digitalocean`, `aws`, or `generic` for any "
+        "other.",
         examples=["generic"],
     )
-    address: Address = Field(
+    load_balancer: LoadBalancer | None = Field(
+        default=None,
+        validate_default=True,
+        description="The load balancer of a `generic` provider. Without it, a Service without "
+        "annotations, and no PROXY header.",
+        examples=[{"proxyProtocol": True}],
+    )
+    address: Address | None = Field(
+        default=None,
         description="IPv4 or IPv6 address of the load balancer in front of Traefik, unique in the "
-        "fleet.",
+        "fleet. Required without `domain`; leave it out if the load balancer has a DNS name "
+        "instead, as on `aws`.",
         examples=["45.77.154.12"],
+    )
+    behind_proxy: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether users reach the cluster through something in front of its load "
+        "balancer, such as NAT or a DNS proxy. Bootstrap then compares neither the load "
+        "balancer's address nor where hostnames lead.",
+        examples=[True],
     )
     domain: Domain | None = Field(
         default=None,
@@ -294,7 +331,19 @@ class Cluster(_Facts):
     @property
     def volume_class(self) -> str | None:
         """The StorageClass of volumes; None is the default of the cluster."""
-        return self.storage_class or STORAGE_CLASSES[self.provider]
+        return self.storage_class or PROVIDERS[self.provider].storage_class
+
+    @property
+    def balancer(self) -> Provider:
+        """How the load balancer in front of Traefik is requested, and how it behaves."""
+        provider = PROVIDERS[self.provider]
+        if self.load_balancer is None:
+            return provider
+        return replace(
+            provider,
+            proxy_protocol=self.load_balancer.proxy_protocol,
+            annotations=self.load_balancer.annotations,
+        )
 
     @property
     def load_balancer_label(self) -> str:
@@ -309,16 +358,55 @@ class Cluster(_Facts):
     def _host(self, label: str) -> str:
         return _host(label, self.address, self.domain)
 
+    @field_validator("load_balancer")
+    @classmethod
+    def _is_of_no_known_provider(
+        cls, load_balancer: LoadBalancer | None, info: ValidationInfo
+    ) -> LoadBalancer | None:
+        provider = info.data.get("provider", "generic")
+        if load_balancer is not None and provider != "generic":
+            raise ValueError(
+                f"is for provider generic, and the load balancer of {provider} is known; remove "
+                "it, or change the provider"
+            )
+        return load_balancer
+
     @field_validator("domain")
     @classmethod
     def _names_the_address(cls, domain: str | None, info: ValidationInfo) -> str | None:
-        address = info.data.get("address")
-        if domain is None and address is not None and address.version == 6:
+        if domain is not None or "address" not in info.data:
+            return domain
+        address: IPv4Address | IPv6Address | None = info.data["address"]
+        if address is None and PROVIDERS[info.data.get("provider", "generic")].named_only:
+            raise ValueError(
+                f"is missing, and a load balancer of {info.data['provider']} has no address that "
+                "stays; add a domain of your own"
+            )
+        if address is None:
+            raise ValueError(
+                "is missing, and so is address; add the address of the load balancer, or a domain "
+                "of your own"
+            )
+        if address.version == 6:
             raise ValueError(
                 f"is missing, and {address} is an IPv6 address, which has no name under nip.io; "
                 "add a domain of your own"
             )
         return domain
+
+    @field_validator("issuer")
+    @classmethod
+    def _can_be_reached(cls, issuer: Issuer, info: ValidationInfo) -> Issuer:
+        address: IPv4Address | IPv6Address | None = info.data.get("address")
+        private = address is not None and any(
+            address in ip_network(network) for network in (*PRIVATE_NETWORKS, "fc00::/7")
+        )
+        if issuer == "production" and private and not info.data.get("behind_proxy"):
+            raise ValueError(
+                f"production cannot validate names that lead to {address}, which is a private "
+                "address; give the public one, or set behindProxy if something in front has it"
+            )
+        return issuer
 
 
 class Hub(Cluster):
@@ -397,7 +485,7 @@ class Hub(Cluster):
         if {"storage_class", "provider"} <= info.data.keys():
             named: str | None = info.data["storage_class"]
             provider: ProviderName = info.data["provider"]
-            volumes.check(size, named or STORAGE_CLASSES[provider])
+            volumes.check(size, named or PROVIDERS[provider].storage_class)
         return size
 
     @field_validator("logs_bucket_region")
@@ -508,6 +596,7 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "fleet": Fleet,
     "git": Git,
     "acme": Acme,
+    "loadBalancer": LoadBalancer,
     "hub": Hub,
     "region": Region,
 }
@@ -541,25 +630,41 @@ def _claims(cluster: Mapping[str, Any]) -> Iterator[tuple[str, tuple[object, ...
             yield "hostname", (whole,) if domain else (whole, label)
 
 
+def _beside(path: Path) -> frozenset[str]:
+    """The names of the clusters of all other fleets in the folder of ``path``."""
+    names = set[str]()
+    for file in path.parent.glob("*.yaml"):
+        if file.name == path.name:
+            continue
+        try:
+            data = read(file).data
+        except InputError:
+            continue
+        # Its own load reports what is wrong with it; here, it may be anything.
+        clusters = data.get("clusters") if isinstance(data, dict) else None
+        for cluster in clusters if isinstance(clusters, list) else ():
+            if isinstance(cluster, dict) and isinstance(name := cluster.get("name"), str):
+                names.add(name)
+    return frozenset(names)
+
+
 def load(path: Path, components: Catalogue, overlays: Path | None = None) -> Fleet:
     """Reads the fleet from ``path``; raises InputError with every problem that it has.
 
     ``components`` are those that its clusters can have. Folders of ``overlays`` that no component
-    of the fleet would pick up are problems as well.
+    of the fleet would pick up are problems as well, unless a fleet beside it has their cluster.
     """
     source = read(path)
-    found = [*source.problems, *problems.of_the_whole(source.data, _claims)]
-    fleet = None
+    wrong = [*source.problems, *problems.of_the_whole(source.data, _claims)]
     try:
         fleet = Fleet.model_validate(source.data, context=components)
     except ValidationError as error:
-        found += problems.of_values(source, error, _KEYS)
-    if fleet is None or found:
-        raise InputError(*source.report(found))
+        wrong += problems.of_values(source, error, _KEYS)
+        raise InputError(*source.report(wrong)) from None
+    if wrong:
+        raise InputError(*source.report(wrong))
     if overlays is not None:
-        astray = list(
-            problems.of_overlays(overlays, {each.name: each.components for each in fleet.clusters})
-        )
-        if astray:
+        names = {cluster.name: cluster.components for cluster in fleet.clusters}
+        if astray := list(problems.of_overlays(overlays, names, others=_beside(path))):
             raise InputError(*astray)
     return fleet

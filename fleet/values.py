@@ -296,6 +296,14 @@ def _context(text: str) -> str:
     return text
 
 
+def _annotation_name(text: str) -> str:
+    if not re.fullmatch(_ANNOTATION, text):
+        raise ValueError(
+            f"{shown(text)} is no name of an annotation; write one such as example.org/name"
+        )
+    return text
+
+
 def _pattern(pattern: str, longest: int | None = None) -> WithJsonSchema:
     """What editors check a text by."""
     limit = {"maxLength": longest} if longest else {}
@@ -303,6 +311,8 @@ def _pattern(pattern: str, longest: int | None = None) -> WithJsonSchema:
 
 
 _DNS_NAME: Final = rf"{_LABEL}(\.{_LABEL})*"
+# A qualified name with its prefix, by the validation of annotations in apimachinery.
+_ANNOTATION: Final = rf"{_DNS_NAME}/[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
 
 Label: TypeAlias = Annotated[str, AfterValidator(_label), _pattern(_LABEL, LONGEST_LABEL)]
 ClusterName: TypeAlias = Annotated[
@@ -336,4 +346,5 @@ Email: TypeAlias = Annotated[
 Days: TypeAlias = Annotated[str, AfterValidator(_days), _pattern(_DAYS)]
 Size: TypeAlias = Annotated[str, AfterValidator(_size), _pattern(_SIZE)]
 Context: TypeAlias = Annotated[str, AfterValidator(_context), _pattern(_CONTEXT)]
+AnnotationName: TypeAlias = Annotated[str, AfterValidator(_annotation_name), _pattern(_ANNOTATION)]
 Bucket: TypeAlias = Annotated[str, AfterValidator(_bucket), _pattern(_BUCKET)]

@@ -23,6 +23,14 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "vultr-block-storage-retain": _NVME,
     "vultr-block-storage-hdd": _HDD,
     "vultr-block-storage-hdd-retain": _HDD,
+    # A volume of Hetzner Cloud has 10 GB to 10 TB (docs.hetzner.com, cloud/volumes), which its CSI
+    # driver counts in gibibytes (internal/csi/volume.go).
+    "hcloud-volumes": Limits("10Gi", "10Ti"),
+    # driver/controller.go of csi-digitalocean.
+    "do-block-storage": Limits("1Gi", "16Ti"),
+    "do-block-storage-retain": Limits("1Gi", "16Ti"),
+    "do-block-storage-xfs": Limits("1Gi", "16Ti"),
+    "do-block-storage-xfs-retain": Limits("1Gi", "16Ti"),
 }
 """What is known of StorageClasses; a class that is not in here may have limits of its own."""
 

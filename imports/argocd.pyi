@@ -47,7 +47,7 @@ class ApplicationSetGenerator(TypedDict, total=False):
     plugin: GeneratorPlugin
     pullRequest: PullRequest
     scmProvider: ScmProvider
-    selector: Selector
+    selector: LabelSelector
 
 class ApplicationSetSpec(TypedDict, total=False):
     applyNestedSelectors: bool
@@ -130,7 +130,7 @@ class CaRef(TypedDict, total=False):
 
 class ClusterDecisionResource(TypedDict, total=False):
     configMapRef: Required[str]
-    labelSelector: Selector
+    labelSelector: LabelSelector
     name: str
     requeueAfterSeconds: int
     template: Template
@@ -143,7 +143,7 @@ class ClusterResourceBlacklist(TypedDict, total=False):
 
 class Clusters(TypedDict, total=False):
     flatList: bool
-    selector: Selector
+    selector: LabelSelector
     template: Template
     values: Mapping[str, str]
 
@@ -288,6 +288,15 @@ class Kustomize(TypedDict, total=False):
     replicas: Sequence[Replica]
     version: str
 
+class LabelSelector(TypedDict, total=False):
+    matchExpressions: Sequence[LabelSelectorRequirement]
+    matchLabels: Mapping[str, str]
+
+class LabelSelectorRequirement(TypedDict, total=False):
+    key: Required[str]
+    operator: Required[str]
+    values: Strings
+
 class List(TypedDict, total=False):
     elements: Sequence[Any]
     elementsYaml: str
@@ -296,6 +305,11 @@ class List(TypedDict, total=False):
 class ManagedNamespaceMetadata(TypedDict, total=False):
     annotations: Mapping[str, str]
     labels: Mapping[str, str]
+
+class MatchExpression(TypedDict, total=False):
+    key: str
+    operator: str
+    values: Strings
 
 class Matrix(TypedDict, total=False):
     generators: Required[Sequence[MatrixGenerator]]
@@ -311,7 +325,7 @@ class MatrixGenerator(TypedDict, total=False):
     plugin: GeneratorPlugin
     pullRequest: PullRequest
     scmProvider: ScmProvider
-    selector: Selector
+    selector: LabelSelector
 
 class Merge(TypedDict, total=False):
     generators: Required[Sequence[MatrixGenerator]]
@@ -491,15 +505,6 @@ class ScmProviderGitlab(TypedDict, total=False):
     tokenRef: TokenRef
     topic: str
 
-class Selector(TypedDict, total=False):
-    matchExpressions: Sequence[SelectorMatchExpression]
-    matchLabels: Mapping[str, str]
-
-class SelectorMatchExpression(TypedDict, total=False):
-    key: Required[str]
-    operator: Required[str]
-    values: Strings
-
 class SignatureKey(TypedDict, total=False):
     keyID: Required[str]
 
@@ -539,13 +544,8 @@ class SourcePlugin(TypedDict, total=False):
     parameters: Sequence[PluginParameter]
 
 class Step(TypedDict, total=False):
-    matchExpressions: Sequence[StepMatchExpression]
+    matchExpressions: Sequence[MatchExpression]
     maxUpdate: int | str
-
-class StepMatchExpression(TypedDict, total=False):
-    key: str
-    operator: str
-    values: Strings
 
 class Strategy(TypedDict, total=False):
     deletionOrder: str

@@ -250,15 +250,12 @@ class Ngts(TypedDict, total=False):
     url: str
 
 class NodeAffinity(TypedDict, total=False):
-    preferredDuringSchedulingIgnoredDuringExecution: Sequence[NodeAffinityPreferredDuringSchedulingIgnoredDuringExecution]
-    requiredDuringSchedulingIgnoredDuringExecution: NodeAffinityRequiredDuringSchedulingIgnoredDuringExecution
+    preferredDuringSchedulingIgnoredDuringExecution: Sequence[PreferredSchedulingTerm]
+    requiredDuringSchedulingIgnoredDuringExecution: RequiredDuringSchedulingIgnoredDuringExecution
 
-class NodeAffinityPreferredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
-    preference: Required[Preference]
-    weight: Required[int]
-
-class NodeAffinityRequiredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
-    nodeSelectorTerms: Required[Sequence[Preference]]
+class NodeSelectorTerm(TypedDict, total=False):
+    matchExpressions: Sequence[MatchExpression]
+    matchFields: Sequence[MatchExpression]
 
 class OrderSpec(TypedDict, total=False):
     commonName: str
@@ -289,14 +286,10 @@ class Pkcs12(TypedDict, total=False):
     profile: Literal["LegacyRC2", "LegacyDES", "Modern2023", "Modern2026"]
 
 class PodAffinity(TypedDict, total=False):
-    preferredDuringSchedulingIgnoredDuringExecution: Sequence[PodAffinityPreferredDuringSchedulingIgnoredDuringExecution]
-    requiredDuringSchedulingIgnoredDuringExecution: Sequence[PodAffinityRequiredDuringSchedulingIgnoredDuringExecution]
+    preferredDuringSchedulingIgnoredDuringExecution: Sequence[WeightedPodAffinityTerm]
+    requiredDuringSchedulingIgnoredDuringExecution: Sequence[PodAffinityTerm]
 
-class PodAffinityPreferredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
-    podAffinityTerm: Required[PodAffinityRequiredDuringSchedulingIgnoredDuringExecution]
-    weight: Required[int]
-
-class PodAffinityRequiredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
+class PodAffinityTerm(TypedDict, total=False):
     labelSelector: LabelSelector
     matchLabelKeys: Strings
     mismatchLabelKeys: Strings
@@ -317,14 +310,14 @@ class PodTemplateSpec(TypedDict, total=False):
     imagePullSecrets: Sequence[ImagePullSecret]
     nodeSelector: Mapping[str, str]
     priorityClassName: str
-    resources: Resources
+    resources: VolumeResourceRequirements
     securityContext: SecurityContext
     serviceAccountName: str
     tolerations: Sequence[Toleration]
 
-class Preference(TypedDict, total=False):
-    matchExpressions: Sequence[MatchExpression]
-    matchFields: Sequence[MatchExpression]
+class PreferredSchedulingTerm(TypedDict, total=False):
+    preference: Required[NodeSelectorTerm]
+    weight: Required[int]
 
 class PrivateKey(TypedDict, total=False):
     algorithm: Literal["RSA", "ECDSA", "Ed25519"]
@@ -336,9 +329,8 @@ class Renewal(TypedDict, total=False):
     policy: Literal["RenewBefore", "Disabled"]
     windows: Sequence[Window]
 
-class Resources(TypedDict, total=False):
-    limits: Mapping[str, int | str]
-    requests: Mapping[str, int | str]
+class RequiredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
+    nodeSelectorTerms: Required[Sequence[NodeSelectorTerm]]
 
 class Rfc2136(TypedDict, total=False):
     nameserver: Required[str]
@@ -362,7 +354,7 @@ class Route53Auth(TypedDict, total=False):
 class Route53AuthKubernetes(TypedDict, total=False):
     serviceAccountRef: Required[ServiceAccountRef]
 
-class SeLinuxOptions(TypedDict, total=False):
+class SELinuxOptions(TypedDict, total=False):
     level: str
     role: str
     type: str
@@ -378,7 +370,7 @@ class SecurityContext(TypedDict, total=False):
     runAsGroup: int
     runAsNonRoot: bool
     runAsUser: int
-    seLinuxOptions: SeLinuxOptions
+    seLinuxOptions: SELinuxOptions
     seccompProfile: SeccompProfile
     supplementalGroups: Sequence[int]
     sysctls: Sequence[Sysctl]
@@ -458,10 +450,18 @@ class Venafi(TypedDict, total=False):
     tpp: Tpp
     zone: Required[str]
 
+class VolumeResourceRequirements(TypedDict, total=False):
+    limits: Mapping[str, int | str]
+    requests: Mapping[str, int | str]
+
 class Webhook(TypedDict, total=False):
     config: Any
     groupName: Required[str]
     solverName: Required[str]
+
+class WeightedPodAffinityTerm(TypedDict, total=False):
+    podAffinityTerm: Required[PodAffinityTerm]
+    weight: Required[int]
 
 class Window(TypedDict, total=False):
     cron: Required[str]

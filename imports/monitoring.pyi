@@ -21,6 +21,12 @@ from constructs import Construct
 from bindings.kinds import ObjectMeta as ObjectMeta
 from bindings.kinds import Strings
 
+class AWSElasticBlockStoreVolumeSource(TypedDict, total=False):
+    fsType: str
+    partition: int
+    readOnly: bool
+    volumeID: Required[str]
+
 class AdditionalArg(TypedDict, total=False):
     name: Required[str]
     value: str
@@ -50,7 +56,7 @@ class AlertingAlertmanager(TypedDict, total=False):
     noProxy: str
     pathPrefix: str
     port: Required[int | str]
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     relabelings: Sequence[MetricRelabeling]
@@ -78,26 +84,6 @@ AlertmanagerConfiguration = TypedDict(
     total=False,
 )
 
-class AlertmanagerResources(TypedDict, total=False):
-    claims: Sequence[Claim]
-    limits: Mapping[str, int | str]
-    requests: Mapping[str, int | str]
-
-class AlertmanagerSecurityContext(TypedDict, total=False):
-    appArmorProfile: AppArmorProfile
-    fsGroup: int
-    fsGroupChangePolicy: str
-    runAsGroup: int
-    runAsNonRoot: bool
-    runAsUser: int
-    seLinuxChangePolicy: str
-    seLinuxOptions: SeLinuxOptions
-    seccompProfile: AppArmorProfile
-    supplementalGroups: Sequence[int]
-    supplementalGroupsPolicy: str
-    sysctls: Sequence[HttpHeader]
-    windowsOptions: WindowsOptions
-
 class AlertmanagerSpec(TypedDict, total=False):
     additionalArgs: Sequence[AdditionalArg]
     additionalPeers: Strings
@@ -117,7 +103,7 @@ class AlertmanagerSpec(TypedDict, total=False):
     configMaps: Strings
     configSecret: str
     containers: Sequence[Container]
-    dnsConfig: DnsConfig
+    dnsConfig: PodDNSConfig
     dnsPolicy: Literal["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]
     enableFeatures: Strings
     enableServiceLinks: bool
@@ -137,18 +123,18 @@ class AlertmanagerSpec(TypedDict, total=False):
     minReadySeconds: int
     nodeSelector: Mapping[str, str]
     paused: bool
-    persistentVolumeClaimRetentionPolicy: PersistentVolumeClaimRetentionPolicy
+    persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy
     podManagementPolicy: Literal["OrderedReady", "Parallel"]
     podMetadata: PodMetadata
     portName: str
     priorityClassName: str
     replicas: int
-    resources: AlertmanagerResources
+    resources: ResourceRequirements
     retention: str
     routePrefix: str
     schedulerName: str
     secrets: Strings
-    securityContext: AlertmanagerSecurityContext
+    securityContext: PodSecurityContext
     serviceAccountName: str
     serviceName: str
     sha: str
@@ -156,22 +142,12 @@ class AlertmanagerSpec(TypedDict, total=False):
     tag: str
     terminationGracePeriodSeconds: int
     tolerations: Sequence[Toleration]
-    topologySpreadConstraints: Sequence[AlertmanagerTopologySpreadConstraint]
+    topologySpreadConstraints: Sequence[TopologySpreadConstraint]
     updateStrategy: UpdateStrategy
     version: str
     volumeMounts: Sequence[VolumeMount]
     volumes: Sequence[Volume]
     web: AlertmanagerWeb
-
-class AlertmanagerTopologySpreadConstraint(TypedDict, total=False):
-    labelSelector: LabelSelector
-    matchLabelKeys: Strings
-    maxSkew: Required[int]
-    minDomains: int
-    nodeAffinityPolicy: str
-    nodeTaintsPolicy: str
-    topologyKey: Required[str]
-    whenUnsatisfiable: Required[str]
 
 class AlertmanagerWeb(TypedDict, total=False):
     getConcurrency: int
@@ -186,13 +162,13 @@ class ApiserverConfig(TypedDict, total=False):
     bearerTokenFile: str
     host: Required[str]
     noProxy: str
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     tlsConfig: ApiserverConfigTlsConfig
 
 class ApiserverConfigAuthorization(TypedDict, total=False):
-    credentials: TemplateConfigMap
+    credentials: SecretKeySelector
     credentialsFile: str
     type: str
 
@@ -203,7 +179,7 @@ class ApiserverConfigTlsConfig(TypedDict, total=False):
     certFile: str
     insecureSkipVerify: bool
     keyFile: str
-    keySecret: TemplateConfigMap
+    keySecret: SecretKeySelector
     maxVersion: Literal["TLS10", "TLS11", "TLS12", "TLS13"]
     minVersion: Literal["TLS10", "TLS11", "TLS12", "TLS13"]
     serverName: str
@@ -218,12 +194,6 @@ class ArbitraryFSAccessThroughSMs(TypedDict, total=False):
 class AttachMetadata(TypedDict, total=False):
     node: bool
 
-class AwsElasticBlockStore(TypedDict, total=False):
-    fsType: str
-    partition: int
-    readOnly: bool
-    volumeID: Required[str]
-
 class AzureAd(TypedDict, total=False):
     cloud: Literal["AzureChina", "AzureGovernment", "AzurePublic"]
     managedIdentity: ManagedIdentity
@@ -232,7 +202,7 @@ class AzureAd(TypedDict, total=False):
     sdk: Sdk
     workloadIdentity: WorkloadIdentity
 
-class AzureDisk(TypedDict, total=False):
+class AzureDiskVolumeSource(TypedDict, total=False):
     cachingMode: str
     diskName: Required[str]
     diskURI: Required[str]
@@ -240,7 +210,7 @@ class AzureDisk(TypedDict, total=False):
     kind: str
     readOnly: bool
 
-class AzureFile(TypedDict, total=False):
+class AzureFileVolumeSource(TypedDict, total=False):
     readOnly: bool
     secretName: Required[str]
     shareName: Required[str]
@@ -250,14 +220,14 @@ class AzureSDConfig(TypedDict, total=False):
     authorization: ProbeAuthorization
     basicAuth: BasicAuth
     clientID: str
-    clientSecret: TemplateConfigMap
+    clientSecret: SecretKeySelector
     enableHTTP2: bool
     environment: str
     followRedirects: bool
     noProxy: str
     oauth2: Oauth2
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
@@ -267,14 +237,21 @@ class AzureSDConfig(TypedDict, total=False):
     tlsConfig: ProbeTlsConfig
 
 class BasicAuth(TypedDict, total=False):
-    password: TemplateConfigMap
-    username: TemplateConfigMap
+    password: SecretKeySelector
+    username: SecretKeySelector
+
+class CSIVolumeSource(TypedDict, total=False):
+    driver: Required[str]
+    fsType: str
+    nodePublishSecretRef: SecretRef
+    readOnly: bool
+    volumeAttributes: Mapping[str, str]
 
 class Capabilities(TypedDict, total=False):
     add: Strings
     drop: Strings
 
-class Cephfs(TypedDict, total=False):
+class CephFSVolumeSource(TypedDict, total=False):
     monitors: Required[Strings]
     path: str
     readOnly: bool
@@ -283,47 +260,41 @@ class Cephfs(TypedDict, total=False):
     user: str
 
 class Cert(TypedDict, total=False):
-    configMap: TemplateConfigMap
-    secret: TemplateConfigMap
+    configMap: SecretKeySelector
+    secret: SecretKeySelector
 
 class ChunkEncoding(TypedDict, total=False):
     floats: Literal["Xor", "Xor2"]
 
-class Cinder(TypedDict, total=False):
+class CinderVolumeSource(TypedDict, total=False):
     fsType: str
     readOnly: bool
     secretRef: SecretRef
     volumeID: Required[str]
 
-class Claim(TypedDict, total=False):
-    name: Required[str]
-    request: str
-
 class ClusterTLS(TypedDict, total=False):
     client: Required[ProbeTlsConfig]
     server: Required[WebTlsConfig]
 
-class ClusterTrustBundle(TypedDict, total=False):
+class ClusterTrustBundleProjection(TypedDict, total=False):
     labelSelector: LabelSelector
     name: str
     optional: bool
     path: Required[str]
     signerName: str
 
-class Condition(TypedDict, total=False):
-    lastProbeTime: str
-    lastTransitionTime: str
-    message: str
-    reason: str
-    status: Required[str]
-    type: Required[str]
-
-class ConfigMapItem(TypedDict, total=False):
-    key: Required[str]
-    mode: int
-    path: Required[str]
+class ConfigMap(TypedDict, total=False):
+    items: Sequence[KeyToPath]
+    name: str
+    optional: bool
 
 class ConfigMapRef(TypedDict, total=False):
+    name: str
+    optional: bool
+
+class ConfigMapVolumeSource(TypedDict, total=False):
+    defaultMode: int
+    items: Sequence[KeyToPath]
     name: str
     optional: bool
 
@@ -348,7 +319,7 @@ class ConsulSDConfig(TypedDict, total=False):
     oauth2: Oauth2
     partition: str
     pathPrefix: str
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
@@ -358,25 +329,25 @@ class ConsulSDConfig(TypedDict, total=False):
     tagSeparator: str
     tags: Strings
     tlsConfig: ProbeTlsConfig
-    tokenRef: TemplateConfigMap
+    tokenRef: SecretKeySelector
 
 class Container(TypedDict, total=False):
     args: Strings
     command: Strings
-    env: Sequence[Env]
-    envFrom: Sequence[EnvFrom]
+    env: Sequence[EnvVar]
+    envFrom: Sequence[EnvFromSource]
     image: str
     imagePullPolicy: str
     lifecycle: Lifecycle
     livenessProbe: LivenessProbe
     name: Required[str]
-    ports: Sequence[Port]
+    ports: Sequence[ContainerPort]
     readinessProbe: LivenessProbe
-    resizePolicy: Sequence[ResizePolicy]
-    resources: AlertmanagerResources
+    resizePolicy: Sequence[ContainerResizePolicy]
+    resources: ResourceRequirements
     restartPolicy: str
-    restartPolicyRules: Sequence[RestartPolicyRule]
-    securityContext: ContainerSecurityContext
+    restartPolicyRules: Sequence[ContainerRestartRule]
+    securityContext: SecurityContext
     startupProbe: LivenessProbe
     stdin: bool
     stdinOnce: bool
@@ -387,26 +358,24 @@ class Container(TypedDict, total=False):
     volumeMounts: Sequence[VolumeMount]
     workingDir: str
 
-class ContainerSecurityContext(TypedDict, total=False):
-    allowPrivilegeEscalation: bool
-    appArmorProfile: AppArmorProfile
-    capabilities: Capabilities
-    privileged: bool
-    procMount: str
-    readOnlyRootFilesystem: bool
-    runAsGroup: int
-    runAsNonRoot: bool
-    runAsUser: int
-    seLinuxOptions: SeLinuxOptions
-    seccompProfile: AppArmorProfile
-    windowsOptions: WindowsOptions
+class ContainerPort(TypedDict, total=False):
+    containerPort: Required[int]
+    hostIP: str
+    hostPort: int
+    name: str
+    protocol: str
 
-class Csi(TypedDict, total=False):
-    driver: Required[str]
-    fsType: str
-    nodePublishSecretRef: SecretRef
-    readOnly: bool
-    volumeAttributes: Mapping[str, str]
+class ContainerResizePolicy(TypedDict, total=False):
+    resourceName: Required[str]
+    restartPolicy: Required[str]
+
+class ContainerRestartRule(TypedDict, total=False):
+    action: Required[str]
+    exitCodes: ContainerRestartRuleOnExitCodes
+
+class ContainerRestartRuleOnExitCodes(TypedDict, total=False):
+    operator: Required[str]
+    values: Sequence[int]
 
 class DataSource(TypedDict, total=False):
     apiGroup: str
@@ -434,14 +403,14 @@ class DigitalOceanSDConfig(TypedDict, total=False):
     noProxy: str
     oauth2: Oauth2
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
     tlsConfig: ProbeTlsConfig
 
 class DiscordConfig(TypedDict, total=False):
-    apiURL: Required[TemplateConfigMap]
+    apiURL: Required[SecretKeySelector]
     avatarURL: str
     content: str
     httpConfig: DiscordConfigHttpConfig
@@ -453,21 +422,16 @@ class DiscordConfig(TypedDict, total=False):
 class DiscordConfigHttpConfig(TypedDict, total=False):
     authorization: ProbeAuthorization
     basicAuth: BasicAuth
-    bearerTokenSecret: TemplateConfigMap
+    bearerTokenSecret: SecretKeySelector
     enableHttp2: bool
     followRedirects: bool
     noProxy: str
     oauth2: Oauth2
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyURL: str
     proxyUrl: str
     tlsConfig: ProbeTlsConfig
-
-class DnsConfig(TypedDict, total=False):
-    nameservers: Strings
-    options: Sequence[AdditionalArg]
-    searches: Strings
 
 class DnsSDConfig(TypedDict, total=False):
     names: Required[Strings]
@@ -487,7 +451,7 @@ class DockerSDConfig(TypedDict, total=False):
     noProxy: str
     oauth2: Oauth2
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
@@ -503,41 +467,48 @@ class DockerSwarmSDConfig(TypedDict, total=False):
     noProxy: str
     oauth2: Oauth2
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
     role: Required[Literal["Services", "Tasks", "Nodes"]]
     tlsConfig: ProbeTlsConfig
 
-class DownwardAPIItem(TypedDict, total=False):
-    fieldRef: FieldRef
+class DownwardAPI(TypedDict, total=False):
+    items: Sequence[DownwardAPIVolumeFile]
+
+class DownwardAPIVolumeFile(TypedDict, total=False):
+    fieldRef: ObjectFieldSelector
     mode: int
     path: Required[str]
-    resourceFieldRef: ResourceFieldRef
+    resourceFieldRef: ResourceFieldSelector
+
+class DownwardAPIVolumeSource(TypedDict, total=False):
+    defaultMode: int
+    items: Sequence[DownwardAPIVolumeFile]
 
 class Ec2SDConfig(TypedDict, total=False):
-    accessKey: TemplateConfigMap
+    accessKey: SecretKeySelector
     enableHTTP2: bool
     filters: Sequence[Filter]
     followRedirects: bool
     noProxy: str
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
     region: str
     roleARN: str
-    secretKey: TemplateConfigMap
+    secretKey: SecretKeySelector
     tlsConfig: ProbeTlsConfig
 
 EmailConfig = TypedDict(
     "EmailConfig",
     {
         "authIdentity": str,
-        "authPassword": TemplateConfigMap,
-        "authSecret": TemplateConfigMap,
+        "authPassword": SecretKeySelector,
+        "authSecret": SecretKeySelector,
         "authUsername": str,
         "forceImplicitTLS": bool,
         "from": str,
@@ -555,7 +526,7 @@ EmailConfig = TypedDict(
     total=False,
 )
 
-class EmptyDir(TypedDict, total=False):
+class EmptyDirVolumeSource(TypedDict, total=False):
     medium: str
     sizeLimit: int | str
 
@@ -563,7 +534,7 @@ class Endpoint(TypedDict, total=False):
     authorization: ProbeAuthorization
     basicAuth: BasicAuth
     bearerTokenFile: str
-    bearerTokenSecret: TemplateConfigMap
+    bearerTokenSecret: SecretKeySelector
     enableHttp2: bool
     filterRunning: bool
     followRedirects: bool
@@ -576,7 +547,7 @@ class Endpoint(TypedDict, total=False):
     params: Mapping[str, Strings]
     path: str
     port: str
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     relabelings: Sequence[MetricRelabeling]
@@ -586,22 +557,25 @@ class Endpoint(TypedDict, total=False):
     tlsConfig: ApiserverConfigTlsConfig
     trackTimestampsStaleness: bool
 
-class Env(TypedDict, total=False):
-    name: Required[str]
-    value: str
-    valueFrom: ValueFrom
-
-class EnvFrom(TypedDict, total=False):
+class EnvFromSource(TypedDict, total=False):
     configMapRef: ConfigMapRef
     prefix: str
     secretRef: ConfigMapRef
 
-class Ephemeral(TypedDict, total=False):
-    volumeClaimTemplate: EphemeralVolumeClaimTemplate
+class EnvVar(TypedDict, total=False):
+    name: Required[str]
+    value: str
+    valueFrom: EnvVarSource
 
-class EphemeralVolumeClaimTemplate(TypedDict, total=False):
-    metadata: Mapping[str, Any]
-    spec: Required[VolumeClaimTemplateSpec]
+class EnvVarSource(TypedDict, total=False):
+    configMapKeyRef: SecretKeySelector
+    fieldRef: ObjectFieldSelector
+    fileKeyRef: FileKeySelector
+    resourceFieldRef: ResourceFieldSelector
+    secretKeyRef: SecretKeySelector
+
+class Ephemeral(TypedDict, total=False):
+    volumeClaimTemplate: VolumeClaimTemplate
 
 class EurekaSDConfig(TypedDict, total=False):
     authorization: ProbeAuthorization
@@ -610,18 +584,12 @@ class EurekaSDConfig(TypedDict, total=False):
     followRedirects: bool
     noProxy: str
     oauth2: Oauth2
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
     server: Required[str]
     tlsConfig: ProbeTlsConfig
-
-class ExcludedFromEnforcement(TypedDict, total=False):
-    group: Literal["monitoring.coreos.com"]
-    name: str
-    namespace: Required[str]
-    resource: Required[Literal["prometheusrules", "servicemonitors", "podmonitors", "probes", "scrapeconfigs"]]
 
 class Exec(TypedDict, total=False):
     command: Strings
@@ -629,22 +597,14 @@ class Exec(TypedDict, total=False):
 class Exemplars(TypedDict, total=False):
     maxSize: int
 
-class ExitCodes(TypedDict, total=False):
-    operator: Required[str]
-    values: Sequence[int]
-
-class Fc(TypedDict, total=False):
+class FCVolumeSource(TypedDict, total=False):
     fsType: str
     lun: int
     readOnly: bool
     targetWWNs: Strings
     wwids: Strings
 
-class FieldRef(TypedDict, total=False):
-    apiVersion: str
-    fieldPath: Required[str]
-
-class FileKeyRef(TypedDict, total=False):
+class FileKeySelector(TypedDict, total=False):
     key: Required[str]
     optional: bool
     path: Required[str]
@@ -658,22 +618,26 @@ class Filter(TypedDict, total=False):
     name: Required[str]
     values: Required[Strings]
 
-class FlexVolume(TypedDict, total=False):
+class FlexVolumeSource(TypedDict, total=False):
     driver: Required[str]
     fsType: str
     options: Mapping[str, str]
     readOnly: bool
     secretRef: SecretRef
 
-class Flocker(TypedDict, total=False):
+class FlockerVolumeSource(TypedDict, total=False):
     datasetName: str
     datasetUUID: str
 
-class GcePersistentDisk(TypedDict, total=False):
+class GCEPersistentDiskVolumeSource(TypedDict, total=False):
     fsType: str
     partition: int
     pdName: Required[str]
     readOnly: bool
+
+class GRPCAction(TypedDict, total=False):
+    port: Required[int]
+    service: str
 
 class GceSDConfig(TypedDict, total=False):
     filter: str
@@ -683,7 +647,7 @@ class GceSDConfig(TypedDict, total=False):
     tagSeparator: str
     zone: Required[str]
 
-class GitRepo(TypedDict, total=False):
+class GitRepoVolumeSource(TypedDict, total=False):
     directory: str
     repository: Required[str]
     revision: str
@@ -692,12 +656,12 @@ class Global(TypedDict, total=False):
     httpConfig: GlobalHttpConfig
     jira: Jira
     mattermost: Mattermost
-    opsGenieApiKey: TemplateConfigMap
-    opsGenieApiUrl: TemplateConfigMap
+    opsGenieApiKey: SecretKeySelector
+    opsGenieApiUrl: SecretKeySelector
     pagerdutyUrl: str
     resolveTimeout: str
     rocketChat: RocketChat
-    slackApiUrl: TemplateConfigMap
+    slackApiUrl: SecretKeySelector
     smtp: Smtp
     telegram: Jira
     victorops: Victorops
@@ -707,17 +671,17 @@ class Global(TypedDict, total=False):
 class GlobalHttpConfig(TypedDict, total=False):
     authorization: ProbeAuthorization
     basicAuth: BasicAuth
-    bearerTokenSecret: TemplateConfigMap
+    bearerTokenSecret: SecretKeySelector
     enableHttp2: bool
     followRedirects: bool
     noProxy: str
     oauth2: Oauth2
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     tlsConfig: ProbeTlsConfig
 
-class Glusterfs(TypedDict, total=False):
+class GlusterfsVolumeSource(TypedDict, total=False):
     endpoints: Required[str]
     path: Required[str]
     readOnly: bool
@@ -731,10 +695,6 @@ class Group(TypedDict, total=False):
     query_offset: str
     rules: Sequence[Rule]
 
-class Grpc(TypedDict, total=False):
-    port: Required[int]
-    service: str
-
 class GrpcServerTlsConfig(TypedDict, total=False):
     ca: Cert
     caFile: str
@@ -744,10 +704,21 @@ class GrpcServerTlsConfig(TypedDict, total=False):
     curves: Strings
     insecureSkipVerify: bool
     keyFile: str
-    keySecret: TemplateConfigMap
+    keySecret: SecretKeySelector
     maxVersion: Literal["TLS10", "TLS11", "TLS12", "TLS13"]
     minVersion: Literal["TLS10", "TLS11", "TLS12", "TLS13"]
     serverName: str
+
+class HTTPGetAction(TypedDict, total=False):
+    host: str
+    httpHeaders: Sequence[HTTPHeader]
+    path: str
+    port: Required[int | str]
+    scheme: str
+
+class HTTPHeader(TypedDict, total=False):
+    name: Required[str]
+    value: Required[str]
 
 class Headers(TypedDict, total=False):
     contentSecurityPolicy: str
@@ -765,7 +736,7 @@ class HetznerSDConfig(TypedDict, total=False):
     noProxy: str
     oauth2: Oauth2
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
@@ -776,20 +747,9 @@ class HostAlias(TypedDict, total=False):
     hostnames: Required[Strings]
     ip: Required[str]
 
-class HostPath(TypedDict, total=False):
+class HostPathVolumeSource(TypedDict, total=False):
     path: Required[str]
     type: str
-
-class HttpGet(TypedDict, total=False):
-    host: str
-    httpHeaders: Sequence[HttpHeader]
-    path: str
-    port: Required[int | str]
-    scheme: str
-
-class HttpHeader(TypedDict, total=False):
-    name: Required[str]
-    value: Required[str]
 
 class HttpSDConfig(TypedDict, total=False):
     authorization: ProbeAuthorization
@@ -798,14 +758,27 @@ class HttpSDConfig(TypedDict, total=False):
     followRedirects: bool
     noProxy: str
     oauth2: Oauth2
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
     tlsConfig: ProbeTlsConfig
     url: Required[str]
 
-class Image(TypedDict, total=False):
+class ISCSIVolumeSource(TypedDict, total=False):
+    chapAuthDiscovery: bool
+    chapAuthSession: bool
+    fsType: str
+    initiatorName: str
+    iqn: Required[str]
+    iscsiInterface: str
+    lun: Required[int]
+    portals: Strings
+    readOnly: bool
+    secretRef: SecretRef
+    targetPortal: Required[str]
+
+class ImageVolumeSource(TypedDict, total=False):
     pullPolicy: str
     reference: str
 
@@ -827,27 +800,19 @@ class IonosSDConfig(TypedDict, total=False):
     noProxy: str
     oauth2: Oauth2
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
     tlsConfig: ProbeTlsConfig
 
-class Iscsi(TypedDict, total=False):
-    chapAuthDiscovery: bool
-    chapAuthSession: bool
-    fsType: str
-    initiatorName: str
-    iqn: Required[str]
-    iscsiInterface: str
-    lun: Required[int]
-    portals: Strings
-    readOnly: bool
-    secretRef: SecretRef
-    targetPortal: Required[str]
-
 class Jira(TypedDict, total=False):
     apiURL: str
+
+class KeyToPath(TypedDict, total=False):
+    key: Required[str]
+    mode: int
+    path: Required[str]
 
 class KubernetesSDConfig(TypedDict, total=False):
     apiServer: str
@@ -859,7 +824,7 @@ class KubernetesSDConfig(TypedDict, total=False):
     namespaces: Namespaces
     noProxy: str
     oauth2: Oauth2
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     role: Required[Literal["Pod", "Endpoints", "Ingress", "Service", "Node", "EndpointSlice"]]
@@ -875,7 +840,7 @@ class KumaSDConfig(TypedDict, total=False):
     followRedirects: bool
     noProxy: str
     oauth2: Oauth2
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
@@ -883,16 +848,27 @@ class KumaSDConfig(TypedDict, total=False):
     tlsConfig: ProbeTlsConfig
 
 class LabelSelector(TypedDict, total=False):
-    matchExpressions: Sequence[MatchExpression]
+    matchExpressions: Sequence[LabelSelectorRequirement]
     matchLabels: Mapping[str, str]
 
+class LabelSelectorRequirement(TypedDict, total=False):
+    key: Required[str]
+    operator: Required[str]
+    values: Strings
+
 class Lifecycle(TypedDict, total=False):
-    postStart: PostStart
-    preStop: PostStart
+    postStart: LifecycleHandler
+    preStop: LifecycleHandler
     stopSignal: str
 
+class LifecycleHandler(TypedDict, total=False):
+    exec: Exec
+    httpGet: HTTPGetAction
+    sleep: Sleep
+    tcpSocket: TCPSocketAction
+
 class LightSailSDConfig(TypedDict, total=False):
-    accessKey: TemplateConfigMap
+    accessKey: SecretKeySelector
     authorization: ProbeAuthorization
     basicAuth: BasicAuth
     enableHTTP2: bool
@@ -901,13 +877,13 @@ class LightSailSDConfig(TypedDict, total=False):
     noProxy: str
     oauth2: Oauth2
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
     region: str
     roleARN: str
-    secretKey: TemplateConfigMap
+    secretKey: SecretKeySelector
     tlsConfig: ProbeTlsConfig
 
 class Limits(TypedDict, total=False):
@@ -921,7 +897,7 @@ class LinodeSDConfig(TypedDict, total=False):
     noProxy: str
     oauth2: Oauth2
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
@@ -932,25 +908,20 @@ class LinodeSDConfig(TypedDict, total=False):
 class LivenessProbe(TypedDict, total=False):
     exec: Exec
     failureThreshold: int
-    grpc: Grpc
-    httpGet: HttpGet
+    grpc: GRPCAction
+    httpGet: HTTPGetAction
     initialDelaySeconds: int
     periodSeconds: int
     successThreshold: int
-    tcpSocket: TcpSocket
+    tcpSocket: TCPSocketAction
     terminationGracePeriodSeconds: int
     timeoutSeconds: int
 
 class ManagedIdentity(TypedDict, total=False):
     clientId: str
 
-class MatchExpression(TypedDict, total=False):
-    key: Required[str]
-    operator: Required[str]
-    values: Strings
-
 class Mattermost(TypedDict, total=False):
-    webhookURL: TemplateConfigMap
+    webhookURL: SecretKeySelector
 
 class MetadataConfig(TypedDict, total=False):
     maxSamplesPerSend: int
@@ -976,18 +947,23 @@ class MsteamsConfig(TypedDict, total=False):
     summary: str
     text: str
     title: str
-    webhookUrl: Required[TemplateConfigMap]
+    webhookUrl: Required[SecretKeySelector]
 
 class Msteamsv2Config(TypedDict, total=False):
     httpConfig: DiscordConfigHttpConfig
     sendResolved: bool
     text: str
     title: str
-    webhookURL: TemplateConfigMap
+    webhookURL: SecretKeySelector
 
 class MuteTimeInterval(TypedDict, total=False):
     name: Required[str]
     timeIntervals: Sequence[TimeInterval]
+
+class NFSVolumeSource(TypedDict, total=False):
+    path: Required[str]
+    readOnly: bool
+    server: Required[str]
 
 class NamespaceSelector(TypedDict, total=False):
     any: bool
@@ -997,21 +973,13 @@ class Namespaces(TypedDict, total=False):
     names: Strings
     ownNamespace: bool
 
-class Nfs(TypedDict, total=False):
-    path: Required[str]
-    readOnly: bool
-    server: Required[str]
-
 class NodeAffinity(TypedDict, total=False):
-    preferredDuringSchedulingIgnoredDuringExecution: Sequence[NodeAffinityPreferredDuringSchedulingIgnoredDuringExecution]
-    requiredDuringSchedulingIgnoredDuringExecution: NodeAffinityRequiredDuringSchedulingIgnoredDuringExecution
+    preferredDuringSchedulingIgnoredDuringExecution: Sequence[PreferredSchedulingTerm]
+    requiredDuringSchedulingIgnoredDuringExecution: RequiredDuringSchedulingIgnoredDuringExecution
 
-class NodeAffinityPreferredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
-    preference: Required[Preference]
-    weight: Required[int]
-
-class NodeAffinityRequiredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
-    nodeSelectorTerms: Required[Sequence[Preference]]
+class NodeSelectorTerm(TypedDict, total=False):
+    matchExpressions: Sequence[LabelSelectorRequirement]
+    matchFields: Sequence[LabelSelectorRequirement]
 
 class NomadSDConfig(TypedDict, total=False):
     allowStale: bool
@@ -1022,7 +990,7 @@ class NomadSDConfig(TypedDict, total=False):
     namespace: str
     noProxy: str
     oauth2: Oauth2
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
@@ -1033,31 +1001,35 @@ class NomadSDConfig(TypedDict, total=False):
 
 class Oauth(TypedDict, total=False):
     clientId: Required[str]
-    clientSecret: Required[TemplateConfigMap]
+    clientSecret: Required[SecretKeySelector]
     tenantId: Required[str]
 
 class Oauth2(TypedDict, total=False):
     clientId: Required[Cert]
-    clientSecret: Required[TemplateConfigMap]
+    clientSecret: Required[SecretKeySelector]
     endpointParams: Mapping[str, str]
     noProxy: str
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     scopes: Strings
     tlsConfig: ProbeTlsConfig
     tokenUrl: Required[str]
 
+class ObjectFieldSelector(TypedDict, total=False):
+    apiVersion: str
+    fieldPath: Required[str]
+
 class OpenstackSDConfig(TypedDict, total=False):
     allTenants: bool
     applicationCredentialId: str
     applicationCredentialName: str
-    applicationCredentialSecret: TemplateConfigMap
+    applicationCredentialSecret: SecretKeySelector
     availability: Literal["Public", "public", "Admin", "admin", "Internal", "internal"]
     domainID: str
     domainName: str
     identityEndpoint: str
-    password: TemplateConfigMap
+    password: SecretKeySelector
     port: int
     projectID: str
     projectName: str
@@ -1070,7 +1042,7 @@ class OpenstackSDConfig(TypedDict, total=False):
 
 class OpsgenieConfig(TypedDict, total=False):
     actions: str
-    apiKey: TemplateConfigMap
+    apiKey: SecretKeySelector
     apiURL: str
     description: str
     details: Sequence[Detail]
@@ -1098,8 +1070,8 @@ class Otlp(TypedDict, total=False):
 
 class OvhcloudSDConfig(TypedDict, total=False):
     applicationKey: Required[str]
-    applicationSecret: Required[TemplateConfigMap]
-    consumerKey: Required[TemplateConfigMap]
+    applicationSecret: Required[SecretKeySelector]
+    consumerKey: Required[SecretKeySelector]
     endpoint: str
     refreshInterval: str
     service: Required[Literal["VPS", "DedicatedServer"]]
@@ -1126,9 +1098,9 @@ PagerdutyConfig = TypedDict(
         "httpConfig": DiscordConfigHttpConfig,
         "pagerDutyImageConfigs": Sequence[PagerDutyImageConfig],
         "pagerDutyLinkConfigs": Sequence[PagerDutyLinkConfig],
-        "routingKey": TemplateConfigMap,
+        "routingKey": SecretKeySelector,
         "sendResolved": bool,
-        "serviceKey": TemplateConfigMap,
+        "serviceKey": SecretKeySelector,
         "severity": str,
         "source": str,
         "timeout": str,
@@ -1141,27 +1113,61 @@ class Param(TypedDict, total=False):
     name: Required[str]
     values: Strings
 
-class PersistentVolumeClaim(TypedDict, total=False):
+class ParentReference(TypedDict, total=False):
+    group: Literal["monitoring.coreos.com"]
+    name: str
+    namespace: Required[str]
+    resource: Required[Literal["prometheusrules", "servicemonitors", "podmonitors", "probes", "scrapeconfigs"]]
+
+class PersistentVolumeClaimCondition(TypedDict, total=False):
+    lastProbeTime: str
+    lastTransitionTime: str
+    message: str
+    reason: str
+    status: Required[str]
+    type: Required[str]
+
+class PersistentVolumeClaimObject(TypedDict, total=False):
+    apiVersion: str
+    kind: str
+    metadata: PodMetadata
+    spec: PersistentVolumeClaimSpec
+    status: PersistentVolumeClaimStatus
+
+class PersistentVolumeClaimSpec(TypedDict, total=False):
+    accessModes: Strings
+    dataSource: DataSource
+    dataSourceRef: DataSourceRef
+    resources: VolumeResourceRequirements
+    selector: LabelSelector
+    storageClassName: str
+    volumeAttributesClassName: str
+    volumeMode: str
+    volumeName: str
+
+class PersistentVolumeClaimStatus(TypedDict, total=False):
+    accessModes: Strings
+    allocatedResourceStatuses: Mapping[str, str]
+    allocatedResources: Mapping[str, int | str]
+    capacity: Mapping[str, int | str]
+    conditions: Sequence[PersistentVolumeClaimCondition]
+    currentVolumeAttributesClassName: str
+    modifyVolumeStatus: ModifyVolumeStatus
+    phase: str
+
+class PersistentVolumeClaimVolumeSource(TypedDict, total=False):
     claimName: Required[str]
     readOnly: bool
 
-class PersistentVolumeClaimRetentionPolicy(TypedDict, total=False):
-    whenDeleted: str
-    whenScaled: str
-
-class PhotonPersistentDisk(TypedDict, total=False):
+class PhotonPersistentDiskVolumeSource(TypedDict, total=False):
     fsType: str
     pdID: Required[str]
 
 class PodAffinity(TypedDict, total=False):
-    preferredDuringSchedulingIgnoredDuringExecution: Sequence[PodAffinityPreferredDuringSchedulingIgnoredDuringExecution]
-    requiredDuringSchedulingIgnoredDuringExecution: Sequence[PodAffinityRequiredDuringSchedulingIgnoredDuringExecution]
+    preferredDuringSchedulingIgnoredDuringExecution: Sequence[WeightedPodAffinityTerm]
+    requiredDuringSchedulingIgnoredDuringExecution: Sequence[PodAffinityTerm]
 
-class PodAffinityPreferredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
-    podAffinityTerm: Required[PodAffinityRequiredDuringSchedulingIgnoredDuringExecution]
-    weight: Required[int]
-
-class PodAffinityRequiredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
+class PodAffinityTerm(TypedDict, total=False):
     labelSelector: LabelSelector
     matchLabelKeys: Strings
     mismatchLabelKeys: Strings
@@ -1178,6 +1184,11 @@ class PodCertificate(TypedDict, total=False):
     signerName: Required[str]
     userAnnotations: Mapping[str, str]
 
+class PodDNSConfig(TypedDict, total=False):
+    nameservers: Strings
+    options: Sequence[AdditionalArg]
+    searches: Strings
+
 class PodMetadata(TypedDict, total=False):
     annotations: Mapping[str, str]
     labels: Mapping[str, str]
@@ -1186,7 +1197,7 @@ class PodMetadata(TypedDict, total=False):
 class PodMetricsEndpoint(TypedDict, total=False):
     authorization: ProbeAuthorization
     basicAuth: BasicAuth
-    bearerTokenSecret: TemplateConfigMap
+    bearerTokenSecret: SecretKeySelector
     enableHttp2: bool
     filterRunning: bool
     followRedirects: bool
@@ -1200,7 +1211,7 @@ class PodMetricsEndpoint(TypedDict, total=False):
     path: str
     port: str
     portNumber: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     relabelings: Sequence[MetricRelabeling]
@@ -1234,36 +1245,38 @@ class PodMonitorSpec(TypedDict, total=False):
     selectorMechanism: Literal["RelabelConfig", "RoleSelector"]
     targetLimit: int
 
-class Port(TypedDict, total=False):
-    containerPort: Required[int]
-    hostIP: str
-    hostPort: int
-    name: str
-    protocol: str
+class PodSecurityContext(TypedDict, total=False):
+    appArmorProfile: AppArmorProfile
+    fsGroup: int
+    fsGroupChangePolicy: str
+    runAsGroup: int
+    runAsNonRoot: bool
+    runAsUser: int
+    seLinuxChangePolicy: str
+    seLinuxOptions: SELinuxOptions
+    seccompProfile: AppArmorProfile
+    supplementalGroups: Sequence[int]
+    supplementalGroupsPolicy: str
+    sysctls: Sequence[HTTPHeader]
+    windowsOptions: WindowsSecurityContextOptions
 
-class PortworxVolume(TypedDict, total=False):
+class PortworxVolumeSource(TypedDict, total=False):
     fsType: str
     readOnly: bool
     volumeID: Required[str]
 
-class PostStart(TypedDict, total=False):
-    exec: Exec
-    httpGet: HttpGet
-    sleep: Sleep
-    tcpSocket: TcpSocket
-
-class Preference(TypedDict, total=False):
-    matchExpressions: Sequence[MatchExpression]
-    matchFields: Sequence[MatchExpression]
+class PreferredSchedulingTerm(TypedDict, total=False):
+    preference: Required[NodeSelectorTerm]
+    weight: Required[int]
 
 class ProbeAuthorization(TypedDict, total=False):
-    credentials: TemplateConfigMap
+    credentials: SecretKeySelector
     type: str
 
 class ProbeSpec(TypedDict, total=False):
     authorization: ProbeAuthorization
     basicAuth: BasicAuth
-    bearerTokenSecret: TemplateConfigMap
+    bearerTokenSecret: SecretKeySelector
     convertClassicHistogramsToNHCB: bool
     enableHttp2: bool
     fallbackScrapeProtocol: Literal["PrometheusProto", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0", "PrometheusText0.0.4", "PrometheusText1.0.0"]
@@ -1295,7 +1308,7 @@ class ProbeTlsConfig(TypedDict, total=False):
     ca: Cert
     cert: Cert
     insecureSkipVerify: bool
-    keySecret: TemplateConfigMap
+    keySecret: SecretKeySelector
     maxVersion: Literal["TLS10", "TLS11", "TLS12", "TLS13"]
     minVersion: Literal["TLS10", "TLS11", "TLS12", "TLS13"]
     serverName: str
@@ -1303,19 +1316,19 @@ class ProbeTlsConfig(TypedDict, total=False):
 class Prober(TypedDict, total=False):
     noProxy: str
     path: str
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     scheme: Literal["http", "https", "HTTP", "HTTPS"]
     url: Required[str]
 
-class Projected(TypedDict, total=False):
+class ProjectedVolumeSource(TypedDict, total=False):
     defaultMode: int
-    sources: Sequence[Source]
+    sources: Sequence[VolumeProjection]
 
 class PrometheusAgentSpec(TypedDict, total=False):
     additionalArgs: Sequence[AdditionalArg]
-    additionalScrapeConfigs: TemplateConfigMap
+    additionalScrapeConfigs: SecretKeySelector
     affinity: Affinity
     apiserverConfig: ApiserverConfig
     arbitraryFSAccessThroughSMs: ArbitraryFSAccessThroughSMs
@@ -1324,7 +1337,7 @@ class PrometheusAgentSpec(TypedDict, total=False):
     configMaps: Strings
     containers: Sequence[Container]
     convertClassicHistogramsToNHCB: bool
-    dnsConfig: DnsConfig
+    dnsConfig: PodDNSConfig
     dnsPolicy: Literal["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]
     enableFeatures: Strings
     enableOTLPReceiver: bool
@@ -1338,7 +1351,7 @@ class PrometheusAgentSpec(TypedDict, total=False):
     enforcedNamespaceLabel: str
     enforcedSampleLimit: int
     enforcedTargetLimit: int
-    excludedFromEnforcement: Sequence[ExcludedFromEnforcement]
+    excludedFromEnforcement: Sequence[ParentReference]
     externalLabels: Mapping[str, str]
     externalUrl: str
     hostAliases: Sequence[HostAlias]
@@ -1366,7 +1379,7 @@ class PrometheusAgentSpec(TypedDict, total=False):
     overrideHonorLabels: bool
     overrideHonorTimestamps: bool
     paused: bool
-    persistentVolumeClaimRetentionPolicy: PersistentVolumeClaimRetentionPolicy
+    persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy
     podManagementPolicy: Literal["OrderedReady", "Parallel"]
     podMetadata: PodMetadata
     podMonitorNamespaceSelector: LabelSelector
@@ -1382,7 +1395,7 @@ class PrometheusAgentSpec(TypedDict, total=False):
     remoteWriteReceiverMessageVersions: Sequence[Literal["V1.0", "V2.0"]]
     replicaExternalLabelName: str
     replicas: int
-    resources: AlertmanagerResources
+    resources: ResourceRequirements
     routePrefix: str
     runtime: Runtime
     sampleLimit: int
@@ -1397,7 +1410,7 @@ class PrometheusAgentSpec(TypedDict, total=False):
     scrapeProtocols: Sequence[Literal["PrometheusProto", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0", "PrometheusText0.0.4", "PrometheusText1.0.0"]]
     scrapeTimeout: str
     secrets: Strings
-    securityContext: AlertmanagerSecurityContext
+    securityContext: PodSecurityContext
     serviceAccountName: str
     serviceDiscoveryRole: Literal["Endpoints", "EndpointSlice"]
     serviceMonitorNamespaceSelector: LabelSelector
@@ -1427,10 +1440,10 @@ class PrometheusRulesExcludedFromEnforce(TypedDict, total=False):
     ruleNamespace: Required[str]
 
 class PrometheusSpec(TypedDict, total=False):
-    additionalAlertManagerConfigs: TemplateConfigMap
-    additionalAlertRelabelConfigs: TemplateConfigMap
+    additionalAlertManagerConfigs: SecretKeySelector
+    additionalAlertRelabelConfigs: SecretKeySelector
     additionalArgs: Sequence[AdditionalArg]
-    additionalScrapeConfigs: TemplateConfigMap
+    additionalScrapeConfigs: SecretKeySelector
     affinity: Affinity
     alerting: Alerting
     allowOverlappingBlocks: bool
@@ -1443,7 +1456,7 @@ class PrometheusSpec(TypedDict, total=False):
     containers: Sequence[Container]
     convertClassicHistogramsToNHCB: bool
     disableCompaction: bool
-    dnsConfig: DnsConfig
+    dnsConfig: PodDNSConfig
     dnsPolicy: Literal["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]
     enableAdminAPI: bool
     enableFeatures: Strings
@@ -1459,7 +1472,7 @@ class PrometheusSpec(TypedDict, total=False):
     enforcedSampleLimit: int
     enforcedTargetLimit: int
     evaluationInterval: str
-    excludedFromEnforcement: Sequence[ExcludedFromEnforcement]
+    excludedFromEnforcement: Sequence[ParentReference]
     exemplars: Exemplars
     externalLabels: Mapping[str, str]
     externalUrl: str
@@ -1487,7 +1500,7 @@ class PrometheusSpec(TypedDict, total=False):
     overrideHonorLabels: bool
     overrideHonorTimestamps: bool
     paused: bool
-    persistentVolumeClaimRetentionPolicy: PersistentVolumeClaimRetentionPolicy
+    persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy
     podManagementPolicy: Literal["OrderedReady", "Parallel"]
     podMetadata: PodMetadata
     podMonitorNamespaceSelector: LabelSelector
@@ -1507,7 +1520,7 @@ class PrometheusSpec(TypedDict, total=False):
     remoteWriteReceiverMessageVersions: Sequence[Literal["V1.0", "V2.0"]]
     replicaExternalLabelName: str
     replicas: int
-    resources: AlertmanagerResources
+    resources: ResourceRequirements
     retention: str
     retentionSize: str
     routePrefix: str
@@ -1528,7 +1541,7 @@ class PrometheusSpec(TypedDict, total=False):
     scrapeProtocols: Sequence[Literal["PrometheusProto", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0", "PrometheusText0.0.4", "PrometheusText1.0.0"]]
     scrapeTimeout: str
     secrets: Strings
-    securityContext: AlertmanagerSecurityContext
+    securityContext: PodSecurityContext
     serviceAccountName: str
     serviceDiscoveryRole: Literal["Endpoints", "EndpointSlice"]
     serviceMonitorNamespaceSelector: LabelSelector
@@ -1580,7 +1593,7 @@ class PuppetDBSDConfig(TypedDict, total=False):
     noProxy: str
     oauth2: Oauth2
     port: int
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     query: Required[str]
@@ -1600,12 +1613,12 @@ class PushoverConfig(TypedDict, total=False):
     sendResolved: bool
     sound: str
     title: str
-    token: TemplateConfigMap
+    token: SecretKeySelector
     tokenFile: str
     ttl: str
     url: str
     urlTitle: str
-    userKey: TemplateConfigMap
+    userKey: SecretKeySelector
     userKeyFile: str
 
 class Query(TypedDict, total=False):
@@ -1626,7 +1639,7 @@ class QueueConfig(TypedDict, total=False):
     retryOnRateLimit: bool
     sampleAgeLimit: str
 
-class Quobyte(TypedDict, total=False):
+class QuobyteVolumeSource(TypedDict, total=False):
     group: str
     readOnly: bool
     registry: Required[str]
@@ -1634,7 +1647,7 @@ class Quobyte(TypedDict, total=False):
     user: str
     volume: Required[str]
 
-class Rbd(TypedDict, total=False):
+class RBDVolumeSource(TypedDict, total=False):
     fsType: str
     image: Required[str]
     keyring: str
@@ -1673,7 +1686,7 @@ class RemoteRead(TypedDict, total=False):
     name: str
     noProxy: str
     oauth2: Oauth2
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     readRecent: bool
@@ -1696,7 +1709,7 @@ class RemoteWrite(TypedDict, total=False):
     name: str
     noProxy: str
     oauth2: Oauth2
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     queueConfig: QueueConfig
@@ -1709,14 +1722,22 @@ class RemoteWrite(TypedDict, total=False):
     url: Required[str]
     writeRelabelConfigs: Sequence[MetricRelabeling]
 
-class ResizePolicy(TypedDict, total=False):
-    resourceName: Required[str]
-    restartPolicy: Required[str]
+class RequiredDuringSchedulingIgnoredDuringExecution(TypedDict, total=False):
+    nodeSelectorTerms: Required[Sequence[NodeSelectorTerm]]
 
-class ResourceFieldRef(TypedDict, total=False):
+class ResourceClaim(TypedDict, total=False):
+    name: Required[str]
+    request: str
+
+class ResourceFieldSelector(TypedDict, total=False):
     containerName: str
     divisor: int | str
     resource: Required[str]
+
+class ResourceRequirements(TypedDict, total=False):
+    claims: Sequence[ResourceClaim]
+    limits: Mapping[str, int | str]
+    requests: Mapping[str, int | str]
 
 class Responder(TypedDict, total=False):
     id: str
@@ -1724,17 +1745,13 @@ class Responder(TypedDict, total=False):
     type: Required[Literal["team", "teams", "user", "escalation", "schedule"]]
     username: str
 
-class RestartPolicyRule(TypedDict, total=False):
-    action: Required[str]
-    exitCodes: ExitCodes
-
 class Retain(TypedDict, total=False):
     retentionPeriod: Required[str]
 
 class RocketChat(TypedDict, total=False):
     apiURL: str
-    token: TemplateConfigMap
-    tokenID: TemplateConfigMap
+    token: SecretKeySelector
+    tokenID: SecretKeySelector
 
 class RocketchatConfig(TypedDict, total=False):
     actions: Sequence[RocketchatConfigAction]
@@ -1753,8 +1770,8 @@ class RocketchatConfig(TypedDict, total=False):
     thumbURL: str
     title: str
     titleLink: str
-    token: Required[TemplateConfigMap]
-    tokenID: Required[TemplateConfigMap]
+    token: Required[SecretKeySelector]
+    tokenID: Required[SecretKeySelector]
 
 class RocketchatConfigAction(TypedDict, total=False):
     msg: str
@@ -1806,7 +1823,13 @@ class Rules(TypedDict, total=False):
 class Runtime(TypedDict, total=False):
     goGC: int
 
-class ScaleIO(TypedDict, total=False):
+class SELinuxOptions(TypedDict, total=False):
+    level: str
+    role: str
+    type: str
+    user: str
+
+class ScaleIOVolumeSource(TypedDict, total=False):
     fsType: str
     gateway: Required[str]
     protectionDomain: str
@@ -1827,12 +1850,12 @@ class ScalewaySDConfig(TypedDict, total=False):
     noProxy: str
     port: int
     projectID: Required[str]
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     refreshInterval: str
     role: Required[Literal["Instance", "Baremetal"]]
-    secretKey: Required[TemplateConfigMap]
+    secretKey: Required[SecretKeySelector]
     tagsFilter: Strings
     tlsConfig: ProbeTlsConfig
     zone: str
@@ -1891,7 +1914,7 @@ class ScrapeConfigSpec(TypedDict, total=False):
     openstackSDConfigs: Sequence[OpenstackSDConfig]
     ovhcloudSDConfigs: Sequence[OvhcloudSDConfig]
     params: Mapping[str, Strings]
-    proxyConnectHeader: Mapping[str, Sequence[TemplateConfigMap]]
+    proxyConnectHeader: Mapping[str, Sequence[SecretKeySelector]]
     proxyFromEnvironment: bool
     proxyUrl: str
     puppetDBSDConfigs: Sequence[PuppetDBSDConfig]
@@ -1917,27 +1940,40 @@ class ScrapeConfigStaticConfig(TypedDict, total=False):
 class Sdk(TypedDict, total=False):
     tenantId: str
 
-class SeLinuxOptions(TypedDict, total=False):
-    level: str
-    role: str
-    type: str
-    user: str
-
-class Secret(TypedDict, total=False):
-    defaultMode: int
-    items: Sequence[ConfigMapItem]
+class SecretKeySelector(TypedDict, total=False):
+    key: Required[str]
+    name: str
     optional: bool
-    secretName: str
 
 class SecretRef(TypedDict, total=False):
     name: str
+
+class SecretVolumeSource(TypedDict, total=False):
+    defaultMode: int
+    items: Sequence[KeyToPath]
+    optional: bool
+    secretName: str
+
+class SecurityContext(TypedDict, total=False):
+    allowPrivilegeEscalation: bool
+    appArmorProfile: AppArmorProfile
+    capabilities: Capabilities
+    privileged: bool
+    procMount: str
+    readOnlyRootFilesystem: bool
+    runAsGroup: int
+    runAsNonRoot: bool
+    runAsUser: int
+    seLinuxOptions: SELinuxOptions
+    seccompProfile: AppArmorProfile
+    windowsOptions: WindowsSecurityContextOptions
 
 class Selector(TypedDict, total=False):
     field: str
     label: str
     role: Required[Literal["Pod", "Endpoints", "Ingress", "Service", "Node", "EndpointSlice"]]
 
-class ServiceAccountToken(TypedDict, total=False):
+class ServiceAccountTokenProjection(TypedDict, total=False):
     audience: str
     expirationSeconds: int
     path: Required[str]
@@ -1977,17 +2013,17 @@ class ShardingStrategy(TypedDict, total=False):
     topology: Topology
 
 class Sigv4(TypedDict, total=False):
-    accessKey: TemplateConfigMap
+    accessKey: SecretKeySelector
     externalId: str
     profile: str
     region: str
     roleArn: str
-    secretKey: TemplateConfigMap
+    secretKey: SecretKeySelector
     useFIPSSTSEndpoint: bool
 
 class SlackConfig(TypedDict, total=False):
     actions: Sequence[SlackConfigAction]
-    apiURL: TemplateConfigMap
+    apiURL: SecretKeySelector
     callbackId: str
     channel: str
     color: str
@@ -2037,8 +2073,8 @@ Smtp = TypedDict(
     "Smtp",
     {
         "authIdentity": str,
-        "authPassword": TemplateConfigMap,
-        "authSecret": TemplateConfigMap,
+        "authPassword": SecretKeySelector,
+        "authSecret": SecretKeySelector,
         "authUsername": str,
         "forceImplicitTLS": bool,
         "from": str,
@@ -2063,57 +2099,32 @@ class SnsConfig(TypedDict, total=False):
     topicARN: str
     useAWSHTTPClient: bool
 
-class Source(TypedDict, total=False):
-    clusterTrustBundle: ClusterTrustBundle
-    configMap: SourceConfigMap
-    downwardAPI: SourceDownwardAPI
-    podCertificate: PodCertificate
-    secret: SourceConfigMap
-    serviceAccountToken: ServiceAccountToken
-
-class SourceConfigMap(TypedDict, total=False):
-    items: Sequence[ConfigMapItem]
-    name: str
-    optional: bool
-
-class SourceDownwardAPI(TypedDict, total=False):
-    items: Sequence[DownwardAPIItem]
-
 class SourceMatch(TypedDict, total=False):
     matchType: Literal["!=", "=", "=~", "!~"]
     name: Required[str]
     regex: bool
     value: str
 
-class Status(TypedDict, total=False):
-    accessModes: Strings
-    allocatedResourceStatuses: Mapping[str, str]
-    allocatedResources: Mapping[str, int | str]
-    capacity: Mapping[str, int | str]
-    conditions: Sequence[Condition]
-    currentVolumeAttributesClassName: str
-    modifyVolumeStatus: ModifyVolumeStatus
-    phase: str
+class StatefulSetPersistentVolumeClaimRetentionPolicy(TypedDict, total=False):
+    whenDeleted: str
+    whenScaled: str
 
 class Storage(TypedDict, total=False):
     disableMountSubPath: bool
-    emptyDir: EmptyDir
+    emptyDir: EmptyDirVolumeSource
     ephemeral: Ephemeral
-    volumeClaimTemplate: StorageVolumeClaimTemplate
+    volumeClaimTemplate: PersistentVolumeClaimObject
 
-class StorageVolumeClaimTemplate(TypedDict, total=False):
-    apiVersion: str
-    kind: str
-    metadata: PodMetadata
-    spec: VolumeClaimTemplateSpec
-    status: Status
-
-class Storageos(TypedDict, total=False):
+class StorageOSVolumeSource(TypedDict, total=False):
     fsType: str
     readOnly: bool
     secretRef: SecretRef
     volumeName: str
     volumeNamespace: str
+
+class TCPSocketAction(TypedDict, total=False):
+    host: str
+    port: Required[int | str]
 
 class Targets(TypedDict, total=False):
     ingress: Ingress
@@ -2124,13 +2135,9 @@ class TargetsStaticConfig(TypedDict, total=False):
     relabelingConfigs: Sequence[MetricRelabeling]
     static: Strings
 
-class TcpSocket(TypedDict, total=False):
-    host: str
-    port: Required[int | str]
-
 class TelegramConfig(TypedDict, total=False):
     apiURL: str
-    botToken: TemplateConfigMap
+    botToken: SecretKeySelector
     botTokenFile: str
     chatID: Required[int]
     disableNotifications: bool
@@ -2139,11 +2146,6 @@ class TelegramConfig(TypedDict, total=False):
     messageThreadID: int
     parseMode: Literal["MarkdownV2", "Markdown", "HTML"]
     sendResolved: bool
-
-class TemplateConfigMap(TypedDict, total=False):
-    key: Required[str]
-    name: str
-    optional: bool
 
 class Thanos(TypedDict, total=False):
     additionalArgs: Sequence[AdditionalArg]
@@ -2159,13 +2161,13 @@ class Thanos(TypedDict, total=False):
     logFormat: Literal["", "logfmt", "json"]
     logLevel: Literal["", "debug", "info", "warn", "error"]
     minTime: str
-    objectStorageConfig: TemplateConfigMap
+    objectStorageConfig: SecretKeySelector
     objectStorageConfigFile: str
     readyTimeout: str
-    resources: AlertmanagerResources
+    resources: ResourceRequirements
     sha: str
     tag: str
-    tracingConfig: TemplateConfigMap
+    tracingConfig: SecretKeySelector
     tracingConfigFile: str
     version: str
     volumeMounts: Sequence[VolumeMount]
@@ -2176,17 +2178,17 @@ class ThanosRulerSpec(TypedDict, total=False):
     alertDropLabels: Strings
     alertQueryUrl: str
     alertRelabelConfigFile: str
-    alertRelabelConfigs: TemplateConfigMap
-    alertmanagersConfig: TemplateConfigMap
+    alertRelabelConfigs: SecretKeySelector
+    alertmanagersConfig: SecretKeySelector
     alertmanagersUrl: Strings
     containers: Sequence[Container]
-    dnsConfig: DnsConfig
+    dnsConfig: PodDNSConfig
     dnsPolicy: Literal["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]
     enableFeatures: Strings
     enableServiceLinks: bool
     enforcedNamespaceLabel: str
     evaluationInterval: str
-    excludedFromEnforcement: Sequence[ExcludedFromEnforcement]
+    excludedFromEnforcement: Sequence[ParentReference]
     externalPrefix: str
     grpcServerTlsConfig: GrpcServerTlsConfig
     hostAliases: Sequence[HostAlias]
@@ -2201,7 +2203,7 @@ class ThanosRulerSpec(TypedDict, total=False):
     logLevel: Literal["", "debug", "info", "warn", "error"]
     minReadySeconds: int
     nodeSelector: Mapping[str, str]
-    objectStorageConfig: TemplateConfigMap
+    objectStorageConfig: SecretKeySelector
     objectStorageConfigFile: str
     paused: bool
     podManagementPolicy: Literal["OrderedReady", "Parallel"]
@@ -2209,12 +2211,12 @@ class ThanosRulerSpec(TypedDict, total=False):
     portName: str
     priorityClassName: str
     prometheusRulesExcludedFromEnforce: Sequence[PrometheusRulesExcludedFromEnforce]
-    queryConfig: TemplateConfigMap
+    queryConfig: SecretKeySelector
     queryEndpoints: Strings
     remoteWrite: Sequence[RemoteWrite]
     replicas: int
     resendDelay: str
-    resources: AlertmanagerResources
+    resources: ResourceRequirements
     retention: str
     routePrefix: str
     ruleConcurrentEval: int
@@ -2224,14 +2226,14 @@ class ThanosRulerSpec(TypedDict, total=False):
     ruleQueryOffset: str
     ruleSelector: LabelSelector
     schedulerName: str
-    securityContext: AlertmanagerSecurityContext
+    securityContext: PodSecurityContext
     serviceAccountName: str
     serviceName: str
     storage: Storage
     terminationGracePeriodSeconds: int
     tolerations: Sequence[Toleration]
-    topologySpreadConstraints: Sequence[AlertmanagerTopologySpreadConstraint]
-    tracingConfig: TemplateConfigMap
+    topologySpreadConstraints: Sequence[TopologySpreadConstraint]
+    tracingConfig: SecretKeySelector
     tracingConfigFile: str
     updateStrategy: UpdateStrategy
     version: str
@@ -2268,6 +2270,16 @@ class Topology(TypedDict, total=False):
     externalLabelName: str
     values: Strings
 
+class TopologySpreadConstraint(TypedDict, total=False):
+    labelSelector: LabelSelector
+    matchLabelKeys: Strings
+    maxSkew: Required[int]
+    minDomains: int
+    nodeAffinityPolicy: str
+    nodeTaintsPolicy: str
+    topologyKey: Required[str]
+    whenUnsatisfiable: Required[str]
+
 class TracingConfig(TypedDict, total=False):
     clientType: Literal["http", "grpc", "HTTP", "GRPC"]
     compression: Literal["gzip", "Gzip"]
@@ -2287,19 +2299,12 @@ class UpdateStrategy(TypedDict, total=False):
     rollingUpdate: RollingUpdate
     type: Required[Literal["OnDelete", "RollingUpdate"]]
 
-class ValueFrom(TypedDict, total=False):
-    configMapKeyRef: TemplateConfigMap
-    fieldRef: FieldRef
-    fileKeyRef: FileKeyRef
-    resourceFieldRef: ResourceFieldRef
-    secretKeyRef: TemplateConfigMap
-
 class Victorops(TypedDict, total=False):
-    apiKey: TemplateConfigMap
+    apiKey: SecretKeySelector
     apiURL: str
 
 class VictoropsConfig(TypedDict, total=False):
-    apiKey: TemplateConfigMap
+    apiKey: SecretKeySelector
     apiUrl: str
     customFields: Sequence[Detail]
     entityDisplayName: str
@@ -2311,66 +2316,45 @@ class VictoropsConfig(TypedDict, total=False):
     stateMessage: str
 
 class Volume(TypedDict, total=False):
-    awsElasticBlockStore: AwsElasticBlockStore
-    azureDisk: AzureDisk
-    azureFile: AzureFile
-    cephfs: Cephfs
-    cinder: Cinder
-    configMap: VolumeConfigMap
-    csi: Csi
-    downwardAPI: VolumeDownwardAPI
-    emptyDir: EmptyDir
+    awsElasticBlockStore: AWSElasticBlockStoreVolumeSource
+    azureDisk: AzureDiskVolumeSource
+    azureFile: AzureFileVolumeSource
+    cephfs: CephFSVolumeSource
+    cinder: CinderVolumeSource
+    configMap: ConfigMapVolumeSource
+    csi: CSIVolumeSource
+    downwardAPI: DownwardAPIVolumeSource
+    emptyDir: EmptyDirVolumeSource
     ephemeral: Ephemeral
-    fc: Fc
-    flexVolume: FlexVolume
-    flocker: Flocker
-    gcePersistentDisk: GcePersistentDisk
-    gitRepo: GitRepo
-    glusterfs: Glusterfs
-    hostPath: HostPath
-    image: Image
-    iscsi: Iscsi
+    fc: FCVolumeSource
+    flexVolume: FlexVolumeSource
+    flocker: FlockerVolumeSource
+    gcePersistentDisk: GCEPersistentDiskVolumeSource
+    gitRepo: GitRepoVolumeSource
+    glusterfs: GlusterfsVolumeSource
+    hostPath: HostPathVolumeSource
+    image: ImageVolumeSource
+    iscsi: ISCSIVolumeSource
     name: Required[str]
-    nfs: Nfs
-    persistentVolumeClaim: PersistentVolumeClaim
-    photonPersistentDisk: PhotonPersistentDisk
-    portworxVolume: PortworxVolume
-    projected: Projected
-    quobyte: Quobyte
-    rbd: Rbd
-    scaleIO: ScaleIO
-    secret: Secret
-    storageos: Storageos
-    vsphereVolume: VsphereVolume
+    nfs: NFSVolumeSource
+    persistentVolumeClaim: PersistentVolumeClaimVolumeSource
+    photonPersistentDisk: PhotonPersistentDiskVolumeSource
+    portworxVolume: PortworxVolumeSource
+    projected: ProjectedVolumeSource
+    quobyte: QuobyteVolumeSource
+    rbd: RBDVolumeSource
+    scaleIO: ScaleIOVolumeSource
+    secret: SecretVolumeSource
+    storageos: StorageOSVolumeSource
+    vsphereVolume: VsphereVirtualDiskVolumeSource
 
-class VolumeClaimTemplateResources(TypedDict, total=False):
-    limits: Mapping[str, int | str]
-    requests: Mapping[str, int | str]
-
-class VolumeClaimTemplateSpec(TypedDict, total=False):
-    accessModes: Strings
-    dataSource: DataSource
-    dataSourceRef: DataSourceRef
-    resources: VolumeClaimTemplateResources
-    selector: LabelSelector
-    storageClassName: str
-    volumeAttributesClassName: str
-    volumeMode: str
-    volumeName: str
-
-class VolumeConfigMap(TypedDict, total=False):
-    defaultMode: int
-    items: Sequence[ConfigMapItem]
-    name: str
-    optional: bool
+class VolumeClaimTemplate(TypedDict, total=False):
+    metadata: Mapping[str, Any]
+    spec: Required[PersistentVolumeClaimSpec]
 
 class VolumeDevice(TypedDict, total=False):
     devicePath: Required[str]
     name: Required[str]
-
-class VolumeDownwardAPI(TypedDict, total=False):
-    defaultMode: int
-    items: Sequence[DownwardAPIItem]
 
 class VolumeMount(TypedDict, total=False):
     mountPath: Required[str]
@@ -2381,7 +2365,19 @@ class VolumeMount(TypedDict, total=False):
     subPath: str
     subPathExpr: str
 
-class VsphereVolume(TypedDict, total=False):
+class VolumeProjection(TypedDict, total=False):
+    clusterTrustBundle: ClusterTrustBundleProjection
+    configMap: ConfigMap
+    downwardAPI: DownwardAPI
+    podCertificate: PodCertificate
+    secret: ConfigMap
+    serviceAccountToken: ServiceAccountTokenProjection
+
+class VolumeResourceRequirements(TypedDict, total=False):
+    limits: Mapping[str, int | str]
+    requests: Mapping[str, int | str]
+
+class VsphereVirtualDiskVolumeSource(TypedDict, total=False):
     fsType: str
     storagePolicyID: str
     storagePolicyName: str
@@ -2400,7 +2396,7 @@ class WebTlsConfig(TypedDict, total=False):
     client_ca: Cert
     curvePreferences: Strings
     keyFile: str
-    keySecret: TemplateConfigMap
+    keySecret: SecretKeySelector
     maxVersion: str
     minVersion: str
     preferServerCipherSuites: bool
@@ -2419,16 +2415,16 @@ class WebhookConfig(TypedDict, total=False):
     sendResolved: bool
     timeout: str
     url: str
-    urlSecret: TemplateConfigMap
+    urlSecret: SecretKeySelector
 
 class Wechat(TypedDict, total=False):
     apiCorpID: str
-    apiSecret: TemplateConfigMap
+    apiSecret: SecretKeySelector
     apiURL: str
 
 class WechatConfig(TypedDict, total=False):
     agentID: str
-    apiSecret: TemplateConfigMap
+    apiSecret: SecretKeySelector
     apiURL: str
     corpID: str
     httpConfig: DiscordConfigHttpConfig
@@ -2439,7 +2435,11 @@ class WechatConfig(TypedDict, total=False):
     toTag: str
     toUser: str
 
-class WindowsOptions(TypedDict, total=False):
+class WeightedPodAffinityTerm(TypedDict, total=False):
+    podAffinityTerm: Required[PodAffinityTerm]
+    weight: Required[int]
+
+class WindowsSecurityContextOptions(TypedDict, total=False):
     gmsaCredentialSpec: str
     gmsaCredentialSpecName: str
     hostProcess: bool

@@ -6,7 +6,7 @@ Under nip.io a hostname contains an address that nobody knows before there is a 
 
 import argparse
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from charts.traefik import TRAEFIK
-from fleet import documents
+from fleet import documents, registry
 from fleet.errors import InputError
 from operations import waiting
 from operations.cluster import Cluster, Manifest
@@ -59,9 +59,9 @@ def run(args: argparse.Namespace) -> int:
     """
     options = Options.of(args)
     fleet, clusters = options.fleet.connect()
-    look = partial(_created, dist=options.dist) if options.create else address_of
+    members = [fleet.cluster(name) for name in clusters]
     with ThreadPoolExecutor(len(clusters)) as pool:
-        answers = pool.map(partial(_answer, look), clusters.values())
+        answers = pool.map(partial(_answer, options), members, clusters.values())
         addresses = dict(zip(clusters, answers, strict=True))
     changes = {}
     width = max(map(len, clusters))
@@ -70,7 +70,13 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(address, InputError):
             line = f"{registered}   not known, see below"
         elif address is None:
-            line = f"{registered}   no load balancer yet; --create asks for one"
+            line = (
+                f"{cluster.address or cluster.domain}   no load balancer yet; --create asks for one"
+            )
+        elif cluster.address is None:
+            line = f"{cluster.domain}   leads to {address}"
+        elif cluster.behind_proxy:
+            line = f"{registered}   leads to {address}"
         elif address == registered:
             line = registered
         else:
@@ -94,10 +100,13 @@ def run(args: argparse.Namespace) -> int:
     return 1 if None in addresses.values() else 0
 
 
-def _answer(look: Callable[[Cluster], str | None], cluster: Cluster) -> str | InputError | None:
-    """What ``look`` finds, or why it finds nothing: one cluster must not hide the others."""
+def _answer(
+    options: Options, member: registry.Cluster, cluster: Cluster
+) -> str | InputError | None:
+    """Where the load balancer is, or why nobody knows: one cluster must not hide the others."""
+    find = address_of if member.address else name_of
     try:
-        return look(cluster)
+        return _created(cluster, find, dist=options.dist) if options.create else find(cluster)
     except InputError as error:
         return error
 
@@ -107,8 +116,7 @@ def address_of(cluster: Cluster) -> str | None:
 
     Raises InputError if the load balancer has a name only.
     """
-    service = cluster.get("service", TRAEFIK, TRAEFIK)
-    points = (service or {}).get("status", {}).get("loadBalancer", {}).get("ingress", [])
+    points = _points(cluster)
     if not points:
         return None
     # Vultr gives a name as well, which is that of the load balancer and not of DNS.
@@ -116,21 +124,36 @@ def address_of(cluster: Cluster) -> str | None:
     if not addresses:
         raise InputError(
             f"{cluster.name}: its load balancer has a name, {points[0].get('hostname')}, and no "
-            "address; give the cluster a domain, and point it there"
+            "address; give the cluster a domain instead of the address, and point it there"
         )
     return min(addresses, key=_ipv4_first)
+
+
+def name_of(cluster: Cluster) -> str | None:
+    """The DNS name of the cluster's load balancer, or its address where it has no name."""
+    points = _points(cluster)
+    return next((point.get("hostname") or point["ip"] for point in points), None)
+
+
+def _points(cluster: Cluster) -> Sequence[Mapping[str, str]]:
+    """Where the load balancer takes connections, as its provider wrote into the Service."""
+    service = cluster.get("service", TRAEFIK, TRAEFIK) or {}
+    points: Sequence[Mapping[str, str]] = (
+        service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+    )
+    return points
 
 
 def _ipv4_first(address: str) -> int:
     return ipaddress.ip_address(address).version
 
 
-def _created(cluster: Cluster, *, dist: Path) -> str:
-    """The address, once the provider has given one to the Service."""
-    if address := address_of(cluster):
+def _created(cluster: Cluster, find: Callable[[Cluster], str | None], *, dist: Path) -> str:
+    """What ``find`` finds, once the provider has written it into the Service."""
+    if address := find(cluster):
         return address
     cluster.apply(_service(dist / cluster.name / TRAEFIK))
-    address = waiting.until(lambda: address_of(cluster), seconds=WAIT_SECONDS, interval=2)
+    address = waiting.until(lambda: find(cluster), seconds=WAIT_SECONDS, interval=2)
     if address:
         return address
     messages = [

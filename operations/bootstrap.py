@@ -23,7 +23,7 @@ from operations.applications import Application
 from operations.cluster import ClusterError
 from operations.contexts import FleetOptions, pairs
 from operations.credentials import Answers, Supplied
-from operations.names import Resolve, resolver
+from operations.hostnames import Resolve, resolver
 from operations.site import Site, Step
 
 CONCURRENT_STEPS: Final = 8

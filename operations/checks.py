@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +10,9 @@ from fleet import registry
 from fleet.errors import InputError
 from fleet.registry import Fleet
 from operations import kubectl
-from operations.addresses import address_of
+from operations.addresses import address_of, name_of
 from operations.cluster import Cluster, ClusterError
-from operations.names import Resolve
+from operations.hostnames import Resolve
 
 OLDEST_KUBERNETES: Final = (1, 33)
 """The oldest that cert-manager 1.21 supports (its supported releases: 1.33 to 1.36)."""
@@ -66,8 +66,9 @@ def _of_cluster(member: registry.Cluster, cluster: Cluster, resolve: Resolve) ->
             *_of_version(cluster),
             *_of_rights(cluster),
             *_of_storage(member, cluster),
+            *_of_nodes(member, cluster),
             *_of_address(member, cluster),
-            *_of_hosts(member, resolve),
+            *_of_hosts(member, resolve, name_of(cluster)),
         ]
     except InputError as error:
         return [*error.problems, *_of_hosts(member, resolve)]
@@ -121,7 +122,27 @@ def _of_storage(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
         )
 
 
+def _of_nodes(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
+    """Traefik ignores a PROXY header from outside ``nodeNetworks``, and says nothing."""
+    if not member.balancer.proxy_protocol:
+        return
+    outside = {
+        address["address"]
+        for node in cluster.list_objects("node")
+        for address in node.get("status", {}).get("addresses", [])
+        if address["type"] == "InternalIP"
+        and not any(ip_address(address["address"]) in each for each in member.node_networks)
+    }
+    if outside:
+        yield (
+            f"{cluster.name}: nodes have addresses outside `nodeNetworks`, {_listed(outside)}; add "
+            "their networks, or Traefik takes every client for a node"
+        )
+
+
 def _of_address(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
+    if member.address is None or member.behind_proxy:
+        return
     address = address_of(cluster)
     if address and ip_address(address) != member.address:
         yield (
@@ -130,20 +151,29 @@ def _of_address(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
         )
 
 
-def _of_hosts(member: registry.Cluster, resolve: Resolve) -> Iterator[str]:
+def _of_hosts(
+    member: registry.Cluster, resolve: Resolve, balancer: str | None = None
+) -> Iterator[str]:
+    """Without an address, hostnames lead where the name of the load balancer leads."""
+    target = member.address or balancer or "its load balancer"
+    wanted: Collection[IPv4Address | IPv6Address] | None = None
+    if member.address and not member.behind_proxy:
+        wanted = {member.address}
+    elif balancer and not member.behind_proxy:
+        try:
+            wanted = {ip_address(address) for address in resolve(balancer)}
+        except LookupError as error:
+            yield f"{member.name}: {balancer}, its load balancer, does not resolve ({error}); wait"
     for host in member.hosts:
         try:
             addresses = {ip_address(address) for address in resolve(host)}
         except LookupError as error:
-            yield (
-                f"{member.name}: {host} does not resolve ({error}); have it lead to "
-                f"{member.address}"
-            )
+            yield (f"{member.name}: {host} does not resolve ({error}); have it lead to {target}")
             continue
-        if member.address not in addresses:
+        if wanted is not None and addresses.isdisjoint(wanted):
             yield (
                 f"{member.name}: {host} leads to {_listed(map(str, addresses))}; have it lead to "
-                f"{member.address}"
+                f"{target}"
             )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from operations.names import Resolve
+from operations.hostnames import Resolve
 
 TIMEOUT_SECONDS: Final = 10
 PORT: Final = 443

@@ -27,8 +27,8 @@ from operations import credentials, hub, terminal, waiting
 from operations.cluster import Cluster, ClusterError
 from operations.contexts import FleetOptions
 from operations.credentials import SecretRef
+from operations.hostnames import resolver
 from operations.hub import HubReport, Unknown
-from operations.names import resolver
 from operations.probes import Outside, ProbeError
 
 OLDEST_SAMPLE_SECONDS: Final = 120

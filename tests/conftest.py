@@ -1,7 +1,7 @@
 """Fixtures that all tests share: fixture fleets, rendered once, and their objects."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,7 +53,14 @@ def _rendered(fleet: Fleet, dist: Path) -> Path:
 @pytest.fixture(scope="session")
 def objects(rendered: Path) -> Sequence[Object]:
     """Every object of the sample fleet, without patches and kustomizations."""
-    return list(read_objects(rendered))
+    return _some(read_objects(rendered))
+
+
+def _some(objects: Iterable[Object]) -> Sequence[Object]:
+    """All of ``objects``: of none, whatever a test claims of each would hold."""
+    found = list(objects)
+    assert found
+    return found
 
 
 @pytest.fixture(scope="session", params=sorted(FLEETS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -71,7 +78,7 @@ def any_dist(any_fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="session")
 def any_objects(any_dist: Path) -> Sequence[Object]:
     """Every object of each fixture fleet in turn."""
-    return list(read_objects(any_dist))
+    return _some(read_objects(any_dist))
 
 
 @pytest.fixture(scope="session")
@@ -98,11 +105,18 @@ def built(rendered: Path, mirror: Path) -> Sequence[Object]:
     """Everything that reaches the clusters: bundles, patches and overlays included."""
     command = kustomize.program()
     folders = sources.folders(rendered)
-    result = build.built(command, folders, dist=rendered, overlays=OVERLAYS, mirror=mirror)
+    result = build.built(
+        command,
+        folders,
+        dist=rendered,
+        overlays=OVERLAYS,
+        mirror=mirror,
+        memory=kustomize.MEMORY,
+    )
     assert not result.refused
     assert not result.lacking
-    return [
+    return _some(
         Object(*folder, rendered / Path(*folder), body)
         for folder in folders
         for body in result.objects[folder]
-    ]
+    )

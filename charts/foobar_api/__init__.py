@@ -15,7 +15,6 @@ from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, CertManager, serving
 from charts.component import Component
 from charts.labels import selector
 from charts.network import TO_DNS, allow, default_deny, tcp
-from charts.providers import PROVIDERS
 from charts.scheduling import one_at_a_time
 from charts.scrape import scraped
 from charts.traefik import TRAEFIK, TRAEFIK_PODS, Traefik, grant_watch, termination_grace
@@ -74,7 +73,7 @@ class FoobarApi(Component[Region]):
             image=cluster.image,
             pull_secret=cluster.pull_secret,
             proxy_networks=tuple(map(str, cluster.node_networks)),
-            ingress_grace_seconds=termination_grace(PROVIDERS[cluster.provider]),
+            ingress_grace_seconds=termination_grace(cluster.balancer),
         )
 
     @property

@@ -23,9 +23,9 @@ from imports.monitoring import (
     AlertmanagerConfigSpec,
     AlertmanagerSpec,
     Receiver,
+    SecretKeySelector,
     ServiceMonitor,
     SourceMatch,
-    TemplateConfigMap,
 )
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _matcher(name: str, value: str, how: Literal["=", "!=", "=~", "!~"] = "=") -
 
 def _receiver(name: str, messenger: Messenger) -> Receiver:
     """A receiver whose address is the key ``name`` of the Secret."""
-    secret: TemplateConfigMap = {"name": ALERT_RECEIVERS, "key": name}
+    secret: SecretKeySelector = {"name": ALERT_RECEIVERS, "key": name}
     receivers: dict[Messenger, Receiver] = {
         "webhook": {"name": name, "webhookConfigs": [{"urlSecret": secret, "sendResolved": True}]},
         "slack": {

@@ -17,7 +17,7 @@ from charts.scrape import MONITORING, scraped
 from charts.upstream import PROMETHEUS_CONFIG_RELOADER_IMAGE, PROMETHEUS_OPERATOR_BUNDLE
 from fleet.registry import Cluster, Fleet
 from imports.k8s import ClusterRole, ClusterRoleBinding, ServicePort
-from imports.monitoring import AlertmanagerSecurityContext
+from imports.monitoring import PodSecurityContext
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -41,7 +41,7 @@ class OperatedPods(TypedDict):
     automountServiceAccountToken: bool
     enableServiceLinks: bool
     priorityClassName: str
-    securityContext: AlertmanagerSecurityContext
+    securityContext: PodSecurityContext
 
 
 def operated_pods(*, account: str, token: bool) -> OperatedPods:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from fleet.diagnostics import redacted
 from rendering.validation import admission, deployment, kustomize, policy, references, sources
 from rendering.validation.build import Build, Folder, built, program
+from rendering.validation.memory import Memory
 from rendering.validation.objects import WITH_SPEC, ClusterObjects, Finding, Object
 from rendering.validation.schemas import Schemas
 
@@ -30,19 +31,27 @@ class Report(NamedTuple):
 
 
 def validate(
-    dist: Path, overlays: Path, *, shown_as: Path | None = None, mirror: Path | None = None
+    dist: Path,
+    overlays: Path,
+    *,
+    shown_as: Path | None = None,
+    mirror: Path | None = None,
+    memory: Memory | None = None,
 ) -> Report:
     """Checks all of ``dist`` and of ``overlays``.
 
     ``shown_as`` is what messages call ``dist``, which may be a folder still to be renamed.
     ``mirror`` holds upstream's files (``upstream.mirror``); without it, folders with a bundle are
-    checked as files only, as are all of them without kustomize.
+    checked as files only, as are all of them without kustomize. What ``memory`` has is not built
+    again.
     """
     found = sources.check(dist, overlays, shown_as=shown_as, mirror=mirror)
     folders = [folder for folder in sources.folders(dist) if folder not in found.wrong]
     command = program()
     build = (
-        built(command, folders, dist=dist, overlays=overlays, mirror=mirror) if command else Build()
+        built(command, folders, dist=dist, overlays=overlays, mirror=mirror, memory=memory)
+        if command
+        else Build()
     )
     clusters = _clusters(dist, found.objects, build)
     whole = {name for name, _ in folders} - {

@@ -1,12 +1,13 @@
 """Builds what Argo CD would apply: every folder of dist by kustomize, bundles from the mirror."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 from fleet import documents
 from fleet.documents import BundleLoader
 from rendering.validation import kustomize
+from rendering.validation.memory import Memory
 from upstream.fetch import place
 
 TIMEOUT_SECONDS: Final = 120
@@ -50,11 +52,12 @@ def built(
     dist: Path,
     overlays: Path,
     mirror: Path | None,
+    memory: Memory | None = None,
 ) -> Build:
     """Builds ``folders`` of ``dist`` with their overlays, without network.
 
     A URL is read from ``mirror``; a folder that names one that is not there is not built. Folders
-    with the same content are built once.
+    with the same content are built once, and not at all if ``memory`` has what they build.
     """
     result = Build()
     with tempfile.TemporaryDirectory(prefix="fleet-build-") as name:
@@ -66,33 +69,59 @@ def built(
         for other in overlays.resolve().parent.iterdir():
             if other.is_dir() and not (root / other.name).exists() and other.name[0] != ".":
                 (root / other.name).symlink_to(other)
-        groups: dict[bytes, list[Folder]] = {}
+        groups: dict[str, list[Folder]] = {}
         for folder in folders:
             parts = [root / "dist" / Path(*folder), root / overlays.name / Path(*folder)]
             if lacking := [url for part in parts for url in _made_local(part, root, mirror)]:
                 result.lacking[folder] = lacking
             else:
-                groups.setdefault(_fingerprint(*parts), []).append(folder)
+                groups.setdefault(_fingerprint(command, *parts), []).append(folder)
+        remembered = {
+            fingerprint: texts
+            for fingerprint in groups
+            if memory and (texts := memory.get(fingerprint)) is not None
+        }
 
-        def run(group: list[Folder]) -> subprocess.CompletedProcess[str]:
+        def run(fingerprint: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [*command, str(root / "dist" / Path(*group[0]))],
+                [*command, str(root / "dist" / Path(*groups[fingerprint][0]))],
                 capture_output=True,
                 text=True,
                 check=False,
                 timeout=TIMEOUT_SECONDS,
             )
 
+        new = [fingerprint for fingerprint in groups if fingerprint not in remembered]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            outputs = list(pool.map(run, groups.values()))
+            outputs = dict(zip(new, pool.map(run, new), strict=True))
+    # Clusters share most objects, and parsing is what takes time.
     known: dict[str, Mapping[str, Any]] = {}
-    for group, output in zip(groups.values(), outputs, strict=True):
-        for folder in group:
-            if output.returncode:
-                result.refused[folder] = _reason(output.stderr, root)
-            else:
-                result.objects[folder] = list(_parsed(output.stdout, known))
+    for fingerprint, group in groups.items():
+        if fingerprint in remembered:
+            objects = [_parsed(text, known, json.loads) for text in remembered[fingerprint]]
+        elif (output := outputs[fingerprint]).returncode:
+            result.refused.update(dict.fromkeys(group, _reason(output.stderr, root)))
+            continue
+        else:
+            documents = filter(str.strip, output.stdout.split("\n---\n"))
+            objects = [_parsed(text, known, _yaml) for text in documents]
+            if memory:
+                memory.add(fingerprint, objects)
+        result.objects.update(dict.fromkeys(group, objects))
     return result
+
+
+def _parsed(
+    text: str, known: dict[str, Mapping[str, Any]], parse: Callable[[str], Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    if text not in known:
+        known[text] = parse(text)
+    return known[text]
+
+
+def _yaml(text: str) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = yaml.load(text, Loader=BundleLoader)  # noqa: S506  (a safe one)
+    return document
 
 
 def _made_local(folder: Path, root: Path, mirror: Path | None) -> Iterator[str]:
@@ -119,27 +148,40 @@ def _made_local(folder: Path, root: Path, mirror: Path | None) -> Iterator[str]:
         file.write_text(documents.dump(content), "utf-8")
 
 
-def _fingerprint(*folders: Path) -> bytes:
-    """Equal for folders whose files have the same names and content."""
-    digest = hashlib.sha256()
-    for folder in folders:
+def _fingerprint(command: Sequence[str], *folders: Path) -> str:
+    """Equal for folders that ``command`` builds the same of.
+
+    The program counts, and each file of the folders and of those that their kustomizations lead to,
+    by name and content.
+    """
+    program = Path(shutil.which(command[0]) or command[0]).resolve()
+    state = program.stat()
+    digest = hashlib.sha256(f"{command} {program} {state.st_size} {state.st_mtime_ns}".encode())
+    waiting = [(folder, str(at)) for at, folder in enumerate(folders)]
+    seen: set[Path] = set()
+    while waiting:
+        folder, name = waiting.pop()
+        if folder.resolve() in seen:
+            continue
+        seen.add(folder.resolve())
         for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                digest.update(f"\0{file.relative_to(folder)}\0".encode())
-                digest.update(file.read_bytes())
-    return digest.digest()
+            if not file.is_file():
+                continue
+            content = file.read_bytes()
+            digest.update(f"\0{name}/{file.relative_to(folder)}\0{len(content)}\0".encode())
+            digest.update(content)
+            if file.name == kustomize.FILE_NAME:
+                named = kustomize.files_named(yaml.load(content, Loader=yaml.CSafeLoader))
+                waiting += [(file.parent / each, each) for each in named if _leads_out(file, each)]
+    return digest.hexdigest()
+
+
+def _leads_out(file: Path, name: str) -> bool:
+    """Whether a text in a kustomization names a folder that is not below it."""
+    return ".." in Path(name).parts and (file.parent / name).is_dir()
 
 
 def _reason(stderr: str, root: Path) -> str:
     """What kustomize says, without the trail of folders that led it there."""
     text = " ".join(stderr.replace(f"{root}{os.sep}", "").split()).removeprefix("Error: ")
     return re.sub(r"^.*accumulat\w+[^:]*: ", "", text).strip("'\"\\ ") or text
-
-
-def _parsed(text: str, known: dict[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """The objects of a build. Clusters share most of them, and parsing is what takes time."""
-    for document in text.split("\n---\n"):
-        if document.strip() and document not in known:
-            known[document] = yaml.load(document, Loader=BundleLoader)  # noqa: S506  (a safe one)
-        if document in known:
-            yield known[document]

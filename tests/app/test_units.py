@@ -15,7 +15,6 @@ from foobar_api import data, host, negotiation, worker
 from foobar_api.balance import Shares
 from foobar_api.negotiation import best
 from foobar_api.proxy_protocol import V2_SIGNATURE, HeaderError, Trusted, parse
-from foobar_api.settings import load
 
 OFFERS = ("text/plain", "text/html", "application/json")
 
@@ -193,7 +192,7 @@ def test_a_worker_that_is_ahead_leaves_a_new_connection_to_the_others(
         listener.accept()[0].close()
         raise EndOfTestError
 
-    stub = SimpleNamespace(age=1, connections=(), settings=load([], {}), accept_one=accept_one)
+    stub = SimpleNamespace(age=1, connections=(), most=16, accept_one=accept_one)
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.create_connection(listener.getsockname()),

@@ -40,11 +40,12 @@ def test_a_set_finds_the_folders_of_its_cluster(objects: Sequence[Object], fleet
 
 
 def test_templates_use_what_the_git_generator_gives(objects: Sequence[Object]) -> None:
-    for each in objects:
-        if each.kind == "ApplicationSet":
-            used = set(re.findall(r"{{(.*?)}}", str(each.body["spec"]["template"])))
-            assert used == {".path.path", ".path.basename"}, each
-            assert each.body["spec"]["goTemplateOptions"] == ["missingkey=error"]
+    sets = [each for each in objects if each.kind == "ApplicationSet"]
+    assert sets
+    for each in sets:
+        used = set(re.findall(r"{{(.*?)}}", str(each.body["spec"]["template"])))
+        assert used == {".path.path", ".path.basename"}, each
+        assert each.body["spec"]["goTemplateOptions"] == ["missingkey=error"]
 
 
 def test_a_project_allows_exactly_what_its_cluster_gets(

@@ -137,7 +137,9 @@ def test_namespaced_objects_name_their_namespace(any_objects: Sequence[Object]) 
 
 
 def test_kustomizations_list_exactly_their_files(any_dist: Path) -> None:
-    for file in any_dist.rglob("kustomization.yaml"):
+    files = list(any_dist.rglob("kustomization.yaml"))
+    assert files
+    for file in files:
         kustomization = read(file)
         listed = {
             *(name for name in kustomization["resources"] if not name.startswith("https://")),

@@ -96,20 +96,21 @@ def test_retention_by_size_fits_the_volume(objects: Sequence[Object], fleet: Fle
 
 def test_every_series_says_where_it_is_from(objects: Sequence[Object], fleet: Fleet) -> None:
     """By whichever class a monitor is scraped; the one with the name default is for all others."""
-    for each in objects:
-        if each.kind in ("Prometheus", "PrometheusAgent"):
-            cluster = fleet.cluster(each.cluster)
-            classes = {one["name"]: one for one in each.body["spec"]["scrapeClasses"]}
-            assert [name for name, one in classes.items() if one.get("default")] == ["pods"]
-            for found in classes.values():
-                labels = {one["targetLabel"]: one["replacement"] for one in found["relabelings"]}
-                assert labels == {"cluster": cluster.name, "region": cluster.region_label}
-            used = {
-                other.body["spec"]["scrapeClass"]
-                for other in objects
-                if other.kind.endswith("Monitor") and "scrapeClass" in other.body["spec"]
-            }
-            assert used <= classes.keys()
+    used = {
+        monitor.body["spec"]["scrapeClass"]
+        for monitor in objects
+        if monitor.kind.endswith("Monitor") and "scrapeClass" in monitor.body["spec"]
+    }
+    scrapers = [each for each in objects if each.kind in ("Prometheus", "PrometheusAgent")]
+    assert [scraper.cluster for scraper in scrapers] == sorted(fleet.names)
+    for scraper in scrapers:
+        cluster = fleet.cluster(scraper.cluster)
+        classes = {item["name"]: item for item in scraper.body["spec"]["scrapeClasses"]}
+        assert [name for name, item in classes.items() if item.get("default")] == ["pods"]
+        for item in classes.values():
+            labels = {rule["targetLabel"]: rule["replacement"] for rule in item["relabelings"]}
+            assert labels == {"cluster": cluster.name, "region": cluster.region_label}
+        assert used <= classes.keys()
 
 
 def test_monitors_find_a_port_that_the_scraper_may_reach(built: Sequence[Object]) -> None:

@@ -104,6 +104,7 @@ def test_an_overlay_wins_on_every_object_of_every_component(
         dist=tmp_path / "dist",
         overlays=tmp_path / "overlays",
         mirror=mirror,
+        memory=kustomize.MEMORY,
     )
     assert not result.refused
     assert not result.lacking
@@ -133,7 +134,7 @@ def test_a_wrong_overlay_is_refused(
     for cluster in fleet.clusters:
         folder = tmp_path / "dist" / cluster.name
         render(fleet, cluster, folder=folder, overlays=Path("overlays"))
-    report = validate(Path("dist"), Path("overlays"), mirror=mirror)
+    report = validate(Path("dist"), Path("overlays"), mirror=mirror, memory=kustomize.MEMORY)
     assert sorted(report.problems) == sorted(problems)
     assert report.unchecked == []
 

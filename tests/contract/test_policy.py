@@ -44,7 +44,7 @@ def test_nothing_that_runs_breaks_a_rule(clusters: Mapping[str, ClusterObjects])
 def test_every_fleet_is_valid(any_dist: Path, mirror: Path) -> None:
     """Whatever it leaves out, whoever its provider is, however many regions it has."""
     kustomize.program()
-    report = validate(any_dist, OVERLAYS, mirror=mirror)
+    report = validate(any_dist, OVERLAYS, mirror=mirror, memory=kustomize.MEMORY)
     assert report.problems == []
     assert report.unchecked == []
 
@@ -96,9 +96,14 @@ def test_our_own_workloads_are_explicit(objects: Sequence[Object]) -> None:
 
 
 def test_what_serves_users_has_a_grace_period(objects: Sequence[Object]) -> None:
-    for each, template in ClusterObjects(objects).workloads():
-        if each.name in ("traefik", "foobar-api"):
-            assert "terminationGracePeriodSeconds" in template["spec"], each
+    serving = [
+        (each, template)
+        for each, template in ClusterObjects(objects).workloads()
+        if each.name in ("traefik", "foobar-api")
+    ]
+    assert {each.name for each, _ in serving} == {"traefik", "foobar-api"}
+    for each, template in serving:
+        assert "terminationGracePeriodSeconds" in template["spec"], each
 
 
 def test_no_selector_is_empty_where_it_may_be_left_out(objects: Sequence[Object]) -> None:
@@ -188,7 +193,7 @@ FAULTS = [
     (APP, f"{POD}/tolerations", [{"operator": "Exist"}], "Exist is not allowed"),
     (APP, f"{CONTAINER}/ports/0/containerPort", 99999, "99999 is more than 65535"),
     (APP, f"{CONTAINER}/livenessProbe/periodSeconds", -1, "-1 is less than 1"),
-    (APP, f"{CONTAINER}/livenessProbe/successThreshold", 2, "successThreshold must be 1"),
+    (APP, f"{CONTAINER}/livenessProbe/successThreshold", 2, "successThreshold: must be 1"),
     (APP, f"{CONTAINER}/livenessProbe/tcpSocket", {"port": 1}, "has httpGet and tcpSocket"),
     (
         APP,

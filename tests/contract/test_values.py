@@ -15,6 +15,7 @@ from charts.catalogue import CATALOGUE, COMPONENTS, load
 from charts.cert_manager import issuer_name
 from fleet.catalogue import Role, optional
 from fleet.errors import InputError
+from fleet.providers import PROVIDERS
 from fleet.registry import Git
 from fleet.volumes import LIMITS, at_least, mebibytes
 from rendering.render import Rendered, render
@@ -43,11 +44,12 @@ def make(tmp_path: Path) -> Make:
         *regions: Mapping[str, object],
         hub: Mapping[str, object] | None = None,
         git: str = "https://git.example.org/fleet.git",
+        folder: str = "dist",
         only: str | None = None,
     ) -> Objects:
         registry = tmp_path / "clusters.yaml"
         data = {
-            "git": {"repository": git, "revision": "main"},
+            "git": {"repository": git, "revision": "main", "folder": folder},
             "acme": {"email": "ops@foobar-platform.dev"},
             "clusters": [{**HUB, **(hub or {})}, *({**REGION, **each} for each in regions)],
         }
@@ -55,8 +57,8 @@ def make(tmp_path: Path) -> Make:
         fleet = load(registry)
         dist = tmp_path / f"dist-{len(list(tmp_path.iterdir()))}"
         for cluster in [fleet.cluster(only)] if only else fleet.clusters:
-            folder = dist / cluster.name
-            render(fleet, cluster, folder=folder, overlays=tmp_path / "overlays", known=known)
+            target = dist / cluster.name
+            render(fleet, cluster, folder=target, overlays=tmp_path / "overlays", known=known)
         return list(read_objects(dist))
 
     return made
@@ -110,6 +112,16 @@ class TestGit:
     )
     def test_runbooks_are_found_beside_the_code(self, repository: str, page: str) -> None:
         assert Git(repository=repository, revision="main").web == page
+
+    def test_argocd_reads_the_folder_that_is_rendered(self, make: Make) -> None:
+        objects = make({}, folder="dist-staging", only="hub")
+        read = {
+            directory["path"]
+            for each in objects
+            if each.kind == "ApplicationSet"
+            for directory in each.body["spec"]["generators"][0]["git"]["directories"]
+        }
+        assert read == {"dist-staging/hub/*", "dist-staging/north/*"}
 
 
 class TestBucket:
@@ -170,6 +182,37 @@ def claims(objects: Objects) -> Iterator[tuple[Object, Mapping[str, Any]]]:
             templates = [*templates, storage["volumeClaimTemplate"]]
         for template in templates:
             yield each, template["spec"]
+
+
+class TestProviders:
+    @pytest.mark.parametrize("provider", PROVIDERS)
+    def test_traefik_expects_a_proxy_header_exactly_where_one_is_requested(
+        self, provider: str, make: Make
+    ) -> None:
+        objects = make({"provider": provider, "domain": "example.org"}, only="north")
+        annotations = one(objects, "Service", "traefik")["metadata"]["annotations"]
+        requested = [key for key in annotations if "proxy" in key.partition("/")[2]]
+        assert len(requested) == (0 if provider == "generic" else 1)
+        assert annotations.get("".join(requested)) in (None, "true", "*")
+        assert expects_proxy_header(objects) == bool(requested)
+
+    @pytest.mark.parametrize("proxied", [True, False])
+    def test_a_load_balancer_of_ones_own_is_requested_as_described(
+        self, *, proxied: bool, make: Make
+    ) -> None:
+        said = {"annotations": {"example.org/tier": "2"}, "proxyProtocol": proxied}
+        objects = make({"provider": "generic", "loadBalancer": said}, only="north")
+        annotations = one(objects, "Service", "traefik")["metadata"]["annotations"]
+        assert annotations["example.org/tier"] == "2"
+        assert expects_proxy_header(objects) is proxied
+
+
+def expects_proxy_header(objects: Objects) -> bool:
+    """Whether Traefik reads a PROXY header on both of its entry points."""
+    pod = one(objects, "Deployment", "traefik")["spec"]["template"]["spec"]
+    found = [each for each in pod["containers"][0]["args"] if ".proxyProtocol.trustedIPs=" in each]
+    assert len(found) in (0, 2)
+    return bool(found)
 
 
 class TestVolumes:

@@ -17,6 +17,11 @@ from tests.objects import FLEETS, OVERLAYS, read_objects
 VARIANTS = {
     "another provider": ("one-region", "edge", ("traefik", "foobar-api")),
     "own domain, own networks, production": ("own-domain", "north", ("foobar-api", "traefik")),
+    "Vultr with hard disks": ("clouds", "vultr", ("traefik", "prometheus-agent")),
+    "Hetzner": ("clouds", "hetzner", ("traefik", "prometheus-agent")),
+    "DigitalOcean": ("clouds", "digitalocean", ("traefik", "prometheus-agent")),
+    "AWS": ("clouds", "aws", ("traefik", "prometheus-agent")),
+    "a load balancer of one's own": ("clouds", "hub", ("traefik", "alertmanager")),
     "a hub for one region": ("one-region", "hub", ("argocd", "applications")),
     "a region without an app": ("without-optional", "bare", ("baseline", "argocd-access")),
 }

@@ -55,7 +55,12 @@ def _built(fleet: Fleet, dist: Path, mirror: Path) -> Mapping[Path, Sequence[Man
     for cluster in fleet.clusters:
         render(fleet, cluster, folder=dist / cluster.name, overlays=overlays)
     result = build.built(
-        kustomize.program(), sources.folders(dist), dist=dist, overlays=overlays, mirror=mirror
+        kustomize.program(),
+        sources.folders(dist),
+        dist=dist,
+        overlays=overlays,
+        mirror=mirror,
+        memory=kustomize.MEMORY,
     )
     assert not result.refused
     assert not result.lacking

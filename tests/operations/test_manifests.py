@@ -107,7 +107,7 @@ def test_a_mistake_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_definition_that_is_not_served_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = MemoryCluster("us-east", clock=Clock())
     monkeypatch.setattr(waiting, "time", cluster.clock)
-    monkeypatch.setattr("tests.memory.ESTABLISHING_SECONDS", 1e9)
+    monkeypatch.setattr("tests.memory.controllers.ESTABLISHING_SECONDS", 1e9)
     definition = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

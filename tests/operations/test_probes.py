@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import trustme
 
-from operations import names, probes
+from operations import hostnames, probes
 from operations.probes import Outside, ProbeError
 
 
 def test_names_are_resolved_by_this_machine() -> None:
-    assert set(names.resolver(None)("localhost")) <= {"127.0.0.1", "::1"}
+    assert set(hostnames.resolver(None)("localhost")) <= {"127.0.0.1", "::1"}
     with pytest.raises(LookupError):
-        names.resolver(None)("no-such-name.invalid")
+        hostnames.resolver(None)("no-such-name.invalid")
 
 
 def test_a_dns_server_that_does_not_answer_is_reported() -> None:
@@ -24,7 +24,7 @@ def test_a_dns_server_that_does_not_answer_is_reported() -> None:
         bound.bind(("127.0.0.1", 0))
         # It has no port of DNS; nothing listens there.
         with pytest.raises(LookupError, match=r"127\.0\.0\.2"):
-            names.resolver("127.0.0.2")("a.example")
+            hostnames.resolver("127.0.0.2")("a.example")
 
 
 @pytest.fixture

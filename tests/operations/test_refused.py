@@ -278,7 +278,7 @@ def test_an_application_that_stays_unhealthy_is_explained(world: World, command:
 def test_an_argo_cd_that_does_not_start_is_reported_with_its_pods(
     world: World, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.memory.STARTING_SECONDS", 1e9)
+    monkeypatch.setattr("tests.memory.controllers.STARTING_SECONDS", 1e9)
     result = command("bootstrap")
     assert result.status == 2
     assert "hub: Deployment argocd/argocd-repo-server is not ready after 300 s: " in result.err
@@ -288,7 +288,7 @@ def test_an_argo_cd_that_does_not_start_is_reported_with_its_pods(
 def test_an_account_that_gets_no_token_is_reported(
     world: World, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.memory.TOKEN_SECONDS", 1e9)
+    monkeypatch.setattr("tests.memory.controllers.TOKEN_SECONDS", 1e9)
     result = command("bootstrap")
     assert result.status == 2
     assert result.err.startswith(

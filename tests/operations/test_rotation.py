@@ -46,7 +46,7 @@ Span = tuple[float, float, frozenset[str]]
 def spans(world: World, ref: SecretRef) -> Iterator[Span]:
     """The Secret's history, each content in the form in which the hub has it."""
     key = ("", "Secret", ref.namespace, ref.name)
-    states = [entry for entry in world.clusters[ref.cluster].state.history if entry[1] == key]
+    states = [entry for entry in world.clusters[ref.cluster].storage.history if entry[1] == key]
     ends = [time for time, _, _ in states[1:]]
     for (start, _, data), end in zip(states, [*ends, float("inf")], strict=True):
         content = credentials.decoded({"data": data})
@@ -97,8 +97,8 @@ def grafana_is_current(world: World) -> bool:
     pod = world.hub.stored("pod", "grafana-0", "monitoring")
     assert pod is not None
     key = ("", "Secret", PAGES[0].namespace, PAGES[0].name)
-    written = max(time for time, where, _ in world.hub.state.history if where == key)
-    started = world.hub.state.objects["", "Pod", "monitoring", "grafana-0"].created
+    written = max(time for time, where, _ in world.hub.storage.history if where == key)
+    started = world.hub.storage.objects["", "Pod", "monitoring", "grafana-0"].created
     return started >= written
 
 
@@ -174,7 +174,7 @@ def test_grafana_is_restarted_once(running: World, command: Command) -> None:
     assert old is not None
     assert command("bootstrap", "--rotate").status == 0
     running.hub.put({**old, "metadata": {**old["metadata"], "name": "grafana-old"}})
-    running.hub.state.objects["", "Pod", "monitoring", "grafana-old"].manifest = {
+    running.hub.storage.objects["", "Pod", "monitoring", "grafana-old"].manifest = {
         **old,
         "metadata": {**old["metadata"], "name": "grafana-old"},
     }

@@ -96,7 +96,7 @@ class World:
         if signs_in and name not in self.deployed:
             for manifest in self.folders[self.dist / cluster / component]:
                 # What bootstrap has applied is as Argo CD would apply it.
-                if manifests.identity(manifest) not in self.clusters[cluster].state.objects:
+                if manifests.identity(manifest) not in self.clusters[cluster].storage.objects:
                     marked = manifests.marked(cluster, component, manifest)
                     self.clusters[cluster].put(marked, manager="argocd-controller")
         self.deployed[name] = signs_in

@@ -24,6 +24,7 @@ import imports.k8s
 from bindings import generator as bindings
 from bindings import jsii_module, record
 from bindings.kinds import Kind, batch
+from bindings.structures import from_crds
 from fleet.errors import InputError
 from imports.cert_manager import Certificate, ClusterIssuer, PrivateKey
 from imports.k8s import ConfigMap, Deployment
@@ -669,3 +670,40 @@ def test_an_issuer_is_made_of_either_name_of_its_spec(chart: Chart) -> None:
     spec: IssuerSpec = ClusterIssuerSpec(selfSigned={})
     ClusterIssuer(chart, "issuer", spec=spec)
     assert cdk8s.Testing.synth(chart)[0]["spec"] == {"selfSigned": {}}
+
+
+def _structure(*fields: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string"} for name in fields}}
+
+
+def _crd(**spec: Any) -> dict[str, Any]:
+    schema = {"properties": {"spec": {"type": "object", "properties": spec}}}
+    version = {"name": "v1", "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {"spec": {"group": "a.b", "names": {"kind": "Thing"}, "versions": [version]}}
+
+
+def test_a_structure_of_kubernetes_has_its_name_there() -> None:
+    """By all its fields; of two that have them, by what most places call it."""
+    kubernetes = {
+        "PodSecurityContext": _structure("runAsUser", "fsGroup"),
+        "ConfigMapKeySelector": _structure("key", "name", "optional"),
+        "SecretKeySelector": _structure("key", "name", "optional"),
+        "LabelSelectorRequirement": _structure("key", "operator"),
+        "NodeSelectorRequirement": _structure("key", "operator"),
+        "SecretReference": _structure("name", "namespace"),
+    }
+    selector = _structure("key", "name", "optional")
+    crd = _crd(
+        security=_structure("runAsUser", "fsGroup"),
+        less=_structure("runAsUser", "other"),
+        configMap=selector,
+        keySecret=selector,
+        clientSecret=selector,
+        password=selector,
+        requirement=_structure("key", "operator"),
+        middleware=_structure("name", "namespace"),
+    )
+    assert from_crds([crd], kubernetes).structures.keys() == {
+        *("PodSecurityContext", "SecretKeySelector"),
+        *("Less", "Requirement", "Middleware", "ThingSpec"),
+    }

@@ -247,8 +247,8 @@ def test_a_copy_of_a_cluster_makes_no_render_of_the_working_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(dist / "hub", tmp_path / "before")
-    with staged(dist):
-        pass
+    with staged(dist) as new:
+        assert new.is_dir()
 
 
 @pytest.mark.parametrize("output", ["charts/x", "docs/x/y", "tests/x", "overlays/x"])
@@ -278,8 +278,8 @@ def test_a_folder_may_hold_several_renders(
     (tmp_path / "out").mkdir()
     dist.rename(tmp_path / "out" / "one")
     for name in ("one", "two"):
-        with staged(tmp_path / "out" / name):
-            pass
+        with staged(tmp_path / "out" / name) as new:
+            assert new.is_dir()
 
 
 def test_main_refuses_its_own_folders_in_one_line(tmp_path: Path) -> None:

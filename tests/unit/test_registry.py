@@ -14,7 +14,7 @@ from charts.catalogue import CATALOGUE, REGION, load
 from fleet.diagnostics import shown
 from fleet.errors import InputError
 from fleet.registry import PRIVATE_NETWORKS, Fleet
-from tests.objects import MAIN, ROOT, SAMPLE
+from tests.objects import FLEETS, MAIN, ROOT, SAMPLE
 
 FIXTURES = ROOT / "tests" / "fixtures" / "registry"
 TEXT = SAMPLE.read_text("utf-8")
@@ -61,7 +61,7 @@ class TestFixtures:
         assert told == expected(file)
         assert (len(told) > 20) if file == SEVERAL else (len(told) == 1)
 
-    def test_there_are_some(self) -> None:
+    def test_every_fixture_is_found_by_the_tests_above(self) -> None:
         assert len(list(FIXTURES.glob("valid/*.yaml"))) > 10
         assert len(list(FIXTURES.glob("invalid/*.yaml"))) > 90
 
@@ -356,11 +356,34 @@ class TestOverlays:
             f"{overlays}/patch.yaml: stands outside {overlays}/<cluster>/<component>/; {move}",
         )
 
-    def test_in_place(self, tmp_path: Path) -> None:
+    def test_an_overlay_of_a_fleet_beside_this_one_is_none_of_its_concern(
+        self, tmp_path: Path
+    ) -> None:
+        text = (FIXTURES / "valid" / "hub_and_regions.yaml").read_text("utf-8")
+        (tmp_path / "clusters.yaml").write_text(text)
+        (tmp_path / "cdk8s.yaml").write_text("clusters: {name: east}")
+        (tmp_path / "overlays" / "staging-north").mkdir(parents=True)
+        (tmp_path / "overlays" / "east").mkdir()
+        east, staging = (tmp_path / "overlays" / name for name in ("east", "staging-north"))
+        remedy = "rename or remove the folder"
+        reported = [f"{each}: the fleet has no cluster {each.name}" for each in (east, staging)]
+        with pytest.raises(InputError) as caught:
+            load(tmp_path / "clusters.yaml", tmp_path / "overlays")
+        for problem, start in zip(caught.value.problems, reported, strict=True):
+            assert problem.startswith(start)
+            assert problem.endswith(remedy)
+        (tmp_path / "staging.yaml").write_text(text.replace("name: north", "name: staging-north"))
+        with pytest.raises(InputError) as caught:
+            load(tmp_path / "clusters.yaml", tmp_path / "overlays")
+        (problem,) = caught.value.problems
+        assert problem.startswith(reported[0])
+
+    def test_an_overlay_of_a_component_or_no_overlays_change_nothing(self, tmp_path: Path) -> None:
+        registry = FIXTURES / "valid" / "hub_and_regions.yaml"
         (tmp_path / "overlays" / "north" / "traefik").mkdir(parents=True)
         (tmp_path / "overlays" / "north" / "traefik" / "kustomization.yaml").touch()
-        load(FIXTURES / "valid" / "hub_and_regions.yaml", tmp_path / "overlays")
-        load(FIXTURES / "valid" / "hub_and_regions.yaml", tmp_path / "none")
+        assert load(registry, tmp_path / "overlays") == load(registry)
+        assert load(registry, tmp_path / "none") == load(registry)
 
 
 class TestCommand:
@@ -382,6 +405,22 @@ class TestCommand:
         assert result.stderr.splitlines() == [f"{SEVERAL}:{line}" for line in expected(SEVERAL)]
         assert set(tmp_path.rglob("*")) == {dist, dist / "README.md"}
         assert (dist / "README.md").read_text() == "of an earlier render"
+
+    def test_a_fleet_is_rendered_into_the_folder_that_its_argocd_reads(
+        self, tmp_path: Path
+    ) -> None:
+        registry = tmp_path / "staging.yaml"
+        text = (FLEETS / "one-region.yaml").read_text("utf-8")
+        registry.write_text(text.replace("revision: stable", "revision: x\n  folder: dist-staging"))
+        subprocess.run(
+            [*MAIN, "--fleet", registry.name, "--cluster", "hub"],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+        made = tmp_path / "dist-staging" / "hub" / "applications" / "ApplicationSet.edge.yaml"
+        assert "path: dist-staging/edge/*\n" in made.read_text("utf-8")
+        assert not (tmp_path / "dist").exists()
 
     def test_the_documented_example(self, write: Write) -> None:
         """docs/registry.md shows what three faults in the sample fleet give."""

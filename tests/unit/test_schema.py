@@ -67,6 +67,10 @@ UNSEEN = {
     "git_port_out_of_range": "compares numbers",
     "traefik_left_out_alone": "relates two items",
     "ingress_and_issuer_left_out": "relates two items",
+    "address_missing": "relates two keys",
+    "address_private_in_production": "relates two values",
+    "domain_missing_on_aws": "relates two keys",
+    "load_balancer_of_a_known_provider": "relates two values",
     "bucket_in_the_host_of_aws": "depends on the provider",
     "bucket_region_unknown": "relates two values",
     "bucket_region_without_a_bucket": "relates two values",
@@ -92,7 +96,7 @@ def test_it_is_a_schema() -> None:
 
 def test_every_object_of_it_refuses_unknown_keys_and_tells_what_it_is() -> None:
     definitions = SCHEMA["definitions"]
-    assert set(definitions) == {"Acme", "Git", "Hub", "Region"}
+    assert set(definitions) == {"Acme", "Git", "Hub", "LoadBalancer", "Region"}
     for each in (SCHEMA, *definitions.values()):
         assert each["additionalProperties"] is False
         assert each["title"]
@@ -110,6 +114,7 @@ def test_defaults_are_in_it() -> None:
     }
     assert found == {
         "provider": "vultr",
+        "behindProxy": False,
         "issuer": "staging",
         "nodeNetworks": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
         "without": [],
@@ -180,7 +185,7 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "address": st.ip_addresses().map(str) | st.sampled_from(["1.2.3.4/8", "01.2.3.4", ""]),
     "domain": st.from_regex(r"[a-z0-9.-]{0,12}", fullmatch=True),
     "hostname": st.from_regex(r"[a-z0-9.-]{0,5}", fullmatch=True),
-    "provider": st.sampled_from(["vultr", "generic", "other"]),
+    "provider": st.sampled_from(["vultr", "hetzner", "generic", "other"]),
     "issuer": st.sampled_from(["staging", "production", "other"]),
     "nodeNetworks": st.lists(
         st.ip_addresses(network="10.0.0.0/8").map(lambda address: f"{address}/32")
