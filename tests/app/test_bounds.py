@@ -251,7 +251,7 @@ def test_there_are_no_more_connections_than_files(monkeypatch: pytest.MonkeyPatc
 
 # Memory
 
-MAX_BUFFERED = load([], {})[0].max_buffered
+MAX_BUFFERED = load([], {}).max_buffered
 OVERHEAD = 2
 """Memory for each byte counted. Measured: at most 1.3 when all clients do the same, because buffers
 grow ahead; 1.7 when large bodies follow large heads, because memory that heads leave lies in small
