@@ -20,7 +20,7 @@ from gevent import get_hub, getcurrent
 
 from foobar_api import client_hello, proxy_protocol
 from foobar_api.answer import ClientLeft, Refused
-from foobar_api.client_hello import ClientHello
+from foobar_api.client_hello import ClientHello, ClientHelloError
 from foobar_api.fairness import give_way
 from foobar_api.session import Session, Tls
 from foobar_api.settings import WRITE_AHEAD
@@ -290,9 +290,10 @@ class Connection:
         client = self._read_proxy_header() if self.peer[0] in trusted else None
         tls = None
         if certificates:
-            certificate = certificates.certificate
             hello = self._read_client_hello()
             self._check_presence()
+            # Not before the client has spoken: what is served may change while it is silent.
+            certificate = certificates.certificate
             tls = Tls.of(self._start_tls(certificates.context), certificate, hello.server_name)
         self.session = Session(client=client or self.peer, peer=self.peer, tls=tls)
 
@@ -309,14 +310,19 @@ class Connection:
 
     def _read_client_hello(self) -> ClientHello:
         """Leaves what it has read to OpenSSL."""
-        while (hello := client_hello.parse(self._received)) is None:
-            more = self._receive()
-            if not more:
-                raise ConnectionResetError("closed in the TLS handshake")
-            self._received += more
-        if hello.protocols and not set(PROTOCOLS).intersection(hello.protocols):
-            self._unsent += client_hello.NO_APPLICATION_PROTOCOL
-            raise client_hello.NoCommonProtocolError
+        reader, data = client_hello.Reader(), self._received
+        received = bytearray(data)
+        try:
+            while (hello := reader.feed(data)) is None:
+                data = self._receive()
+                if not data:
+                    raise ConnectionResetError("closed in the TLS handshake")
+                received += data
+            hello.check(PROTOCOLS)
+        except ClientHelloError as refused:
+            self._unsent += refused.alert
+            raise
+        self._received = bytes(received)
         return hello
 
     def _check_presence(self) -> None:

@@ -1,17 +1,21 @@
-"""The certificate that is served: one context, replaced when the mounted files change.
+"""The certificate that is served: one context, renewed when the mounted files change.
 
 A new pair takes the old one's place only once OpenSSL has read it and found that key and
 certificate belong together, so that an old key never meets a new certificate; a pair that is
 broken leaves the old one in service.
+
+A context encrypts session tickets with keys that it draws when it is made and that Python cannot
+set. Workers therefore share the context that the arbiter has made before it forked, and a renewal
+puts the new pair into it.
 """
 
+import contextlib
 import logging
 import os
 import ssl
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -46,9 +50,8 @@ class Certificate:
     not_after: datetime
 
     @classmethod
-    def read(cls, pem: bytes) -> "Certificate":
+    def of(cls, found: x509.Certificate) -> "Certificate":
         """Raises ValueError."""
-        found = x509.load_pem_x509_certificate(pem)
         try:
             alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         except x509.ExtensionNotFound:
@@ -75,7 +78,7 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """``path``, if it can be read without a wait. Raises CertificateError."""
     try:
@@ -95,12 +98,16 @@ def _name(file: BinaryIO) -> str:
     return f"/dev/fd/{file.fileno()}"
 
 
-def load_chain(context: ssl.SSLContext, cert: Path, key: Path) -> Certificate:
-    """Have ``context`` present ``cert``, which is returned. Raises CertificateError."""
+def load_chain(context: ssl.SSLContext, cert: Path, key: Path) -> tuple[Certificate, str]:
+    """Have ``context`` present ``cert``; what that is, and the identifier of its key's algorithm.
+
+    Raises CertificateError.
+    """
     with _opened(cert) as cert_file, _opened(key) as key_file:
         try:
             context.load_cert_chain(_name(cert_file), _name(key_file), password=_no_password)
-            return Certificate.read(cert_file.read())
+            found = x509.load_pem_x509_certificate(cert_file.read())
+            return Certificate.of(found), found.public_key_algorithm_oid.dotted_string
         except ssl.SSLError as error:
             reason = (error.reason or str(error)).replace("_", " ").lower()
             if "values mismatch" in reason:
@@ -110,7 +117,30 @@ def load_chain(context: ssl.SSLContext, cert: Path, key: Path) -> Certificate:
             raise CertificateError(f"{cert}: {error}") from None
 
 
-def _build(cert: Path, key: Path, cacert: Path | None) -> tuple[ssl.SSLContext, Certificate]:
+@dataclass(frozen=True, slots=True)
+class _Served:
+    context: ssl.SSLContext
+    certificate: Certificate
+    key_algorithm: str
+    authorities: bytes
+    """PEM; those that may have signed a client's certificate."""
+
+    def take(self, new: "_Served", cert: Path, key: Path) -> "_Served":
+        """``new``, whose pair is in these files, in the context of this one if that is possible.
+
+        It is not if the key has another algorithm, since a context keeps a pair for each, nor if
+        the authorities have changed, since a context forgets none.
+        """
+        if (self.key_algorithm, self.authorities) == (new.key_algorithm, new.authorities):
+            # If the files have changed once more, the context of the new one holds a good pair.
+            with contextlib.suppress(CertificateError):
+                loaded = load_chain(self.context, cert, key)
+                if loaded == (new.certificate, new.key_algorithm):
+                    return replace(new, context=self.context)
+        return new
+
+
+def _build(cert: Path, key: Path, cacert: Path | None) -> _Served:
     # Not ssl.create_default_context: that one writes session keys to SSLKEYLOGFILE.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -119,15 +149,17 @@ def _build(cert: Path, key: Path, cacert: Path | None) -> tuple[ssl.SSLContext, 
     context.set_alpn_protocols(list(PROTOCOLS))
     # Of two, most clients throw one away, and each costs a handshake some of its time.
     context.num_tickets = 1
-    certificate = load_chain(context, cert, key)
+    certificate, key_algorithm = load_chain(context, cert, key)
+    authorities = b""
     if cacert:
         with _opened(cacert) as file:
             try:
                 context.load_verify_locations(_name(file))
             except ssl.SSLError:
                 raise CertificateError(f"{cacert}: holds no certificate of an authority") from None
+            authorities = file.read()
         context.verify_mode = ssl.CERT_REQUIRED
-    return context, certificate
+    return _Served(context, certificate, key_algorithm, authorities)
 
 
 class OnReload(Protocol):
@@ -155,23 +187,32 @@ class Certificates:
         self.newest = True
         """Whether the files hold what is served."""
         self._seen = self._look()
-        self.context, self.certificate = _build(cert, key, cacert)
+        self._served = _build(cert, key, cacert)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return self._served.context
+
+    @property
+    def certificate(self) -> Certificate:
+        return self._served.certificate
 
     def refresh(self) -> None:
         """Serve what the files hold now, if they changed and are good."""
         while (seen := self._look()) != self._seen:
             self._seen = seen
             try:
-                context, certificate = _build(*self._files)
+                new = _build(*self._files)
             except CertificateError as error:
                 if self._look() != seen:
                     continue  # they changed while they were read
                 log.error("certificate not replaced: %s", error)  # noqa: TRY400 - it says all
                 self._tell(good=False)
             else:
-                self.context, self.certificate = context, certificate
-                log.info("certificate replaced: %s, until %s", certificate.subject,
-                         certificate.not_after.isoformat())  # fmt: skip
+                cert, key, _ = self._files
+                self._served = self._served.take(new, cert, key)
+                log.info("certificate replaced: %s, until %s", new.certificate.subject,
+                         new.certificate.not_after.isoformat())  # fmt: skip
                 self._tell(good=True)
 
     def _tell(self, *, good: bool) -> None:

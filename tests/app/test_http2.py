@@ -368,18 +368,18 @@ def test_a_block_of_header_frames_that_drips_does_not_buy_time(serve: Serve) -> 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_body_that_drips_is_408(serve: Serve, whole: bool) -> None:  # noqa: FBT001
+    """Well before the client ends, which is twenty times as long as it has."""
     server = serve("--body-timeout=1s")
     with Client(server) as client:
         client.send(client.request("/api", method="POST", end=False))
-        started = time.monotonic()
         pieces = DataFrame(1, b"x" * 100).serialize()
-        for number in range(25):
+        for number in range(100):
             client.send(DataFrame(1, b"x") if whole else pieces[number : number + 1])
             client.read(0.2)
             if client.closed or client.answers[1].over:
                 break
-        assert client.answer().status == 408
-        assert time.monotonic() - started < 3
+        assert client.answers[1].over
+        assert client.answers[1].status == 408
         client.until_closed()
 
 

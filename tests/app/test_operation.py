@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import itertools
+import json
 import os
 import resource
 import socket
@@ -21,6 +22,7 @@ import pytest
 import trustme
 from cryptography import x509
 
+from foobar_api import tls
 from foobar_api.tls import CertificateError, Certificates
 from tests.app.conftest import Serve
 from tests.app.server import HOST, Pair, Server, client_context, mount, pem, read_response, request
@@ -134,12 +136,64 @@ def test_a_broken_pair_leaves_the_old_one_in_service(
     successful = "foobar_api_certificate_last_reload_successful"
     eventually(lambda: server.metrics()[successful] == 0)
     assert served(server) == before
-    assert "certificate not replaced" in server.errors
+    eventually(lambda: "certificate not replaced" in server.errors)
     assert "is not the certificate of" in server.errors
     pair.issue()
-    eventually(lambda: before not in by_all(lambda: served(server)))
-    # Only once all workers have replaced theirs.
+    # The lowest of all workers: those that have not looked yet still have the old certificate.
     eventually(lambda: server.metrics()[successful] == 1)
+    assert before not in by_all(lambda: served(server))
+
+
+def test_a_session_tells_the_certificate_that_its_client_was_shown(
+    serve: Serve, pair: Pair
+) -> None:
+    """Also if that was renewed after the client had connected."""
+    server = serve("--workers=1")
+    before = served(server)
+    with server.raw() as sock:
+        pair.issue()
+        eventually(lambda: served(server) != before)
+        with client_context(pair.ca).wrap_socket(sock, server_hostname=HOST) as client:
+            shown = client.getpeercert(binary_form=True)
+            client.sendall(request("/api"))
+            told = json.loads(read_response(client).partition(b"\r\n\r\n")[2])
+    assert shown
+    serial = x509.load_der_x509_certificate(shown).serial_number
+    assert told["tls"]["certificate"]["serial"] == format(serial, "x")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_resumes_at_every_worker_and_after_a_renewal(
+    serve: Serve, pair: Pair, version: ssl.TLSVersion
+) -> None:
+    server = serve("--workers=2")
+    context = client_context(pair.ca)
+    context.maximum_version = version
+
+    def connect(session: ssl.SSLSession | None) -> ssl.SSLSocket:
+        sock = context.wrap_socket(server.raw(), server_hostname=HOST, session=session)
+        assert sock.session_reused is (session is not None)
+        return sock
+
+    def begin() -> ssl.SSLSession:
+        with connect(None) as sock:
+            # In TLS 1.3 the ticket comes with the answer.
+            sock.sendall(request())
+            read_response(sock)
+            assert sock.session
+            return sock.session
+
+    def resume(session: ssl.SSLSession) -> None:
+        with contextlib.ExitStack() as stack:
+            until_each_has_its_part(server, lambda: stack.enter_context(connect(session)))
+
+    old = begin()
+    resume(old)
+    pair.issue()
+    reloads = 'foobar_api_certificate_reloads_total{result="success"}'
+    eventually(lambda: server.metrics().get(reloads) == 2)
+    resume(old)
+    resume(begin())
 
 
 def test_files_that_vanish_leave_the_certificate_in_service(serve: Serve, pair: Pair) -> None:
@@ -179,6 +233,52 @@ def test_the_certificate_is_read_once_for_all_connections(tmp_path: Path, ca: tr
     for _ in range(3):
         certificates.refresh()
     assert certificates.context is context
+
+
+def presented(certificates: Certificates, ca: trustme.CA) -> int:
+    """The serial number of the certificate that a handshake shows."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context(ca).wrap_bio(to_client, to_server, server_hostname=HOST)
+    server = certificates.context.wrap_bio(to_server, to_client, server_side=True)
+    for side in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    found = client.getpeercert(binary_form=True)
+    assert found
+    return x509.load_der_x509_certificate(found).serial_number
+
+
+@pytest.mark.parametrize("change", ["nothing", "key algorithm", "authorities", "files once more"])
+def test_a_renewed_certificate_is_presented_by_the_same_context_if_that_can(
+    tmp_path: Path, ca: trustme.CA, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The keys of session tickets are those of the context."""
+    pair, cacert = mount(tmp_path / "cert", ca), tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(cacert)
+    certificates = Certificates(pair.cert, pair.key, cacert)
+    context = certificates.context
+    rsa = change == "key algorithm"
+    issued = ca.issue_cert(HOST, key_type=trustme.KeyType.RSA if rsa else trustme.KeyType.ECDSA)
+    pair.replace(*pem(issued))
+    if change == "authorities":
+        trustme.CA().cert_pem.write_to_path(cacert)
+    elif change == "files once more":
+        load = tls.load_chain
+
+        def broken_for_the_context(which: ssl.SSLContext, *files: Path) -> object:
+            if which is context:
+                context.load_cert_chain(other.cert, other.key)
+                raise CertificateError("changed once more")
+            return load(which, *files)
+
+        other = mount(tmp_path / "other", ca)
+        monkeypatch.setattr(tls, "load_chain", broken_for_the_context)
+    certificates.refresh()
+    assert (certificates.context is context) is (change == "nothing")
+    serial = x509.load_pem_x509_certificate(pair.cert.read_bytes()).serial_number
+    assert certificates.certificate.serial == format(serial, "x")
+    certificates.context.verify_mode = ssl.CERT_NONE
+    assert presented(certificates, ca) == serial
 
 
 def test_a_chain_with_an_unreadable_first_certificate_is_refused(tmp_path: Path) -> None:
@@ -314,7 +414,12 @@ def test_a_worker_that_is_told_to_stop_before_it_can_hear_stops() -> None:
 def test_connections_are_shared_among_the_workers(serve: Serve) -> None:
     """How many depends on the scheduler, so connections keep coming until each has its part."""
     server = serve("--workers=2")
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    with contextlib.ExitStack() as stack:
+        until_each_has_its_part(server, lambda: stack.enter_context(server.connect()))
+
+
+def until_each_has_its_part(server: Server, connect: Callable[[], object]) -> None:
+    """Open connections, which stay open, until each of two workers has many."""
 
     def sockets() -> list[int]:
         """Of each worker; one that has not started yet has none of its own."""
@@ -323,15 +428,14 @@ def test_connections_are_shared_among_the_workers(serve: Serve) -> None:
                 each.resolve().name.startswith("socket:")
                 for each in Path(f"/proc/{worker}/fd").iterdir()
             )
-            for worker in children.read_text().split()
+            for worker in server.workers()
         ]
 
     taken: list[int] = []
-    with contextlib.ExitStack() as stack:
-        while len(taken) < 2 or min(taken) < 20:
-            assert sum(taken) < 400, taken
-            stack.enter_context(server.connect())
-            taken = sockets()
+    while len(taken) < 2 or min(taken) < 20:
+        assert sum(taken) < 400, taken
+        connect()
+        taken = sockets()
 
 
 # Slow clients

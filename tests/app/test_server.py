@@ -89,6 +89,24 @@ def test_tls_1_1_is_not(server: Server) -> None:
         context.wrap_socket(sock, server_hostname=HOST)
 
 
+def test_a_key_exchange_in_a_finite_field_is_refused(serve: Serve) -> None:
+    """One costs a hundred times what the client pays, who need not even compute its share."""
+    server = serve("--verbose")
+    assert server.pair
+    for group, spoken in (("ffdhe8192", False), ("ffdhe2048", False), ("secp384r1", True)):
+        context = client_context(server.pair.ca)
+        context.set_ecdh_curve(group)
+        with server.raw() as sock:
+            if spoken:
+                context.wrap_socket(sock, server_hostname=HOST).close()
+            else:
+                with pytest.raises(ssl.SSLError, match=r"(?i)handshake.failure"):
+                    context.wrap_socket(sock, server_hostname=HOST)
+    eventually(lambda: server.errors.count("NO_SUITABLE_GROUPS") == 2)
+    refused = 'foobar_api_connections_refused_total{reason="tls"}'
+    assert server.metrics()[refused] == 2
+
+
 def test_plain_http_on_the_tls_port_is_closed(server: Server) -> None:
     with server.raw() as sock:
         sock.sendall(request())

@@ -5,11 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
-import websockets.exceptions
 from websockets.asyncio.client import connect
 
 from tests.app.conftest import Serve
-from tests.app.server import HOST, Server
+from tests.app.server import HOST, Server, request
 from tests.app.test_http1 import assert_clean
 from tests.app.test_server import eventually
 from tests.app.websocket_client import (
@@ -19,6 +18,7 @@ from tests.app.websocket_client import (
     PING,
     PONG,
     TEXT,
+    UPGRADE,
     Client,
     Frame,
     close,
@@ -55,24 +55,17 @@ def test_echo_sends_back_text_and_bytes(server: Server) -> None:
 
 def test_more_websockets_than_allowed_are_refused(serve: Serve) -> None:
     server = serve("--max-sockets=1", "--workers=1")
-
-    async def talk() -> None:
-        async with _socket(server):
-            with pytest.raises(websockets.exceptions.InvalidStatus) as caught:
-                await _socket(server)
-            assert caught.value.response.status_code == 503
-
-    asyncio.run(talk())
-    eventually(lambda: asyncio.run(_echoes(server)))
-
-
-async def _echoes(server: Server) -> bool:
-    try:
-        async with _socket(server) as ws:
-            await ws.send("again")
-            return await ws.recv() == "again"
-    except websockets.exceptions.InvalidStatus:
-        return False
+    with Client(server) as client:
+        with server.connect() as sock:
+            sock.sendall(request("/echo", *UPGRADE, close=False))
+            assert sock.recv(65536).startswith(b"HTTP/1.1 503 ")
+        client.send(close(1000))
+        # The connection ends after the socket has given its place back.
+        assert client.closed_with() == 1000
+    with Client(server) as client:
+        frame = Frame(TEXT, b"again")
+        client.send(frame)
+        assert client.receive() == frame
 
 
 def test_nonsense_on_a_websocket_closes_it_and_harms_nobody(server: Server) -> None:
