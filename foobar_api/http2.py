@@ -24,7 +24,8 @@ from hyperframe.frame import GoAwayFrame
 
 from foobar_api.answer import ClientLeft, Refused
 from foobar_api.fairness import Rate
-from foobar_api.frames import Frames
+from foobar_api.frames import Frames, Malformed, Noise
+from foobar_api.request import SHOWN
 from foobar_api.settings import WRITE_AHEAD, Settings
 from foobar_api.stream import Request, Response, Stream
 
@@ -57,7 +58,8 @@ RATE_SECONDS: Final = 10.0
 MAX_RESETS: Final = 200
 """Streams that a client may cancel in RATE_SECONDS."""
 MAX_NOISE: Final = 1000
-"""Frames that a client may send in RATE_SECONDS though they ask for nothing, such as PING."""
+"""Frames and settings that a client may send in RATE_SECONDS though they ask for nothing: PING, or
+anything for a stream that is over."""
 
 _ALL_STREAMS: Final = 2**31 - 1
 
@@ -212,11 +214,7 @@ class ServerConnection:
             case events.StreamReset():
                 self._reset_by_client(event)
             case events.WindowUpdated():
-                # A client sends one or two for each DATA frame; more of them are noise.
-                if self._updates_due > 0:
-                    self._updates_due -= 1
-                else:
-                    self._count_noise()
+                self._count_update()
             case events.ConnectionTerminated():
                 if event.error_code == ErrorCodes.NO_ERROR and self._streams:
                     self._last_call = True
@@ -226,18 +224,22 @@ class ServerConnection:
                 self._last_call = self._last_call or self._leaving
                 if self._last_call and not self._streams:
                     self._end()
-            case (
-                events.PingReceived()
-                | events.RemoteSettingsChanged()
-                | events.PriorityUpdated()
-                | events.UnknownFrameReceived()
-            ):
-                self._count_noise()
+            case Malformed():
+                self._drop_malformed(self._streams.get(event.stream_id), event.reason[:SHOWN])
+            case Noise():
+                self._count_noise(event.count)
             case _:
                 pass
 
-    def _count_noise(self) -> None:
-        if self._noise.exceeded():
+    def _count_update(self) -> None:
+        # A client sends one or two for each DATA frame; more of them are noise.
+        if self._updates_due > 0:
+            self._updates_due -= 1
+        else:
+            self._count_noise()
+
+    def _count_noise(self, count: int = 1) -> None:
+        if self._noise.exceeded(count):
             self._calm("sends too many frames that ask for nothing")
 
     def _calm(self, says: str) -> None:
@@ -270,8 +272,6 @@ class ServerConnection:
 
     def _receive_body(self, event: events.DataReceived) -> None:
         stream = self._streams.get(event.stream_id)
-        if not event.data and event.stream_ended is None:
-            self._count_noise()
         size = event.flow_controlled_length
         if stream is not None and event.data:
             stream.feed(event.data)

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.errors import InputError
-from operations import applications, checks, credentials, rotation, steps, terminal, waiting
+from operations import applications, checks, credentials, rotation, steps, terminal, values, waiting
 from operations.applications import Application
 from operations.cluster import ClusterError
 from operations.contexts import FleetOptions, pairs
@@ -76,13 +76,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resolver",
+        type=values.ip_address,
         metavar="ADDRESS",
         help="DNS server to ask for the hostnames, in place of this machine's",
     )
     parser.add_argument("--dist", type=Path, default=Path("dist"), help="%(default)s")
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=values.not_negative,
         default=15,
         metavar="MINUTES",
         help="how long to wait for Argo CD (%(default)s); 0 does not wait",
