@@ -167,7 +167,7 @@ class _Chunked:
         """Check trailers, of which the app gets none. Raises Refused."""
         fields = _fields(data, data.decode("latin-1").split("\r\n"), self._settings)
         if forbidden := fields.keys() & RFC9110_6_5_1_FORBIDDEN_TRAILER:
-            raise malformed("the trailers", ", ".join(forbidden))
+            raise malformed("the trailer section", ", ".join(forbidden))
 
 
 class Request(request.Request):
