@@ -86,8 +86,16 @@ class _LocalSettings(Settings):
         self[SettingCodes.MAX_CONCURRENT_STREAMS] = new
 
 
+CLOSED: Final = 200
+"""Bytes that a closed stream takes in memory; measured."""
+
+
 class Frames(H2Connection):
     """The server's side of one connection."""
+
+    MAX_CLOSED_STREAMS = 256
+    """Streams that are remembered, for frames of theirs that are on their way. h2 itself remembers
+    65536, and a client could have that many of them in minutes."""
 
     def __init__(self, *, max_streams: int, max_head: int) -> None:
         """``max_head`` is the size of a request's headers that the client is told to keep to.
@@ -129,6 +137,11 @@ class Frames(H2Connection):
         block = sum(len(frame.data) for frame in buffer._headers_buffer)  # noqa: SLF001
         return len(buffer._data) + block  # noqa: SLF001 - h2 does not tell
 
+    @property
+    def remembered(self) -> int:
+        """Bytes that streams take in memory which are over."""
+        return CLOSED * len(self._closed_streams)
+
     def receive_data(self, data: bytes) -> list[Event]:  # type: ignore[override]
         """Handle what the client sent; the events that it caused. Raises ProtocolError."""
         buffer = self.incoming_buffer
@@ -145,6 +158,14 @@ class Frames(H2Connection):
             self.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             raise DenialOfServiceError("sends headers without end")
         return events
+
+    def discard(self) -> None:
+        """Free what the connection takes in memory, now that it is over.
+
+        It refers to itself by its table of methods, and the garbage collector finds an old object
+        of that kind late: the streams of a dozen connections would stay.
+        """
+        self._frame_dispatch_table.clear()
 
     def headers(
         self, stream_id: int, status: int, fields: Iterable[tuple[str, str]], *, end: bool

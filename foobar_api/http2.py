@@ -52,6 +52,8 @@ MAX_HOLDING: Final = 16
 """Streams of a connection that may hold data which the client does not take; the next ones wait."""
 MAX_BODIES: Final = 2
 """Bodies of the largest size that the streams of a connection may hold together."""
+EVICTION: Final = 0.25
+"""Seconds until a client that takes nothing notices that it was evicted."""
 RATE_SECONDS: Final = 10.0
 MAX_RESETS: Final = 200
 """Streams that a client may cancel in RATE_SECONDS."""
@@ -97,6 +99,8 @@ class ServerConnection:
         self._queue: deque[Stream] = deque()
         """Streams that begin once fewer have something to send."""
         self._held = 0  # bytes of bodies that the app has
+        self._request_size = 0  # bytes that the requests under way take in memory
+        self._blocked_size = 0  # bytes of responses that the client does not take
         self._writing = False
         self._blocked: gevent.Greenlet[..., None] | None = None
         """The greenlet that waits for the socket to take more."""
@@ -126,6 +130,7 @@ class ServerConnection:
             if self._blocked is not None:
                 self._blocked.kill()
             self._connection.join()
+            self._h2.discard()
         if not self._broken:
             self._connection.sendall(bytes(self._out))
             self._connection.linger(LINGER, LINGER_BYTES)
@@ -138,6 +143,7 @@ class ServerConnection:
         if self._h2.began is not None:
             until = min(until, self._h2.began + self._frame_timeout())
         connection.settimeout(until - monotonic())
+        connection.held = self._size
         try:
             data = connection.recv(READ)
         except TimeoutError:
@@ -159,10 +165,26 @@ class ServerConnection:
                 return
         if self._turns:
             self._wake_writer()
+        self._wait_for_client_to_read()
+
+    def _wait_for_client_to_read(self) -> None:
+        """Read no more frames of a client that takes too few of the answers to them."""
+        connection = self._connection
         while len(self._out) > 2 * WRITE_AHEAD and not self._over:
-            # The client takes no answers to its control frames.
             self._drained.clear()
-            self._drained.wait()
+            connection.held = self._size
+            connection.waits_since = connection.waits_since or monotonic()
+            connection.count()
+            self._drained.wait(EVICTION)
+            if connection.evicted:
+                self._over = self._broken = True
+        connection.waits_since = None
+
+    @property
+    def _size(self) -> int:
+        """Bytes that the connection holds, beside those of TLS."""
+        buffered = len(self._out) + self._h2.unfinished + self._h2.remembered
+        return self._request_size + self._blocked_size + buffered
 
     def _frame_timeout(self) -> float:
         settings = self.settings
@@ -227,11 +249,21 @@ class ServerConnection:
     # Streams
 
     def _begin(self, event: events.RequestReceived) -> None:
-        self._worker.busy(self._connection)
-        self._idle_until = math.inf
         stream = Stream(self, event)
+        if not self._admits(stream.size):
+            self._h2.reset_stream(stream.stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        if not self._streams:
+            self._worker.busy(self._connection)
+        self._idle_until = math.inf
         self._streams[stream.stream_id] = stream
+        self._request_size += stream.size
         gevent.spawn_raw(self._answer, stream)
+
+    def _admits(self, size: int) -> bool:
+        """Whether there is room for a request; its client may try again otherwise."""
+        self._connection.held = self._size + size
+        return self._connection.admits()
 
     def _count_fault(self) -> None:
         self._faults += 1
@@ -243,6 +275,7 @@ class ServerConnection:
         size = event.flow_controlled_length
         if stream is not None and event.data:
             stream.feed(event.data)
+            self._request_size += len(event.data)
             size -= len(event.data)
         if size:  # padding, or what nobody reads
             self._h2.acknowledge_received_data(size, event.stream_id)
@@ -263,7 +296,7 @@ class ServerConnection:
             self._drop_malformed(stream, ErrorCodes(event.error_code or 0).name)
             return
         if stream is not None:
-            self._cancel(stream, ClientLeft("the client cancelled the request"))
+            self._cancel(stream, "the client cancelled the request")
             self._remove(stream)
         if self._resets.exceeded():
             self._calm("cancels too many requests")
@@ -272,7 +305,7 @@ class ServerConnection:
         self._worker.refuse_request(self._connection, Refused(HTTPStatus.BAD_REQUEST, says))
         self._count_fault()
         if stream is not None:
-            self._cancel(stream, ClientLeft(says))
+            self._cancel(stream, says)
             self._remove(stream)
 
     def _answer(self, stream: Stream) -> None:
@@ -290,7 +323,7 @@ class ServerConnection:
             log.debug("%s: stream %d: %s", self._connection.peer[0], stream.stream_id, error)
         except Exception:
             log.exception("request failed")
-            if not (stream.gone or stream.answered):
+            if not (_is_gone(stream) or stream.answered):
                 # Without a body, since nothing may hold it up here.
                 stream.send_headers(500, [("content-length", "0")], end=True)
         finally:
@@ -333,7 +366,7 @@ class ServerConnection:
     def _reset(self, stream: Stream, code: ErrorCodes) -> None:
         self._h2.reset_stream(stream.stream_id, code)
 
-    def _cancel(self, stream: Stream, reason: ClientLeft) -> None:
+    def _cancel(self, stream: Stream, reason: str) -> None:
         """End the greenlet of a stream that nobody waits for."""
         stream.gone = reason
         if stream.greenlet is not None:
@@ -341,13 +374,15 @@ class ServerConnection:
 
     def _cancel_all(self) -> None:
         for stream in self._streams.values():
-            self._cancel(stream, ClientLeft("the connection is closed"))
+            self._cancel(stream, "the connection is closed")
         self._streams.clear()
+        self._request_size = 0
         self._turns.clear()
 
     def _remove(self, stream: Stream) -> None:
         del self._streams[stream.stream_id]
-        stream.gone = stream.gone or ClientLeft("the response is over")
+        self._request_size -= stream.size
+        stream.gone = stream.gone or "the response is over"
         self._held -= stream.held
         if self._turns:
             self._wake_writer()  # which leaves this one out
@@ -373,6 +408,8 @@ class ServerConnection:
             self._end()
             return
         self._worker.wait(self._connection)
+        self._connection.held = self._size
+        self._connection.count()
         seconds = self.settings.keep_alive
         if self._leaving:
             self._connection.idle = False
@@ -406,8 +443,7 @@ class ServerConnection:
     def send_headers(
         self, stream: Stream, status: int, fields: list[tuple[str, str]], *, end: bool
     ) -> None:
-        if stream.gone:
-            raise stream.gone
+        stream.check()
         self._out += self._h2.headers(stream.stream_id, status, fields, end=end)
         stream.ended = end
         self._wake_writer()
@@ -415,8 +451,7 @@ class ServerConnection:
     def send(self, stream: Stream, data: bytes, *, end: bool) -> None:
         view = memoryview(data)
         for start in range(0, len(view) or 1, WRITE_AHEAD):
-            if stream.gone:
-                raise stream.gone
+            stream.check()
             stream.pending = view[start : start + WRITE_AHEAD]
             stream.last = end and start + WRITE_AHEAD >= len(view)
             if not self._turns:
@@ -426,8 +461,18 @@ class ServerConnection:
             until = monotonic() + self.settings.send_timeout
             if _unsent(stream):
                 self._turns.append(stream)
-                while _unsent(stream):
-                    stream.wait(until - monotonic())
+                self._wait_for_client(stream, len(view), until)
+
+    def _wait_for_client(self, stream: Stream, size: int, until: float) -> None:
+        """While it takes what is pending of a piece of ``size`` bytes. Raises OSError."""
+        self._blocked_size += size
+        self._connection.held = self._size
+        self._connection.count()
+        try:
+            while _unsent(stream):
+                stream.wait(until - monotonic())
+        finally:
+            self._blocked_size -= size
 
     def hold(self, stream: Stream, size: int) -> None:
         """Count what the app is given of a body. Raises Refused."""
@@ -528,10 +573,15 @@ class ServerConnection:
         self._wake_reader()
 
 
+def _is_gone(stream: Stream) -> bool:
+    return stream.gone is not None
+
+
 def _unsent(stream: Stream) -> bool:
     return not stream.gone and (bool(stream.pending) or (stream.last and not stream.ended))
 
 
 def _throw(stream: Stream) -> None:
     if stream.greenlet is not None:
-        stream.greenlet.throw(stream.gone)
+        # Anew each time: an error refers to the frames that it passed, and they to the stream.
+        stream.greenlet.throw(ClientLeft(stream.gone))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SHOWN: Final = 200
 """Characters of a mistake that its client gets to see: enough to find it."""
 
+FIELD: Final = 256
+"""Bytes that a field takes in memory beside its characters; measured."""
 TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _METHOD: Final = re.compile(r"[!$%&'*+\-.^_`|~0-9A-Z]{3,20}")
 """Narrower than RFC 9110 section 9.1, and wide enough for all that are registered."""

@@ -164,7 +164,7 @@ class Settings:
     )
 
     max_connections: int = _option(
-        "2000", whole(16, 100_000),
+        "1500", whole(16, 100_000),
         "connections per worker; at the limit the one that is idle longest is closed",
     )  # fmt: skip
     max_body: int = _option("1MiB", size, "size of a request's body; beyond: 413")
@@ -174,6 +174,11 @@ class Settings:
     max_head: int = _option(
         "64KiB", size, "bytes of a request's line and header fields together; beyond: 431"
     )
+    max_buffered: int = _option(
+        "12MiB", size,
+        "memory per worker for unfinished requests and unsent responses; at the limit the "
+        "connections that have held most for longest are closed",
+    )  # fmt: skip
     max_data: int = _option("100MiB", size, "bytes that `/data` gives; beyond: 400")
     max_wait: float = _option("30s", duration, "how long `?wait=` waits; beyond: 400")
     max_waits: int = _option("100", whole(0, 10_000), "concurrent waits per worker; beyond: 503")
@@ -286,6 +291,12 @@ def _contradictions(settings: Settings) -> list[str]:
         problems.append(
             f"--max-head: {settings.max_head} is less than --max-line and --max-header together; "
             f"give at least {settings.max_line + settings.max_header}"
+        )
+    if settings.max_buffered < 2 * (settings.max_head + settings.max_body):
+        problems.append(
+            f"--max-buffered: {settings.max_buffered} is less than a request that is shown in its "
+            "response; give at least twice --max-head and --max-body together, "
+            f"{2 * (settings.max_head + settings.max_body)}"
         )
     if settings.cacert and not settings.cert:
         problems.append("--cacert without --cert and --key: client certificates take TLS")

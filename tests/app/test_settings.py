@@ -129,3 +129,10 @@ def test_help_lists_every_option_and_its_variable() -> None:
 
 def test_every_field_can_be_set() -> None:
     assert set(OPTIONS) == set(Settings.__dataclass_fields__)
+
+
+def test_a_request_of_the_largest_size_fits_what_may_be_buffered() -> None:
+    (problem,) = problems("--max-body=6MiB")
+    assert problem.startswith("--max-buffered: ")
+    assert problem.endswith(str(2 * (6 * 2**20 + 64 * 2**10)))
+    load(["--max-body=6MiB", "--max-buffered=13MiB"], {})
