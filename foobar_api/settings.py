@@ -298,6 +298,11 @@ def _contradictions(settings: Settings) -> list[str]:
             "response; give at least twice --max-head and --max-body together, "
             f"{2 * (settings.max_head + settings.max_body)}"
         )
+    if settings.max_buffered < 2 * settings.max_message:
+        problems.append(
+            f"--max-buffered: {settings.max_buffered} is less than a message and its echo; give at "
+            f"least twice --max-message, {2 * settings.max_message}"
+        )
     if settings.cacert and not settings.cert:
         problems.append("--cacert without --cert and --key: client certificates take TLS")
     return problems
