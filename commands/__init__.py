@@ -1,4 +1,4 @@
-"""The commands of ``python -m fleet``, which work on the registry and on what is made from it."""
+"""The commands of ``python -m fleet``."""
 
 import argparse
 from collections.abc import Sequence

@@ -62,7 +62,7 @@ class Connection:
         """``sock`` does not block, and belongs to the connection from here on.
 
         ``send_timeout`` is in seconds, for each ``WRITE_AHEAD`` bytes that the client is sent.
-        ``budget`` is told what the connection holds whenever it waits.
+        Whenever the connection waits, it tells ``budget`` what it holds.
         """
         self.peer = peer
         self.held = 0

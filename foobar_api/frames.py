@@ -75,7 +75,7 @@ class Noise(Event):
 
 
 class _LocalSettings(Settings):
-    """What the client is told. h2 would end the connection of a client that opens more streams."""
+    """Our settings, without a limit of streams, because h2 would end a connection beyond it."""
 
     @property
     def max_concurrent_streams(self) -> int:
@@ -98,7 +98,7 @@ class Frames(H2Connection):
     65536, and a client could have that many of them in minutes."""
 
     def __init__(self, *, max_streams: int, max_head: int) -> None:
-        """``max_head`` is the size of a request's headers that the client is told to keep to.
+        """``max_head`` is the size that a request's headers may have, by our SETTINGS.
 
         The connection survives headers of twice that size, so that they get an answer.
         """

@@ -1,9 +1,9 @@
 """HTTP/2: one greenlet reads a connection's frames, and each stream is answered by its own.
 
-h2 reads and writes the frames. gunicorn's own HTTP/2 connection is not used: it serves one stream
-at a time, and it waits for flow control in a way that stops the whole process. Here a slow client
-holds up its own streams only. DATA leaves in turns of one frame per stream, so that no stream
-delays another. Each wait has a deadline, and no client moves it by sending or taking a little.
+h2 reads the frames and keeps the state. gunicorn's own HTTP/2 connection serves one stream at a
+time, and waits for flow control in a way that stops the whole process. Here a slow client holds up
+its own streams only. DATA leaves in turns of one frame per stream, so that no stream delays
+another. Each wait has a deadline, and no client moves it by sending or taking a little.
 """
 
 import logging
@@ -45,7 +45,7 @@ LINGER: Final = 0.5
 """Seconds for which the client's frames are still read after GOAWAY: a reset would destroy it."""
 LINGER_BYTES: Final = 2**20
 MAX_FAULTS: Final = 10
-"""Malformed requests that a connection may send; each is answered."""
+"""Malformed requests that a connection may send; each is answered or reset."""
 MAX_STREAMS: Final = 100
 """Requests of a connection that are served at once."""
 MAX_HOLDING: Final = 16
@@ -172,9 +172,8 @@ class ServerConnection:
         connection = self._connection
         while len(self._out) > 2 * WRITE_AHEAD and not self._over:
             self._drained.clear()
-            connection.held = self._size
             connection.waits_since = connection.waits_since or monotonic()
-            connection.count()
+            self._count()
             self._drained.wait(EVICTION)
             if connection.evicted:
                 self._over = self._broken = True
@@ -185,6 +184,11 @@ class ServerConnection:
         """Bytes that the connection holds, beside those of TLS."""
         buffered = len(self._out) + self._h2.unfinished + self._h2.remembered
         return self._request_size + self._blocked_size + buffered
+
+    def _count(self) -> None:
+        """Tell the budget what the connection holds, which may end it."""
+        self._connection.held = self._size
+        self._connection.count()
 
     def _frame_timeout(self) -> float:
         settings = self.settings
@@ -408,8 +412,7 @@ class ServerConnection:
             self._end()
             return
         self._worker.wait(self._connection)
-        self._connection.held = self._size
-        self._connection.count()
+        self._count()
         seconds = self.settings.keep_alive
         if self._leaving:
             self._connection.idle = False
@@ -466,8 +469,7 @@ class ServerConnection:
     def _wait_for_client(self, stream: Stream, size: int, until: float) -> None:
         """While it takes what is pending of a piece of ``size`` bytes. Raises OSError."""
         self._blocked_size += size
-        self._connection.held = self._size
-        self._connection.count()
+        self._count()
         try:
             while _unsent(stream):
                 stream.wait(until - monotonic())
