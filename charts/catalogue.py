@@ -4,6 +4,7 @@ A new component is a class in a module of its own, and a line here. Apps come fr
 ``charts.app``.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -31,14 +32,36 @@ from fleet import apps, registry
 from fleet.apps import APPS
 from fleet.catalogue import Catalogue
 from fleet.registry import Cluster, Fleet, Hub, Offers, Region
+from fleet.values import dns_label
 
 
 def complete(*classes: type[Component[C_contra]]) -> tuple[type[Component[C_contra]], ...]:
-    """``classes``; raises TypeError where one lacks what every component has."""
+    """``classes``; raises TypeError with all that they lack of what every component has."""
+    faults = [fault for each in classes for fault in _faults(each)]
+    owners: dict[str, type[Component[C_contra]]] = {}
     for each in classes:
-        if missing := sorted(each.__abstractmethods__):
-            raise TypeError(f"{each.__module__}.{each.__name__} has no {' and no '.join(missing)}")
+        owner = owners.setdefault(each.NAME, each)
+        if owner is not each:
+            faults.append(f"{_full(owner)} and {_full(each)} both have the NAME {each.NAME}")
+    if faults:
+        raise TypeError("; ".join(faults))
     return classes
+
+
+def _faults(component: type[Component[Any]]) -> Iterator[str]:
+    if missing := sorted(component.__abstractmethods__):
+        yield f"{_full(component)} has no {' and no '.join(missing)}"
+    try:
+        dns_label(component.NAME)
+    except ValueError as error:
+        yield f"{_full(component)}: NAME {error}"
+    # Without it the class takes the facts of its base, and none of its own.
+    if "__dataclass_fields__" not in vars(component):
+        yield f"{_full(component)} lacks @dataclass(frozen=True, kw_only=True)"
+
+
+def _full(component: type[Component[Any]]) -> str:
+    return f"{component.__module__}.{component.__name__}"
 
 
 EVERYWHERE: Final[tuple[type[Component[Cluster]], ...]] = complete(

@@ -14,7 +14,7 @@ from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_den
 from charts.scheduling import PLATFORM
 from charts.security import RESTRICTED_CONTAINER
 from charts.upstream import METRICS_SERVER_IMAGE
-from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
 from fleet.registry import Cluster, Fleet
 from imports.k8s import (
     APIService,
@@ -117,7 +117,7 @@ class MetricsServer(Component[Cluster]):
             metadata=META,
             spec={
                 "selector": LABELS,
-                "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
+                "ports": [service_port("https", 443)],
             },
         )
         APIService(

@@ -16,7 +16,7 @@ from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.upstream import TRAEFIK_CRDS, TRAEFIK_IMAGE
-from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
 from fleet.providers import Provider
 from fleet.registry import Cluster, Fleet
 from imports.k8s import (
@@ -37,7 +37,7 @@ from imports.k8s import (
     ServiceAccount,
     ServiceSpec,
 )
-from imports.traefik import TLSOption, TLSOptionSpec
+from imports.traefik import IngressRouteRoute, IngressRouteSpec, TLSOption, TLSOptionSpec
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -66,8 +66,8 @@ SERVICE: Final[ServiceSpec] = {
     "externalTrafficPolicy": "Cluster",
     "selector": LABELS,
     "ports": [
-        {"name": "web", "port": 80, "targetPort": "web", "protocol": "TCP"},
-        {"name": "websecure", "port": 443, "targetPort": "websecure", "protocol": "TCP"},
+        service_port("web", 80),
+        service_port("websecure", 443),
     ],
 }
 
@@ -357,6 +357,16 @@ WATCH_RULES: Final[Sequence[PolicyRule]] = (
         "verbs": ["get", "list", "watch"],
     },
 )
+
+
+def https_route(secret: str, *rules: IngressRouteRoute) -> IngressRouteSpec:
+    """Routes whose TLS ends in Traefik, with the certificate in ``secret``."""
+    return {
+        "ingressClassName": TRAEFIK,
+        "entryPoints": ["websecure"],
+        "routes": rules,
+        "tls": {"secretName": secret},
+    }
 
 
 def grant_watch(scope: "Construct", *, namespace: str) -> None:

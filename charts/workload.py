@@ -1,4 +1,4 @@
-"""What the pods and the rollouts of our own workloads have in common.
+"""What the pods, rollouts and Services of our own workloads have in common.
 
 foobar-api's is modelled with cdk8s-plus-27, which has words of its own for it.
 """
@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from charts.security import NON_ROOT, restricted_pod
-from imports.k8s import Container, DaemonSetUpdateStrategy, DeploymentStrategy, PodSpec
+from imports.k8s import (
+    Container,
+    DaemonSetUpdateStrategy,
+    DeploymentStrategy,
+    PodSpec,
+    ServicePort,
+)
 
 REVISION_HISTORY_LIMIT: Final = 3
 """Earlier revisions of a workload that Kubernetes keeps for a rollback."""
@@ -46,3 +52,8 @@ def pod(
         "securityContext": restricted_pod(user),
         "containers": containers,
     }
+
+
+def service_port(name: str, number: int) -> ServicePort:
+    """The port ``number`` of a Service, which leads to the container's port called ``name``."""
+    return {"name": name, "port": number, "targetPort": name, "protocol": "TCP"}

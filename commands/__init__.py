@@ -1,4 +1,4 @@
-"""The commands of ``python -m fleet``, which work on the registry and on what is made from it."""
+"""The commands of ``python -m fleet``."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,9 +15,10 @@ class Command(NamedTuple):
 
 COMMANDS: Final = {
     "bootstrap": Command("operations.bootstrap", "bring the fleet up, or complete what is missing"),
-    "status": Command("operations.status", "tell how each cluster is, in a line"),
+    "status": Command("operations.status", "show the state of every cluster, one line each"),
     "addresses": Command(
-        "operations.addresses", "find the load balancers, and tell what they change in the registry"
+        "operations.addresses",
+        "find the load balancers, and show what their addresses change in the registry",
     ),
     "import": Command("bindings.generator", "write the bindings and schemas of imports/"),
     "schema": Command(
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fleet",
         description="Works on clusters.yaml and on what is generated; main.py renders dist/.",
-        epilog="`python -m fleet COMMAND --help` tells the options of a command.",
+        epilog="`python -m fleet COMMAND --help` lists the options of a command.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -36,7 +36,7 @@ Catalogue: TypeAlias = Mapping[Role, Sequence[Offer]]
 
 
 def required(catalogue: Catalogue, role: Role) -> frozenset[str]:
-    """What no cluster of ``role`` can leave out: what says so, and what that needs."""
+    """What no cluster of ``role`` can leave out: required components, and those they need."""
     found: set[str] = set()
 
     def add(offer: Offer) -> None:

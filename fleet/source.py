@@ -179,7 +179,7 @@ def _walk_keys(
             *others, last = map(str, standing)
             yield Problem(
                 (*location, key),
-                f"stands on lines {', '.join(others)} and {last}; keep one of them",
+                f"is on lines {', '.join(others)} and {last}; keep one of them",
             )
 
 

@@ -85,7 +85,8 @@ _IPV6: Final = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
 _SHORTEST_PREFIX: Final = {4: 8, 6: 7}
 
 
-def _label(text: str) -> str:
+def dns_label(text: str) -> str:
+    """``text``; raises ValueError, with the remedy, unless it is a label of RFC 1123."""
     if not text:
         raise ValueError("is empty; give a DNS label")
     if len(text) > LONGEST_LABEL:
@@ -103,7 +104,7 @@ def _cluster_name(text: str) -> str:
     # Argo CD's name for the cluster that it runs in, and for the project that it always has.
     if text in ("in-cluster", "default"):
         raise ValueError(f"{text} has a meaning of its own in Argo CD; choose another name")
-    return _label(text)
+    return dns_label(text)
 
 
 def _name(text: str) -> str:
@@ -118,7 +119,7 @@ def _name(text: str) -> str:
         raise ValueError(f"{shown(text)} has an empty label; leave the dot out")
     for label in labels:
         try:
-            _label(label)
+            dns_label(label)
         except ValueError as error:
             raise ValueError(f"in {shown(text)}, {error}" if label != text else error) from None
     return text
@@ -153,7 +154,7 @@ def _domain(text: str) -> str:
 
 def _host_label(text: str) -> str:
     """A label that Let's Encrypt takes: its third and fourth characters are special."""
-    if _label(text)[2:4] == "--":
+    if dns_label(text)[2:4] == "--":
         try:
             known = text.startswith("xn--") and text.encode().decode("idna") != text
         except UnicodeError:
@@ -324,7 +325,7 @@ _DNS_NAME: Final = rf"{_LABEL}(\.{_LABEL})*"
 # A qualified name with its prefix, by the validation of annotations in apimachinery.
 _ANNOTATION: Final = rf"{_DNS_NAME}/[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
 
-Label: TypeAlias = Annotated[str, AfterValidator(_label), _pattern(_LABEL, LONGEST_LABEL)]
+Label: TypeAlias = Annotated[str, AfterValidator(dns_label), _pattern(_LABEL, LONGEST_LABEL)]
 ClusterName: TypeAlias = Annotated[
     str,
     AfterValidator(_cluster_name),

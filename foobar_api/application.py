@@ -142,6 +142,8 @@ class Application:
         if len(environ.get("RAW_URI", "")) > self.settings.max_line:
             raise Refused(HTTPStatus.REQUEST_URI_TOO_LONG, "the path and query are too long")
         method = environ["REQUEST_METHOD"]
+        if method == "CONNECT":
+            raise Refused(HTTPStatus.NOT_IMPLEMENTED, "this is no proxy; CONNECT is not supported")
         if route is None:
             if path == "*" and method == "OPTIONS":
                 return Answer(status=HTTPStatus.NO_CONTENT)

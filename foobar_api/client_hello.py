@@ -136,11 +136,6 @@ class Reader:
         return bytes(message[4:end])
 
 
-def parse(data: bytes) -> ClientHello | None:
-    """The message at the start of ``data``; None if that is incomplete. Raises ClientHelloError."""
-    return Reader().feed(data)
-
-
 def _read(message: bytes) -> ClientHello:
     try:
         at = 2 + 32  # behind version and random
@@ -151,7 +146,7 @@ def _read(message: bytes) -> ClientHello:
             return ClientHello()
         end = at + 2 + _NUMBER.unpack_from(message, at)[0]
         # OpenSSL refuses a message that has one of these twice.
-        extensions = dict(_extensions(message, at + 2, end))
+        extensions = dict(_entries(_EXTENSION, message, at + 2, end))
         name, protocols = extensions.get(_SERVER_NAME), extensions.get(_ALPN)
         groups, shares = extensions.get(_SUPPORTED_GROUPS), extensions.get(_KEY_SHARE)
         return ClientHello(
@@ -164,13 +159,14 @@ def _read(message: bytes) -> ClientHello:
         raise _MalformedError from None
 
 
-def _extensions(message: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
+def _entries(form: struct.Struct, data: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of each entry from ``at`` to ``end``; ``form`` is its kind and length."""
     while at < end:
-        kind, size = _EXTENSION.unpack_from(message, at)
-        at += _EXTENSION.size + size
-        yield kind, message[at - size : at]
-    if at > min(end, len(message)):
-        raise _MalformedError
+        kind, size = form.unpack_from(data, at)
+        at += form.size + size
+        if at > min(end, len(data)):
+            raise _MalformedError
+        yield kind, data[at - size : at]
 
 
 def _list(content: bytes) -> bytes:
@@ -184,14 +180,9 @@ def _list(content: bytes) -> bytes:
 
 def _host_name(content: bytes) -> str | None:
     names = _list(content)
-    at = 0
-    while at < len(names):
-        kind, size = _NAME.unpack_from(names, at)
-        at += _NAME.size + size
-        if at > len(names):
-            raise _MalformedError
+    for kind, name in _entries(_NAME, names, 0, len(names)):
         if kind == _HOST_NAME:
-            return names[at - size : at].decode("ascii", "backslashreplace")
+            return name.decode("ascii", "backslashreplace")
     return None
 
 
@@ -213,10 +204,5 @@ def _groups(content: bytes) -> Iterator[int]:
 
 def _key_shares(content: bytes) -> Iterator[int]:
     shares = _list(content)
-    at = 0
-    while at < len(shares):
-        group, size = _SHARE.unpack_from(shares, at)
-        at += _SHARE.size + size
-        if at > len(shares):
-            raise _MalformedError
+    for group, _ in _entries(_SHARE, shares, 0, len(shares)):
         yield group

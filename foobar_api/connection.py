@@ -27,11 +27,18 @@ from foobar_api.settings import WRITE_AHEAD
 from foobar_api.tls import PROTOCOLS
 
 if TYPE_CHECKING:
+    from foobar_api.budget import Budget
     from foobar_api.tls import Certificates
 
-RAW_CHUNK: Final = 65536
-"""Bytes taken from the socket at once. TLS makes fewer of them, so that a read of this size by the
-HTTP/2 code leaves nothing behind that the socket would not announce again."""
+RAW_CHUNK: Final = 16384
+"""Bytes taken from the socket at once."""
+RECORD: Final = 17 * 2**10
+"""Bytes that OpenSSL keeps for a record of which a part has arrived, however small."""
+
+TURNS: Final = 4
+"""How often all others have their turn while a connection waits for evicted ones to leave."""
+USUAL: Final = 8 * 2**10
+"""Bytes of requests and responses at once that every connection may hold without being counted."""
 
 _READ: Final = 1
 _WRITE: Final = 2
@@ -44,12 +51,22 @@ class Connection:
     session: Session
     """Known once the connection is ready for requests."""
 
-    def __init__(self, sock: socket.socket, peer: tuple[str, int], *, send_timeout: float) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: tuple[str, int],
+        *,
+        send_timeout: float,
+        budget: "Budget[Connection]",
+    ) -> None:
         """``sock`` does not block, and belongs to the connection from here on.
 
         ``send_timeout`` is in seconds, for each ``WRITE_AHEAD`` bytes that the client is sent.
+        Whenever the connection waits, it tells ``budget`` what it holds.
         """
         self.peer = peer
+        self.held = 0
+        """Bytes of requests and responses that others keep for this connection."""
         self.idle = False
         """Whether it waits for a request that nothing has been seen of."""
         self.since = monotonic()
@@ -74,6 +91,11 @@ class Connection:
         self._split = False
         self._waiter: Any = None
         self._waits = 0
+        self._budget = budget
+        self._counted = 0
+        self._in_record = False
+        # OpenSSL's buffers in memory stay as large as they have ever been.
+        self._largest_received = self._largest_sent = 0
         self._hub = get_hub()
         self._loop = self._hub.loop
         self._readable = self._loop.io(sock.fileno(), _READ)
@@ -114,14 +136,19 @@ class Connection:
             # Asking OpenSSL in vain costs as much as decrypting a request.
             if self.buffered:
                 try:
-                    return self._decrypt(self._tls, size)
+                    data = self._decrypt(self._tls, size)
                 except ssl.SSLWantReadError:
                     pass
+                else:
+                    self._in_record = False
+                    return data
             raw = self._receive()
             if not raw:
                 # No close_notify: whether something is missing, HTTP knows by itself.
                 break
             self._incoming.write(raw)
+            self._in_record = True
+            self._largest_received = max(self._largest_received, len(raw))
         return b""
 
     def _decrypt(self, tls: ssl.SSLObject, size: int) -> bytes:
@@ -153,6 +180,9 @@ class Connection:
         Other clients have their turn in between, however fast this one reads. Raises TimeoutError
         and OSError.
         """
+        if len(data) > WRITE_AHEAD:
+            self._send_long(data)
+            return
         self._written.append(data)
         self._written_size += len(data)
         if self._written_size >= WRITE_AHEAD:
@@ -163,6 +193,15 @@ class Connection:
         elif not self._scheduled:
             self._scheduled = True
             self._loop.run_callback(self._flush_without_waiting)
+
+    def _send_long(self, data: bytes) -> None:
+        """Encrypt no more of it at once than a response may be ahead of its client."""
+        self.held += len(data)
+        try:
+            for start in range(0, len(data), WRITE_AHEAD):
+                self.sendall(data[start : start + WRITE_AHEAD])
+        finally:
+            self.held -= len(data)
 
     def flush(self) -> None:
         """Send everything. Raises TimeoutError and OSError."""
@@ -345,6 +384,34 @@ class Connection:
             self._send_some()
         self._readable.close()
         self._sock.close()
+        self._budget.count(self, 0)
+
+    def count(self) -> None:
+        """Tell the budget what the connection holds, which may end it."""
+        size = self._size()
+        if size != self._counted:
+            self._counted = size
+            self._budget.count(self, size)
+
+    def _size(self) -> int:
+        size = self.held + len(self._received) + len(self._unsent)
+        if self._in_record:
+            size += RECORD
+        buffers = self._largest_received + self._largest_sent
+        if buffers > USUAL:
+            size += buffers * 4 // 3  # OpenSSL lets them grow by a third more than it needs
+        return size
+
+    def admits(self) -> bool:
+        """Whether the connection may hold what it does now; others may have to leave for that."""
+        if self._size() > self._budget.share:
+            return False
+        self.count()
+        for _ in range(TURNS):
+            if not self._budget.exhausted:
+                return True
+            give_way()
+        return not self._budget.exhausted
 
     def evict(self) -> None:
         """End the wait that is under way, and let no other one begin."""
@@ -381,6 +448,7 @@ class Connection:
         if self._tls is not None:
             self._tls.write(data)
             data = self._outgoing.read()
+            self._largest_sent = max(self._largest_sent, len(data))
         self._unsent += data
 
     def _flush_without_waiting(self) -> None:
@@ -419,14 +487,15 @@ class Connection:
             raise TimeoutError("timed out")
 
     def _wait(self, watcher: Any, limit: float | None, since: float) -> None:
-        if self.evicted:
-            raise TimeoutError("evicted")
         self._waits += 1
         self._waiter = waiter = getcurrent()
         self.deadline = limit
         self.waits_since = since
-        watcher.start(waiter.switch)
         try:
+            self.count()
+            if self.evicted:
+                raise TimeoutError("evicted")
+            watcher.start(waiter.switch)
             self._hub.switch()
         finally:
             watcher.stop()

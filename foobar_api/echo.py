@@ -90,7 +90,9 @@ def accept(
             [(name.encode(), value.encode("latin-1")) for name, value in told.items()], path
         )
         answer = handshake.send(AcceptConnection())
-    except (h11.ProtocolError, LocalProtocolError, RemoteProtocolError, UnicodeError) as error:
+    except UnicodeError:
+        raise MalformedError("a field of the WebSocket handshake is not ASCII") from None
+    except (h11.ProtocolError, LocalProtocolError, RemoteProtocolError) as error:
         raise HandshakeError(str(error)) from None
     if not _KEY.fullmatch(told["Sec-Websocket-Key"]):
         raise MalformedError("Sec-WebSocket-Key is not 16 bytes in base64")

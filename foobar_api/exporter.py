@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent.socket
 from gevent import get_hub
 from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer
+from prometheus_client.exposition import choose_encoder
 
 from foobar_api import metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,12 @@ class _Handler(WSGIHandler):
     def read_request(self, raw_requestline: str) -> Any:
         try:
             return super().read_request(raw_requestline)
-        except OSError as error:
-            # A client that leaves is no fault of this server, for which gevent would take it.
-            raise ValueError(error.strerror) from None
+        except ValueError:
+            raise
+        except Exception as error:  # noqa: BLE001 - gevent takes all for the client's fault
+            # It left, or sent too many fields or no version of HTTP. gevent answers 400, but
+            # prints a traceback for what is no ValueError.
+            raise ValueError(str(error) or type(error).__name__) from None
 
 
 class Exporter(WSGIServer):
@@ -78,7 +82,19 @@ _answer: Final = metrics.application()
 
 
 def _one_request(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
-    return _answer(
-        environ,
-        lambda status, headers, *_: start_response(status, [*headers, ("Connection", "close")]),
-    )
+    """The metrics in the format that the client accepts, and without their text for HEAD."""
+    try:
+        choose_encoder(environ.get("HTTP_ACCEPT", ""))
+    except (TypeError, ValueError):  # prometheus_client compares the version as numbers
+        del environ["HTTP_ACCEPT"]
+    is_head = environ["REQUEST_METHOD"] == "HEAD"
+    if is_head:
+        environ["REQUEST_METHOD"] = "GET"
+
+    def start(
+        status: str, headers: list[tuple[str, str]], *_: object
+    ) -> "Callable[[bytes], object]":
+        return start_response(status, [*headers, ("Connection", "close")])
+
+    body = _answer(environ, start)
+    return [] if is_head else body

@@ -25,12 +25,12 @@ class Rate:
         self._since = monotonic()
         self._count = 0
 
-    def exceeded(self) -> bool:
-        """Count one more."""
-        self._count += 1
+    def exceeded(self, count: int = 1) -> bool:
+        """Count ``count`` more."""
+        self._count += count
         if self._count > self._most:
             now = monotonic()
             if now - self._since < self._seconds:
                 return True
-            self._since, self._count = now, 1
+            self._since, self._count = now, count
         return False

@@ -1,13 +1,15 @@
 """HTTP/2's frames as the h2 package has them, corrected where a client could misuse it.
 
 h2 does no I/O. It keeps the state of a connection and of its streams, and answers SETTINGS and PING
-by itself. Five things differ from what it does alone: how response headers are encoded, how much
-memory a client may fill with a block of header frames, what a graceful GOAWAY of the client ends,
-what a body of the wrong length ends, and that the start of an unfinished frame is known.
+by itself. Seven things differ from what it does alone: how response headers are encoded, how much
+memory a client may fill with a block of header frames or with settings, what a graceful GOAWAY of
+the client ends, that a malformed request ends its stream alone, that frames which ask for nothing
+are reported, and that the start of an unfinished frame is known.
 """
 
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
 from typing import Final
@@ -15,11 +17,33 @@ from typing import Final
 from h2.config import H2Configuration
 from h2.connection import ConnectionInputs, H2Connection
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, Event, StreamReset
-from h2.exceptions import DenialOfServiceError, FrameTooLargeError, InvalidBodyLengthError
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    TrailersReceived,
+    WindowUpdated,
+)
+from h2.exceptions import (
+    DenialOfServiceError,
+    FrameTooLargeError,
+    InvalidBodyLengthError,
+    ProtocolError,
+)
 from h2.settings import SettingCodes, Settings
 from h2.stream import H2Stream, StreamInputs
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame
+from hpack import HPACKError
+from hyperframe.frame import (
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 
 from foobar_api.field_block import Encoder
 
@@ -30,13 +54,51 @@ _END_STREAM: Final = 0x1
 _END_HEADERS: Final = 0x4
 _FRAME: Final = struct.Struct("!IBI")
 """A frame's header: length and type, flags, stream (RFC 9113 section 4.1)."""
+_SETTING: Final = 6
+"""Bytes of an entry of SETTINGS (RFC 9113 section 6.5.1)."""
+_KNOWN_SETTINGS: Final = frozenset(SettingCodes)
+
+
+@dataclass(kw_only=True)
+class Malformed(Event):
+    """A request broke the protocol on its own stream, which has been reset."""
+
+    stream_id: int
+    reason: str
+
+
+@dataclass(kw_only=True)
+class Noise(Event):
+    """The client sent ``count`` frames, or settings, that ask for nothing."""
+
+    count: int
+
+
+class _LocalSettings(Settings):
+    """Our settings, without a limit of streams, because h2 would end a connection beyond it."""
+
+    @property
+    def max_concurrent_streams(self) -> int:
+        return 2**31
+
+    @max_concurrent_streams.setter
+    def max_concurrent_streams(self, new: int) -> None:
+        self[SettingCodes.MAX_CONCURRENT_STREAMS] = new
+
+
+CLOSED: Final = 200
+"""Bytes that a closed stream takes in memory; measured."""
 
 
 class Frames(H2Connection):
     """The server's side of one connection."""
 
+    MAX_CLOSED_STREAMS = 256
+    """Streams that are remembered, for frames of theirs that are on their way. h2 itself remembers
+    65536, and a client could have that many of them in minutes."""
+
     def __init__(self, *, max_streams: int, max_head: int) -> None:
-        """``max_head`` is the size of a request's headers that the client is told to keep to.
+        """``max_head`` is the size that a request's headers may have, by our SETTINGS.
 
         The connection survives headers of twice that size, so that they get an answer.
         """
@@ -48,7 +110,8 @@ class Frames(H2Connection):
                 normalize_outbound_headers=False,
             )
         )
-        self.local_settings = Settings(
+        self._max_streams = max_streams
+        self.local_settings = _LocalSettings(
             client=False,
             initial_values={
                 SettingCodes.MAX_CONCURRENT_STREAMS: max_streams,
@@ -74,6 +137,11 @@ class Frames(H2Connection):
         block = sum(len(frame.data) for frame in buffer._headers_buffer)  # noqa: SLF001
         return len(buffer._data) + block  # noqa: SLF001 - h2 does not tell
 
+    @property
+    def remembered(self) -> int:
+        """Bytes that streams take in memory which are over."""
+        return CLOSED * len(self._closed_streams)
+
     def receive_data(self, data: bytes) -> list[Event]:  # type: ignore[override]
         """Handle what the client sent; the events that it caused. Raises ProtocolError."""
         buffer = self.incoming_buffer
@@ -90,6 +158,14 @@ class Frames(H2Connection):
             self.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             raise DenialOfServiceError("sends headers without end")
         return events
+
+    def discard(self) -> None:
+        """Free what the connection takes in memory, now that it is over.
+
+        It refers to itself by its table of methods, and the garbage collector finds an old object
+        of that kind late: the streams of a dozen connections would stay.
+        """
+        self._frame_dispatch_table.clear()
 
     def headers(
         self, stream_id: int, status: int, fields: Iterable[tuple[str, str]], *, end: bool
@@ -124,6 +200,44 @@ class Frames(H2Connection):
             flags |= _END_STREAM
         return _FRAME.pack(len(content) << 8 | kind, flags, stream.stream_id) + content
 
+    def _receive_frame(self, frame: Frame) -> list[Event]:
+        events = super()._receive_frame(frame)
+        if isinstance(frame, WindowUpdateFrame):
+            # h2 reports none for a stream that is over, whose client may not know that yet.
+            return events or [
+                WindowUpdated(stream_id=frame.stream_id, delta=frame.window_increment)
+            ]
+        if not any(_asks(event) for event in events):
+            entries = frame.body_len // _SETTING if isinstance(frame, SettingsFrame) else 1
+            events.append(Noise(count=max(entries, 1)))
+        return events
+
+    def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:
+        # A server ignores unknown settings (RFC 9113 section 6.5.2). h2 would remember each of
+        # them until the connection ends, and all 65536 take 50 MB.
+        frame.settings = {
+            code: value for code, value in frame.settings.items() if code in _KNOWN_SETTINGS
+        }
+        return super()._receive_settings_frame(frame)
+
+    def _receive_headers_frame(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
+        # h2 makes errors of the connection of what are errors of the stream: a malformed request
+        # (RFC 9113 section 8.1.1), and one stream too many (section 5.1.2).
+        is_new = frame.stream_id not in self.streams
+        try:
+            answers, events = super()._receive_headers_frame(frame)
+        except ProtocolError as error:
+            # Errors of the connection have classes of their own, or occur before the stream exists.
+            # After one of HPACK, the header table is no longer known.
+            is_malformed = type(error) is ProtocolError and frame.stream_id in self.streams
+            if not is_malformed or isinstance(error.__cause__, HPACKError):
+                raise
+            return self._reset_malformed(frame.stream_id, error)
+        if is_new and self.open_inbound_streams > self._max_streams:
+            self.reset_stream(frame.stream_id, ErrorCodes.REFUSED_STREAM)
+            return [], []
+        return answers, events
+
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
         # h2 would refuse to send anything more. A client that only says that it will open no more
         # streams still wants the answers to those it has opened (RFC 9113 section 6.8).
@@ -138,12 +252,21 @@ class Frames(H2Connection):
         # An error of the stream (RFC 9113 section 8.1.1), of which h2 makes one of the connection.
         try:
             return super()._receive_data_frame(frame)
-        except InvalidBodyLengthError:
+        except InvalidBodyLengthError as error:
             self.acknowledge_received_data(frame.flow_controlled_length, frame.stream_id)
-            self.reset_stream(frame.stream_id, ErrorCodes.PROTOCOL_ERROR)
-            event = StreamReset(
-                stream_id=frame.stream_id,
-                error_code=ErrorCodes.PROTOCOL_ERROR,
-                remote_reset=False,
-            )
-            return [], [event]
+            return self._reset_malformed(frame.stream_id, error)
+
+    def _reset_malformed(
+        self, stream_id: int, error: ProtocolError
+    ) -> tuple[list[Frame], list[Event]]:
+        self.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
+        return [], [Malformed(stream_id=stream_id, reason=str(error))]
+
+
+def _asks(event: Event) -> bool:
+    """Whether the client wants something by what caused ``event``."""
+    if isinstance(event, DataReceived):
+        return bool(event.data)
+    return isinstance(
+        event, RequestReceived | TrailersReceived | StreamEnded | StreamReset | Malformed
+    )

@@ -22,7 +22,8 @@ from gunicorn.http.unreader import SocketUnreader
 
 from foobar_api import gateway, request
 from foobar_api.answer import Answer, ClientLeft, Refused, send
-from foobar_api.request import TOKEN, combined, malformed, too_large
+from foobar_api.connection import RAW_CHUNK
+from foobar_api.request import FIELD, TOKEN, combined, malformed, too_large
 
 if TYPE_CHECKING:
     from foobar_api.connection import Connection
@@ -60,7 +61,7 @@ class Unreader(SocketUnreader):
     """What was read of a connection, and what was not asked for yet."""
 
     def __init__(self, connection: "Connection", settings: "Settings") -> None:
-        super().__init__(connection)
+        super().__init__(connection, max_chunk=RAW_CHUNK)
         self.settings = settings
 
     def read_head(self, start: bytes = b"") -> bytes | None:
@@ -76,6 +77,8 @@ class Unreader(SocketUnreader):
             end = head.find(_HEAD_END)
             if end < 0:
                 return None
+        # A head is kept as it came, and for WSGI, and each field has an object of its own.
+        self.sock.held = len(head) + end + FIELD * head.count(_LINE_END, 0, end)
         if rest := head[end + len(_HEAD_END) :]:
             self.buf.write(rest)
         head = head[:end].removeprefix(_LINE_END)  # one may precede a request (section 2.2)
@@ -101,7 +104,13 @@ class Unreader(SocketUnreader):
             if not piece:
                 break
             head += piece
+            self.sock.held = len(head)
         return bytes(head)
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        data: bytes = super().chunk(size_hint)
+        self.sock.held += len(data)
+        return data
 
     def _line_too_long(self) -> Refused:
         return Refused(
@@ -158,7 +167,7 @@ class _Chunked:
         """Check trailers, of which the app gets none. Raises Refused."""
         fields = _fields(data, data.decode("latin-1").split("\r\n"), self._settings)
         if forbidden := fields.keys() & RFC9110_6_5_1_FORBIDDEN_TRAILER:
-            raise malformed("the trailers", ", ".join(forbidden))
+            raise malformed("the trailer section", ", ".join(forbidden))
 
 
 class Request(request.Request):

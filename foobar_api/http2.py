@@ -1,9 +1,9 @@
 """HTTP/2: one greenlet reads a connection's frames, and each stream is answered by its own.
 
-h2 reads and writes the frames. gunicorn's own HTTP/2 connection is not used: it serves one stream
-at a time, and it waits for flow control in a way that stops the whole process. Here a slow client
-holds up its own streams only. DATA leaves in turns of one frame per stream, so that no stream
-delays another. Each wait has a deadline, and no client moves it by sending or taking a little.
+h2 reads the frames and keeps the state. gunicorn's own HTTP/2 connection serves one stream at a
+time, and waits for flow control in a way that stops the whole process. Here a slow client holds up
+its own streams only. DATA leaves in turns of one frame per stream, so that no stream delays
+another. Each wait has a deadline, and no client moves it by sending or taking a little.
 """
 
 import logging
@@ -24,7 +24,8 @@ from hyperframe.frame import GoAwayFrame
 
 from foobar_api.answer import ClientLeft, Refused
 from foobar_api.fairness import Rate
-from foobar_api.frames import Frames
+from foobar_api.frames import Frames, Malformed, Noise
+from foobar_api.request import SHOWN
 from foobar_api.settings import WRITE_AHEAD, Settings
 from foobar_api.stream import Request, Response, Stream
 
@@ -44,18 +45,21 @@ LINGER: Final = 0.5
 """Seconds for which the client's frames are still read after GOAWAY: a reset would destroy it."""
 LINGER_BYTES: Final = 2**20
 MAX_FAULTS: Final = 10
-"""Malformed requests that a connection may send; each is answered."""
+"""Malformed requests that a connection may send; each is answered or reset."""
 MAX_STREAMS: Final = 100
 """Requests of a connection that are served at once."""
 MAX_HOLDING: Final = 16
 """Streams of a connection that may hold data which the client does not take; the next ones wait."""
 MAX_BODIES: Final = 2
 """Bodies of the largest size that the streams of a connection may hold together."""
+EVICTION: Final = 0.25
+"""Seconds until a client that takes nothing notices that it was evicted."""
 RATE_SECONDS: Final = 10.0
 MAX_RESETS: Final = 200
 """Streams that a client may cancel in RATE_SECONDS."""
 MAX_NOISE: Final = 1000
-"""Frames that a client may send in RATE_SECONDS though they ask for nothing, such as PING."""
+"""Frames and settings that a client may send in RATE_SECONDS though they ask for nothing: PING, or
+anything for a stream that is over."""
 
 _ALL_STREAMS: Final = 2**31 - 1
 
@@ -95,6 +99,8 @@ class ServerConnection:
         self._queue: deque[Stream] = deque()
         """Streams that begin once fewer have something to send."""
         self._held = 0  # bytes of bodies that the app has
+        self._request_size = 0  # bytes that the requests under way take in memory
+        self._blocked_size = 0  # bytes of responses that the client does not take
         self._writing = False
         self._blocked: gevent.Greenlet[..., None] | None = None
         """The greenlet that waits for the socket to take more."""
@@ -124,6 +130,7 @@ class ServerConnection:
             if self._blocked is not None:
                 self._blocked.kill()
             self._connection.join()
+            self._h2.discard()
         if not self._broken:
             self._connection.sendall(bytes(self._out))
             self._connection.linger(LINGER, LINGER_BYTES)
@@ -136,6 +143,7 @@ class ServerConnection:
         if self._h2.began is not None:
             until = min(until, self._h2.began + self._frame_timeout())
         connection.settimeout(until - monotonic())
+        connection.held = self._size
         try:
             data = connection.recv(READ)
         except TimeoutError:
@@ -157,10 +165,30 @@ class ServerConnection:
                 return
         if self._turns:
             self._wake_writer()
+        self._wait_for_client_to_read()
+
+    def _wait_for_client_to_read(self) -> None:
+        """Read no more frames of a client that takes too few of the answers to them."""
+        connection = self._connection
         while len(self._out) > 2 * WRITE_AHEAD and not self._over:
-            # The client takes no answers to its control frames.
             self._drained.clear()
-            self._drained.wait()
+            connection.waits_since = connection.waits_since or monotonic()
+            self._count()
+            self._drained.wait(EVICTION)
+            if connection.evicted:
+                self._over = self._broken = True
+        connection.waits_since = None
+
+    @property
+    def _size(self) -> int:
+        """Bytes that the connection holds, beside those of TLS."""
+        buffered = len(self._out) + self._h2.unfinished + self._h2.remembered
+        return self._request_size + self._blocked_size + buffered
+
+    def _count(self) -> None:
+        """Tell the budget what the connection holds, which may end it."""
+        self._connection.held = self._size
+        self._connection.count()
 
     def _frame_timeout(self) -> float:
         settings = self.settings
@@ -190,11 +218,7 @@ class ServerConnection:
             case events.StreamReset():
                 self._reset_by_client(event)
             case events.WindowUpdated():
-                # A client sends one or two for each DATA frame; more of them are noise.
-                if self._updates_due > 0:
-                    self._updates_due -= 1
-                else:
-                    self._count_noise()
+                self._count_update()
             case events.ConnectionTerminated():
                 if event.error_code == ErrorCodes.NO_ERROR and self._streams:
                     self._last_call = True
@@ -204,18 +228,22 @@ class ServerConnection:
                 self._last_call = self._last_call or self._leaving
                 if self._last_call and not self._streams:
                     self._end()
-            case (
-                events.PingReceived()
-                | events.RemoteSettingsChanged()
-                | events.PriorityUpdated()
-                | events.UnknownFrameReceived()
-            ):
-                self._count_noise()
+            case Malformed():
+                self._drop_malformed(self._streams.get(event.stream_id), event.reason[:SHOWN])
+            case Noise():
+                self._count_noise(event.count)
             case _:
                 pass
 
-    def _count_noise(self) -> None:
-        if self._noise.exceeded():
+    def _count_update(self) -> None:
+        # A client sends one or two for each DATA frame; more of them are noise.
+        if self._updates_due > 0:
+            self._updates_due -= 1
+        else:
+            self._count_noise()
+
+    def _count_noise(self, count: int = 1) -> None:
+        if self._noise.exceeded(count):
             self._calm("sends too many frames that ask for nothing")
 
     def _calm(self, says: str) -> None:
@@ -225,11 +253,21 @@ class ServerConnection:
     # Streams
 
     def _begin(self, event: events.RequestReceived) -> None:
-        self._worker.busy(self._connection)
-        self._idle_until = math.inf
         stream = Stream(self, event)
+        if not self._admits(stream.size):
+            self._h2.reset_stream(stream.stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        if not self._streams:
+            self._worker.busy(self._connection)
+        self._idle_until = math.inf
         self._streams[stream.stream_id] = stream
+        self._request_size += stream.size
         gevent.spawn_raw(self._answer, stream)
+
+    def _admits(self, size: int) -> bool:
+        """Whether there is room for a request; its client may try again otherwise."""
+        self._connection.held = self._size + size
+        return self._connection.admits()
 
     def _count_fault(self) -> None:
         self._faults += 1
@@ -238,11 +276,10 @@ class ServerConnection:
 
     def _receive_body(self, event: events.DataReceived) -> None:
         stream = self._streams.get(event.stream_id)
-        if not event.data and event.stream_ended is None:
-            self._count_noise()
         size = event.flow_controlled_length
         if stream is not None and event.data:
             stream.feed(event.data)
+            self._request_size += len(event.data)
             size -= len(event.data)
         if size:  # padding, or what nobody reads
             self._h2.acknowledge_received_data(size, event.stream_id)
@@ -263,7 +300,7 @@ class ServerConnection:
             self._drop_malformed(stream, ErrorCodes(event.error_code or 0).name)
             return
         if stream is not None:
-            self._cancel(stream, ClientLeft("the client cancelled the request"))
+            self._cancel(stream, "the client cancelled the request")
             self._remove(stream)
         if self._resets.exceeded():
             self._calm("cancels too many requests")
@@ -272,7 +309,7 @@ class ServerConnection:
         self._worker.refuse_request(self._connection, Refused(HTTPStatus.BAD_REQUEST, says))
         self._count_fault()
         if stream is not None:
-            self._cancel(stream, ClientLeft(says))
+            self._cancel(stream, says)
             self._remove(stream)
 
     def _answer(self, stream: Stream) -> None:
@@ -290,7 +327,7 @@ class ServerConnection:
             log.debug("%s: stream %d: %s", self._connection.peer[0], stream.stream_id, error)
         except Exception:
             log.exception("request failed")
-            if not (stream.gone or stream.answered):
+            if not (_is_gone(stream) or stream.answered):
                 # Without a body, since nothing may hold it up here.
                 stream.send_headers(500, [("content-length", "0")], end=True)
         finally:
@@ -333,7 +370,7 @@ class ServerConnection:
     def _reset(self, stream: Stream, code: ErrorCodes) -> None:
         self._h2.reset_stream(stream.stream_id, code)
 
-    def _cancel(self, stream: Stream, reason: ClientLeft) -> None:
+    def _cancel(self, stream: Stream, reason: str) -> None:
         """End the greenlet of a stream that nobody waits for."""
         stream.gone = reason
         if stream.greenlet is not None:
@@ -341,13 +378,15 @@ class ServerConnection:
 
     def _cancel_all(self) -> None:
         for stream in self._streams.values():
-            self._cancel(stream, ClientLeft("the connection is closed"))
+            self._cancel(stream, "the connection is closed")
         self._streams.clear()
+        self._request_size = 0
         self._turns.clear()
 
     def _remove(self, stream: Stream) -> None:
         del self._streams[stream.stream_id]
-        stream.gone = stream.gone or ClientLeft("the response is over")
+        self._request_size -= stream.size
+        stream.gone = stream.gone or "the response is over"
         self._held -= stream.held
         if self._turns:
             self._wake_writer()  # which leaves this one out
@@ -373,6 +412,7 @@ class ServerConnection:
             self._end()
             return
         self._worker.wait(self._connection)
+        self._count()
         seconds = self.settings.keep_alive
         if self._leaving:
             self._connection.idle = False
@@ -406,8 +446,7 @@ class ServerConnection:
     def send_headers(
         self, stream: Stream, status: int, fields: list[tuple[str, str]], *, end: bool
     ) -> None:
-        if stream.gone:
-            raise stream.gone
+        stream.check()
         self._out += self._h2.headers(stream.stream_id, status, fields, end=end)
         stream.ended = end
         self._wake_writer()
@@ -415,8 +454,7 @@ class ServerConnection:
     def send(self, stream: Stream, data: bytes, *, end: bool) -> None:
         view = memoryview(data)
         for start in range(0, len(view) or 1, WRITE_AHEAD):
-            if stream.gone:
-                raise stream.gone
+            stream.check()
             stream.pending = view[start : start + WRITE_AHEAD]
             stream.last = end and start + WRITE_AHEAD >= len(view)
             if not self._turns:
@@ -426,8 +464,17 @@ class ServerConnection:
             until = monotonic() + self.settings.send_timeout
             if _unsent(stream):
                 self._turns.append(stream)
-                while _unsent(stream):
-                    stream.wait(until - monotonic())
+                self._wait_for_client(stream, len(view), until)
+
+    def _wait_for_client(self, stream: Stream, size: int, until: float) -> None:
+        """While it takes what is pending of a piece of ``size`` bytes. Raises OSError."""
+        self._blocked_size += size
+        self._count()
+        try:
+            while _unsent(stream):
+                stream.wait(until - monotonic())
+        finally:
+            self._blocked_size -= size
 
     def hold(self, stream: Stream, size: int) -> None:
         """Count what the app is given of a body. Raises Refused."""
@@ -528,10 +575,15 @@ class ServerConnection:
         self._wake_reader()
 
 
+def _is_gone(stream: Stream) -> bool:
+    return stream.gone is not None
+
+
 def _unsent(stream: Stream) -> bool:
     return not stream.gone and (bool(stream.pending) or (stream.last and not stream.ended))
 
 
 def _throw(stream: Stream) -> None:
     if stream.greenlet is not None:
-        stream.greenlet.throw(stream.gone)
+        # Anew each time: an error refers to the frames that it passed, and they to the stream.
+        stream.greenlet.throw(ClientLeft(stream.gone))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SHOWN: Final = 200
 """Characters of a mistake that its client gets to see: enough to find it."""
 
+FIELD: Final = 256
+"""Bytes that a field takes in memory beside its characters; measured."""
 TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _METHOD: Final = re.compile(r"[!$%&'*+\-.^_`|~0-9A-Z]{3,20}")
 """Narrower than RFC 9110 section 9.1, and wide enough for all that are registered."""
@@ -22,9 +24,10 @@ _TARGET: Final = re.compile(r"[\x21-\x7e]+")
 _ABSOLUTE: Final = re.compile(r"https?://(?P<authority>[^/?#]+)", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(
     r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)"
-    r"(?::\d{0,5})?",
+    r"(?::(?P<port>\d{0,5}))?",
     re.ASCII,
 )
+MAX_PORT: Final = 65535
 _SINGLE: Final = frozenset({"HOST", "CONTENT-TYPE", "CONTENT-LENGTH"})
 """Fields that are no lists (RFC 9110 section 5.3): two of them may be read in two ways."""
 
@@ -111,7 +114,7 @@ def too_large(says: str) -> Refused:
 def is_authority(text: str) -> bool:
     """Whether ``text`` is a host, with or without a port (RFC 3986, 3.2)."""
     match = _AUTHORITY.fullmatch(text)
-    if match is None:
+    if match is None or int(match["port"] or 0) > MAX_PORT:
         return False
     try:
         return not match["literal"] or bool(IPv6Address(match["literal"]))

@@ -164,8 +164,8 @@ class Settings:
     )
 
     max_connections: int = _option(
-        "2000", whole(16, 100_000),
-        "connections a worker holds; at the limit the one that is idle longest is closed",
+        "1500", whole(16, 100_000),
+        "connections per worker; at the limit the one that is idle longest is closed",
     )  # fmt: skip
     max_body: int = _option("1MiB", size, "size of a request's body; beyond: 413")
     max_line: int = _option("8190", whole(256, 8190), "bytes of a request line; beyond: 414")
@@ -174,16 +174,19 @@ class Settings:
     max_head: int = _option(
         "64KiB", size, "bytes of a request's line and header fields together; beyond: 431"
     )
+    max_buffered: int = _option(
+        "12MiB", size,
+        "memory per worker for unfinished requests and unsent responses; at the limit the "
+        "connections that have held most for longest are closed",
+    )  # fmt: skip
     max_data: int = _option("100MiB", size, "bytes that `/data` gives; beyond: 400")
     max_wait: float = _option("30s", duration, "how long `?wait=` waits; beyond: 400")
-    max_waits: int = _option(
-        "100", whole(0, 10_000), "requests that wait at a time, a worker; beyond: 503"
-    )
+    max_waits: int = _option("100", whole(0, 10_000), "concurrent waits per worker; beyond: 503")
     max_streams: int = _option(
-        "100", whole(0, 10_000), "`/data` above 64 KiB at a time, a worker; beyond: 503"
+        "100", whole(0, 10_000), "concurrent `/data` answers above 64 KiB per worker; beyond: 503"
     )
     max_sockets: int = _option(
-        "100", whole(0, 10_000), "WebSockets at a time, a worker; beyond: 503"
+        "100", whole(0, 10_000), "concurrent WebSockets per worker; beyond: 503"
     )
     max_message: int = _option("64KiB", size, "size of a WebSocket message; beyond: close 1009")
 
@@ -288,6 +291,17 @@ def _contradictions(settings: Settings) -> list[str]:
         problems.append(
             f"--max-head: {settings.max_head} is less than --max-line and --max-header together; "
             f"give at least {settings.max_line + settings.max_header}"
+        )
+    if settings.max_buffered < 2 * (settings.max_head + settings.max_body):
+        problems.append(
+            f"--max-buffered: {settings.max_buffered} is less than a request that is shown in its "
+            "response; give at least twice --max-head and --max-body together, "
+            f"{2 * (settings.max_head + settings.max_body)}"
+        )
+    if settings.max_buffered < 2 * settings.max_message:
+        problems.append(
+            f"--max-buffered: {settings.max_buffered} is less than a message and its echo; give at "
+            f"least twice --max-message, {2 * settings.max_message}"
         )
     if settings.cacert and not settings.cert:
         problems.append("--cacert without --cert and --key: client certificates take TLS")

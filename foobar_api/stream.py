@@ -5,11 +5,10 @@ come and go is the connection's own.
 """
 
 import io
-from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gevent.event import Event
 from gunicorn import SERVER
@@ -17,10 +16,14 @@ from h2 import events
 
 from foobar_api import gateway, request
 from foobar_api.answer import ClientLeft, Refused, send
-from foobar_api.request import TOKEN, combined, malformed, too_large
+from foobar_api.request import FIELD, TOKEN, combined, malformed, too_large
 
 if TYPE_CHECKING:
     from foobar_api.settings import Settings
+
+
+STREAM: Final = 28 * 2**10
+"""Bytes that a request takes in memory beside its headers and body, with its greenlet; measured."""
 
 
 class Owner(Protocol):
@@ -48,7 +51,7 @@ class Stream:
         """Whether the response has begun."""
         self.ended = False
         """Whether the whole response has been framed."""
-        self.gone: ClientLeft | None = None
+        self.gone: str | None = None
         """Why nobody waits for the response."""
         self.greenlet: Any = None
         """The one that answers, once it runs."""
@@ -58,12 +61,15 @@ class Stream:
         """Whether nothing follows what is pending."""
         self.wakes = Event()
         self._owner = owner
-        self.headers = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers
-        ]
-        self._chunks: deque[bytes] = deque()
+        self._headers: list[tuple[bytes, bytes]] = event.headers
+        self._announced = next(
+            (int(value) for name, value in self._headers if name == b"content-length"), 0
+        )
+        # Not what they take before they are read: a value of the compression table is there once,
+        # however often the client refers to it.
+        self._head_size = sum([len(name) + len(value) + FIELD for name, value in self._headers])
+        self._unread = bytearray()  # not a list: a client may send its body byte by byte
         self._received = 0
-        self.unread = 0
         self.held = 0
         """Bytes of the body that the app has."""
         self._body_until = monotonic() + owner.settings.body_timeout
@@ -73,34 +79,48 @@ class Stream:
     @property
     def is_short(self) -> bool:
         """Whether less came than was announced, which h2 sees in DATA frames alone."""
-        announced = next((value for name, value in self.headers if name == "content-length"), "0")
-        return self._received < int(announced)
+        return self._received < self._announced
+
+    def take_headers(self) -> list[tuple[str, str]]:
+        """The request's fields, pseudo-headers first; they are kept no longer."""
+        headers, self._headers = self._headers, []
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
 
     def feed(self, data: bytes) -> None:
-        self._chunks.append(data)
+        self._unread += data
         self._received += len(data)
-        self.unread += len(data)
         self.wakes.set()
+
+    @property
+    def unread(self) -> int:
+        """Bytes of the body that have arrived, and the app has not read."""
+        return len(self._unread)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the request takes in memory once it is read."""
+        return STREAM + self._head_size + self._received
 
     def receive(self, size: int) -> bytes:
         """Up to ``size`` bytes of the body; none at its end. Raises OSError and Refused."""
-        while not self._chunks:
-            if self.gone:
-                raise self.gone
+        while not self._unread:
+            self.check()
             if self.body_complete:
                 return b""
             if self.expect_continue:
                 self.expect_continue = False
                 self._owner.send_headers(self, HTTPStatus.CONTINUE, [], end=False)
             self.wait(self._body_until - monotonic())
-        chunk = self._chunks.popleft()
-        if len(chunk) > size:
-            self._chunks.appendleft(chunk[size:])
-            chunk = chunk[:size]
-        self.unread -= len(chunk)
+        chunk = bytes(self._unread[:size])
+        del self._unread[:size]
         self._owner.hold(self, len(chunk))
         self._owner.acknowledge(self, len(chunk))
         return chunk
+
+    def check(self) -> None:
+        """Raise ClientLeft if nobody waits for the response."""
+        if self.gone:
+            raise ClientLeft(self.gone)
 
     # The response
 
@@ -133,8 +153,7 @@ class Stream:
         self.wakes.clear()
         if seconds <= 0 or not self.wakes.wait(seconds):
             raise TimeoutError("timed out")
-        if self.gone:
-            raise self.gone
+        self.check()
 
 
 class _Body(io.RawIOBase):
@@ -162,7 +181,7 @@ class Request(request.Request):
         pseudo: dict[str, str] = {}
         pairs = []
         size = 0
-        for name, value in stream.headers:
+        for name, value in stream.take_headers():
             size += len(name) + len(value)
             if name[0] == ":":
                 pseudo[name] = value

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 log = logging.getLogger(__name__)
 
@@ -108,13 +110,33 @@ def load_chain(context: ssl.SSLContext, cert: Path, key: Path) -> tuple[Certific
             context.load_cert_chain(_name(cert_file), _name(key_file), password=_no_password)
             found = x509.load_pem_x509_certificate(cert_file.read())
             return Certificate.of(found), found.public_key_algorithm_oid.dotted_string
-        except ssl.SSLError as error:
-            reason = (error.reason or str(error)).replace("_", " ").lower()
-            if "values mismatch" in reason:
-                reason = f"is not the certificate of {key}"
-            raise CertificateError(f"{cert}: {reason}") from None
-        except ValueError as error:
-            raise CertificateError(f"{cert}: {error}") from None
+        except (ssl.SSLError, ValueError) as error:
+            cert_file.seek(0)
+            key_file.seek(0)
+            fault = _fault(cert, cert_file.read(), key, key_file.read())
+            raise CertificateError(fault or f"{cert} with {key}: {_reason(error)}") from None
+
+
+def _fault(cert: Path, cert_pem: bytes, key: Path, key_pem: bytes) -> str | None:
+    """Which of two files is at fault and why, since OpenSSL names neither."""
+    try:
+        found = x509.load_pem_x509_certificate(cert_pem).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return f"{cert}: holds no certificate in PEM"
+    try:
+        private = load_pem_private_key(key_pem, password=None)
+    except TypeError:
+        return f"{key}: the key is encrypted; give one that is not"
+    except (ValueError, UnsupportedAlgorithm):
+        return f"{key}: holds no private key in PEM"
+    return None if private.public_key() == found else f"{key}: is not the key of {cert}"
+
+
+def _reason(error: Exception) -> str:
+    """OpenSSL's, without the line of its source; or that of a certificate with a bad extension."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "OpenSSL cannot read them").replace("_", " ").lower()
+    return str(error)
 
 
 @dataclass(frozen=True, slots=True)

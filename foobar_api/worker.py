@@ -25,6 +25,7 @@ from gunicorn.workers.base import Worker as GunicornWorker
 from foobar_api import gateway, http1, metrics, proxy_protocol
 from foobar_api.answer import Refused
 from foobar_api.balance import SHARES
+from foobar_api.budget import Budget
 from foobar_api.connection import RAW_CHUNK, Connection
 from foobar_api.exporter import Exporter
 from foobar_api.fairness import give_way
@@ -80,6 +81,7 @@ class Worker(GunicornWorker):
         """Connections without a request, the one that waits longest first."""
         self.in_flight = 0
         self.most = affordable(self.settings.max_connections)
+        self.budget = Budget(self.settings.max_buffered, self.evict)
         self.complained = -math.inf
         listener, *others = [each.sock for each in self.sockets]
         for other in others:
@@ -175,7 +177,9 @@ class Worker(GunicornWorker):
             return False
         sock.settimeout(0)
         peer = (_plain(address[0]), address[1])
-        connection = Connection(sock, peer, send_timeout=self.settings.send_timeout)
+        connection = Connection(
+            sock, peer, send_timeout=self.settings.send_timeout, budget=self.budget
+        )
         # Not only once its greenlet runs: a worker that stops waits for all that it has accepted.
         self.connections.add(connection)
         self.waiting[connection] = None
@@ -255,6 +259,7 @@ class Worker(GunicornWorker):
     def wait(self, connection: Connection) -> None:
         """What is read next is a request's first byte."""
         self.waiting[connection] = None
+        connection.held = 0
         connection.idle = True
         connection.since = time.monotonic()
         connection.settimeout(self.settings.keep_alive)
@@ -296,6 +301,7 @@ class Worker(GunicornWorker):
             # Most requests leave nothing of a body to skip.
             if not request.is_read and not request.skip_body(self.settings.max_body):
                 break
+            del head, request, response  # they may be large, and the wait for the next one long
         connection.linger(LINGER, LINGER_BYTES)
 
     def answer_http1(

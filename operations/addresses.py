@@ -18,7 +18,7 @@ from fleet import documents, registry
 from fleet.errors import InputError
 from operations import waiting
 from operations.cluster import Cluster, Manifest
-from operations.contexts import FleetOptions
+from operations.contexts import FleetOptions, add_dist
 from operations.edit import change
 
 WAIT_SECONDS: Final = 300
@@ -32,7 +32,7 @@ class Options:
     fleet: FleetOptions
     create: bool
     write: bool
-    dist: Path
+    dist: Path | None
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Self:
@@ -47,9 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="make Traefik's Service where there is none, and wait for its address",
     )
     parser.add_argument("--write", action="store_true", help="write the change to the registry")
-    parser.add_argument(
-        "--dist", type=Path, default=Path("dist"), help="where the Service is from (%(default)s)"
-    )
+    add_dist(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,22 +58,19 @@ def run(args: argparse.Namespace) -> int:
     options = Options.of(args)
     fleet, clusters = options.fleet.connect()
     members = [fleet.cluster(name) for name in clusters]
+    dist = (options.dist or Path(fleet.git.folder)) if options.create else None
     with ThreadPoolExecutor(len(clusters)) as pool:
-        answers = pool.map(partial(_answer, options), members, clusters.values())
+        answers = pool.map(partial(_answer, dist), members, clusters.values())
         addresses = dict(zip(clusters, answers, strict=True))
     changes: dict[tuple[str, ...], tuple[str, str]] = {}
     width = max(map(len, clusters))
     for cluster in fleet.clusters:
-        registered, address = str(cluster.address), addresses[cluster.name]
+        registered, address = str(cluster.address or cluster.domain), addresses[cluster.name]
         if isinstance(address, InputError):
             line = f"{registered}   not known, see below"
         elif address is None:
-            line = (
-                f"{cluster.address or cluster.domain}   no load balancer yet; --create asks for one"
-            )
-        elif cluster.address is None:
-            line = f"{cluster.domain}   leads to {address}"
-        elif cluster.behind_proxy:
+            line = f"{registered}   no load balancer yet; --create asks for one"
+        elif cluster.address is None or cluster.behind_proxy:
             line = f"{registered}   leads to {address}"
         elif address == registered:
             line = registered
@@ -101,12 +96,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answer(
-    options: Options, member: registry.Cluster, cluster: Cluster
+    dist: Path | None, member: registry.Cluster, cluster: Cluster
 ) -> str | InputError | None:
-    """Where the load balancer is, or why nobody knows: one cluster must not hide the others."""
+    """Where the load balancer is, or why nobody knows: one cluster must not hide the others.
+
+    With ``dist``, the Service that it has is created where there is none.
+    """
     find = address_of if member.address else name_of
     try:
-        return _created(cluster, find, dist=options.dist) if options.create else find(cluster)
+        return _created(cluster, find, dist=dist) if dist else find(cluster)
     except InputError as error:
         return error
 

@@ -18,10 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.errors import InputError
-from operations import applications, checks, credentials, rotation, steps, terminal, waiting
+from operations import applications, checks, credentials, rotation, steps, terminal, values, waiting
 from operations.applications import Application
 from operations.cluster import ClusterError
-from operations.contexts import FleetOptions, pairs
+from operations.contexts import FleetOptions, add_dist, pairs
 from operations.credentials import Answers, Supplied
 from operations.hostnames import Resolve, resolver
 from operations.site import Site, Step
@@ -41,7 +41,7 @@ class Options:
     servers: tuple[str, ...]
     """Pairs REGION=URL."""
     resolver: str | None
-    dist: Path
+    dist: Path | None
     minutes: float
     """How long to wait for Argo CD."""
     dry_run: bool
@@ -61,7 +61,8 @@ class Options:
 
     def site(self) -> Site:
         fleet, clusters = self.fleet.connect()
-        return Site(fleet, clusters, self.dist, Answers(), pairs("--server", self.servers, fleet))
+        dist = self.dist or Path(fleet.git.folder)
+        return Site(fleet, clusters, dist, Answers(), pairs("--server", self.servers, fleet))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,13 +77,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resolver",
+        type=values.ip_address,
         metavar="ADDRESS",
         help="DNS server to ask for the hostnames, in place of this machine's",
     )
-    parser.add_argument("--dist", type=Path, default=Path("dist"), help="%(default)s")
+    add_dist(parser)
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=values.not_negative,
         default=15,
         metavar="MINUTES",
         help="how long to wait for Argo CD (%(default)s); 0 does not wait",

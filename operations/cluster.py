@@ -82,7 +82,7 @@ class TerminatingError(ClusterError):
 
 
 class NotFoundError(ClusterError):
-    """The object, or the namespace that it is to be in, does not exist."""
+    """The object or its namespace does not exist."""
 
     REMEDY = "run `python -m fleet bootstrap`, which creates what is missing"
 
@@ -146,7 +146,7 @@ class Cluster(Protocol):
         """The same cluster, whose every call raises ``fault`` at once."""
 
     def check_ready(self) -> None:
-        """Returns if the API server says that it is ready."""
+        """Returns once the API server answers that it is ready."""
 
     def version(self) -> tuple[int, int]:
         """Major and minor version of Kubernetes."""

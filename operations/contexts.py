@@ -15,6 +15,16 @@ from operations.cluster import Cluster, NoContextError
 from operations.kubectl import Kubectl
 
 
+def add_dist(parser: argparse.ArgumentParser) -> None:
+    """The option ``--dist``; without it, a command reads the folder of its own fleet."""
+    parser.add_argument(
+        "--dist",
+        type=Path,
+        metavar="FOLDER",
+        help="what `python main.py` rendered (the registry's git.folder)",
+    )
+
+
 @dataclass(frozen=True)
 class FleetOptions:
     """The options ``--fleet`` and ``--context``, which every command on live clusters has."""

@@ -31,7 +31,7 @@ GOOD: Final = ("Available", "Issuing", "Progressing", "Ready", "Reconciled")
 
 
 def diagnose(cluster: Cluster, application: Manifest) -> list[str]:
-    """What is in the way, one sentence each; empty if nothing says so."""
+    """The reasons why the Application is not ready, one sentence each; empty if none is known."""
     resources = application.get("status", {}).get("resources") or []
     try:
         return list(dict.fromkeys(_of_objects(cluster, resources)))

@@ -31,7 +31,7 @@ Stage: TypeAlias = Sequence[Step]
 
 @dataclass(frozen=True)
 class Site:
-    """The fleet, the ways to its clusters, and what is to be brought there."""
+    """The fleet, the ways to its clusters, and what bootstrap brings there."""
 
     fleet: Fleet
     clusters: Mapping[str, Cluster]

@@ -23,7 +23,7 @@ from charts.app import App, apps, tls_secret
 from fleet import registry
 from fleet.errors import InputError
 from fleet.registry import Fleet, Region
-from operations import credentials, hub, terminal, waiting
+from operations import credentials, hub, terminal, values, waiting
 from operations.cluster import Cluster, ClusterError
 from operations.contexts import FleetOptions
 from operations.credentials import SecretRef
@@ -125,6 +125,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     FleetOptions.add_to(parser)
     parser.add_argument(
         "--resolver",
+        type=values.ip_address,
         metavar="ADDRESS",
         help="DNS server to ask for the hostnames, in place of this machine's",
     )
@@ -138,7 +139,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--json", action="store_true", help="print it for a program")
     one.add_argument(
         "--watch",
-        type=float,
+        type=values.positive,
         nargs="?",
         const=WATCH_SECONDS,
         metavar="SECONDS",

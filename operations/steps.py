@@ -1,7 +1,7 @@
 """The steps from empty clusters to Argo CD at work, each of which finds out whether it is needed.
 
-A step looks, and returns what is to be done; only then may it be done. So a second run does
-nothing, the next run completes one that was interrupted, and a dry run is the looking alone.
+A step looks first, and returns an action only if something is missing. So a second run does
+nothing, the next run completes one that was interrupted, and a dry run only looks.
 """
 
 from collections.abc import Iterator

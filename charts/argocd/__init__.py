@@ -16,7 +16,7 @@ from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
 from charts.scrape import monitor
-from charts.traefik import TRAEFIK, TRAEFIK_PODS, Traefik, grant_watch
+from charts.traefik import TRAEFIK_PODS, Traefik, grant_watch, https_route
 from charts.upstream import ARGOCD_BUNDLE
 from fleet.registry import Fleet, Hub, Issuer
 from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
@@ -131,27 +131,23 @@ class Argocd(Component[Hub]):
             )
 
     def _route(self) -> IngressRouteSpec:
-        return {
-            "ingressClassName": TRAEFIK,
-            "entryPoints": ["websecure"],
-            "routes": [
-                {
-                    "kind": "Rule",
-                    "match": f"Host(`{self.host}`)",
-                    "priority": 10,
-                    "middlewares": [{"name": SERVER}],
-                    "services": [{"name": SERVER, "port": "http"}],
-                },
-                # The command line speaks gRPC: HTTP/2 without TLS on the inner side.
-                {
-                    "kind": "Rule",
-                    "match": f"Host(`{self.host}`) && Header(`Content-Type`, `application/grpc`)",
-                    "priority": 11,
-                    "services": [{"name": SERVER, "port": "http", "scheme": "h2c"}],
-                },
-            ],
-            "tls": {"secretName": TLS_SECRET},
-        }
+        return https_route(
+            TLS_SECRET,
+            {
+                "kind": "Rule",
+                "match": f"Host(`{self.host}`)",
+                "priority": 10,
+                "middlewares": [{"name": SERVER}],
+                "services": [{"name": SERVER, "port": "http"}],
+            },
+            # The command line speaks gRPC: HTTP/2 without TLS on the inner side.
+            {
+                "kind": "Rule",
+                "match": f"Host(`{self.host}`) && Header(`Content-Type`, `application/grpc`)",
+                "priority": 11,
+                "services": [{"name": SERVER, "port": "http", "scheme": "h2c"}],
+            },
+        )
 
     @property
     def patches(self) -> tuple[Patch, ...]:

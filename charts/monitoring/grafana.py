@@ -20,9 +20,9 @@ from charts.scheduling import PLATFORM
 from charts.scrape import MONITORING, scraped
 from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.text import as_yaml, checksum
-from charts.traefik import TRAEFIK, TRAEFIK_PODS
+from charts.traefik import TRAEFIK_PODS, https_route
 from charts.upstream import GRAFANA_IMAGE, kube_prometheus
-from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
 from fleet.registry import Fleet, Hub, Issuer
 from imports.k8s import (
     ConfigMap,
@@ -195,7 +195,7 @@ class Grafana(Component[Hub]):
             metadata=META,
             spec={
                 "selector": LABELS,
-                "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+                "ports": [service_port("http", PORT)],
             },
         )
         # Dashboards are read again as their files change.
@@ -228,21 +228,17 @@ class Grafana(Component[Hub]):
         )
 
     def _route(self) -> IngressRouteSpec:
-        return {
-            "ingressClassName": TRAEFIK,
-            "entryPoints": ["websecure"],
-            "routes": [
-                {
-                    "kind": "Rule",
-                    # Its metrics are for the scraper.
-                    "match": f"Host(`{self.host}`) && !Path(`/metrics`)",
-                    "priority": 10,
-                    "middlewares": [{"name": GRAFANA}],
-                    "services": [{"name": GRAFANA, "port": "http"}],
-                }
-            ],
-            "tls": {"secretName": TLS_SECRET},
-        }
+        return https_route(
+            TLS_SECRET,
+            {
+                "kind": "Rule",
+                # Its metrics are for the scraper.
+                "match": f"Host(`{self.host}`) && !Path(`/metrics`)",
+                "priority": 10,
+                "middlewares": [{"name": GRAFANA}],
+                "services": [{"name": GRAFANA, "port": "http"}],
+            },
+        )
 
 
 def _deployment(annotations: dict[str, str]) -> DeploymentSpec:

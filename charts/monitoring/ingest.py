@@ -15,7 +15,7 @@ from charts.monitoring import loki, prometheus
 from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.monitoring.secrets import ingest_user
 from charts.scrape import MONITORING
-from charts.traefik import TRAEFIK
+from charts.traefik import https_route
 from fleet.registry import Fleet, Hub, Issuer, Region
 from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
 
@@ -177,23 +177,19 @@ class Ingest(Component[Hub]):
 
     def _route(self, signal: Signal, cluster: str) -> IngressRouteSpec:
         host = {METRICS: self.prometheus_host, LOGS: self.loki_host}[signal]
-        return {
-            "ingressClassName": TRAEFIK,
-            "entryPoints": ["websecure"],
-            "routes": [
-                {
-                    "kind": "Rule",
-                    "match": f"Host(`{host}`) && Path(`{signal.path(cluster)}`) && Method(`POST`)",
-                    "priority": 100,
-                    # Who it is comes before what is read of it.
-                    "middlewares": [
-                        {"name": ingest_user(cluster)},
-                        {"name": "rate-limit"},
-                        {"name": "size-limit"},
-                        {"name": f"{signal.name}-push-path"},
-                    ],
-                    "services": [{"name": signal.service, "port": signal.port}],
-                }
-            ],
-            "tls": {"secretName": signal.tls_secret},
-        }
+        return https_route(
+            signal.tls_secret,
+            {
+                "kind": "Rule",
+                "match": f"Host(`{host}`) && Path(`{signal.path(cluster)}`) && Method(`POST`)",
+                "priority": 100,
+                # Who it is comes before what is read of it.
+                "middlewares": [
+                    {"name": ingest_user(cluster)},
+                    {"name": "rate-limit"},
+                    {"name": "size-limit"},
+                    {"name": f"{signal.name}-push-path"},
+                ],
+                "services": [{"name": signal.service, "port": signal.port}],
+            },
+        )

@@ -20,7 +20,7 @@ from charts.storage import claim
 from charts.text import as_yaml, checksum
 from charts.traefik import TRAEFIK_PODS
 from charts.upstream import LOKI_IMAGE
-from charts.workload import REVISION_HISTORY_LIMIT, pod
+from charts.workload import REVISION_HISTORY_LIMIT, pod, service_port
 from fleet.registry import Fleet, Hub
 from imports.k8s import (
     ConfigMap,
@@ -196,7 +196,7 @@ class Loki(Component[Hub]):
             metadata=META,
             spec={
                 "selector": LABELS,
-                "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+                "ports": [service_port("http", PORT)],
             },
         )
         StatefulSet(chart, "stateful-set", metadata=META, spec=self._stateful_set(checksum(text)))

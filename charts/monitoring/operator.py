@@ -15,6 +15,7 @@ from charts.network import TO_API_SERVER, TO_DNS, allow, default_deny
 from charts.scheduling import PLATFORM
 from charts.scrape import MONITORING, scraped
 from charts.upstream import PROMETHEUS_CONFIG_RELOADER_IMAGE, PROMETHEUS_OPERATOR_BUNDLE
+from charts.workload import service_port
 from fleet.registry import Cluster, Fleet
 from imports.k8s import ClusterRole, ClusterRoleBinding, ServicePort
 from imports.monitoring import PodSecurityContext
@@ -67,10 +68,7 @@ def operated_pods(*, account: str, token: bool) -> OperatedPods:
 
 def web_ports(port: int) -> list[ServicePort]:
     """Ports of a Service of the operator's pods: the program's own, and its reloader's."""
-    return [
-        {"name": "web", "port": port, "targetPort": "web", "protocol": "TCP"},
-        {"name": "reloader-web", "port": 8080, "targetPort": "reloader-web", "protocol": "TCP"},
-    ]
+    return [service_port("web", port), service_port("reloader-web", 8080)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from charts.monitoring.secrets import PROMETHEUS_SIGN_IN
 from charts.network import allow, pods, tcp
 from charts.scrape import FROM_SCRAPERS, MONITORING
 from charts.storage import volume
-from charts.traefik import TRAEFIK, TRAEFIK_PODS, grant_watch
+from charts.traefik import TRAEFIK_PODS, grant_watch, https_route
 from fleet.registry import Fleet, Hub, Issuer
 from fleet.volumes import mebibytes
 from imports.k8s import Service
@@ -190,19 +190,15 @@ class PrometheusHub(Component[Hub]):
         }
 
     def _route(self) -> IngressRouteSpec:
-        return {
-            "ingressClassName": TRAEFIK,
-            "entryPoints": ["websecure"],
-            "routes": [
-                {
-                    "kind": "Rule",
-                    # Pages and queries: neither what ends the process nor what writes.
-                    "match": f"Host(`{self.host}`) && !PathPrefix(`/-/`)"
-                    " && !PathPrefix(`/api/v1/write`) && !PathPrefix(`/api/v1/otlp`)",
-                    "priority": 10,
-                    "middlewares": [{"name": PROMETHEUS_SIGN_IN}],
-                    "services": [{"name": PROMETHEUS, "port": "web"}],
-                }
-            ],
-            "tls": {"secretName": TLS_SECRET},
-        }
+        return https_route(
+            TLS_SECRET,
+            {
+                "kind": "Rule",
+                # Pages and queries: neither what ends the process nor what writes.
+                "match": f"Host(`{self.host}`) && !PathPrefix(`/-/`)"
+                " && !PathPrefix(`/api/v1/write`) && !PathPrefix(`/api/v1/otlp`)",
+                "priority": 10,
+                "middlewares": [{"name": PROMETHEUS_SIGN_IN}],
+                "services": [{"name": PROMETHEUS, "port": "web"}],
+            },
+        )

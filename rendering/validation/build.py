@@ -125,7 +125,7 @@ def _yaml(text: str) -> Mapping[str, Any]:
 
 
 def _made_local(folder: Path, root: Path, mirror: Path | None) -> Iterator[str]:
-    """Has the kustomizations below ``folder`` name local copies; yields what there is none of."""
+    """Makes the kustomizations below ``folder`` name local copies; yields URLs without a copy."""
     for file in sorted(folder.rglob(kustomize.FILE_NAME)):
         content = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
         resources = content.get("resources", [])

@@ -73,7 +73,7 @@ async def run(server: Server) -> dict[str, str]:
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # of the cases
 def test_autobahn_finds_no_deviation_but_those_that_have_a_reason(serve: Serve) -> None:
     # The cases of section 9 measure messages of up to 16 MiB.
-    server = serve("--max-message=16MiB")
+    server = serve("--max-message=16MiB", "--max-buffered=64MiB")
     verdicts = asyncio.run(run(server))
     assert len(verdicts) == CASES
     deviating = {case: verdict for case, verdict in verdicts.items() if verdict != "OK"}

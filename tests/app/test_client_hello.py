@@ -13,7 +13,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foobar_api.client_hello import LONGEST, ClientHelloError, Reader, parse
+from foobar_api.client_hello import LONGEST, ClientHello, ClientHelloError, Reader
 from foobar_api.tls import PROTOCOLS, Certificates
 from tests.app.server import mount
 
@@ -50,6 +50,10 @@ def offering(groups: Iterable[int] | None, *shares: int) -> bytes:
 
 def _counted(content: bytes) -> bytes:
     return len(content).to_bytes(2) + content
+
+
+def parse(data: bytes) -> ClientHello | None:
+    return Reader().feed(data)
 
 
 def asked_for(data: bytes) -> tuple[str | None, tuple[str, ...]] | None:

@@ -91,3 +91,49 @@ def test_a_client_that_leaves_the_metrics_port_is_no_fault_of_the_server(
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     assert server.metrics()["foobar_api_connections_open"] >= 0
     assert_clean(server)
+
+
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+@pytest.mark.parametrize("version", ["x", "1.0.0-rc1", "9" * 5000], ids=["word", "rc", "long"])
+def test_an_accept_field_that_cannot_be_read_gets_the_default_format(
+    serve: Serve, kind: str, version: str
+) -> None:
+    server = serve("--workers=1")
+    with connect(server) as sock:
+        sock.sendall(request("/metrics", f"Accept: {kind}; version={version}"))
+        answer = read_response(sock)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n" in answer
+    assert b"\nfoobar_api_connections_open " in answer
+    assert_clean(server)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        request("/metrics", *("X: y" for _ in range(101))),
+        request("/metrics", "Content-Length: x"),
+        b"GET /metrics HTTP/7\r\n\r\n",
+        b"\x16\x03\x01 \r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+    ],
+    ids=["fields", "length", "version", "tls", "line"],
+)
+def test_a_bad_request_to_the_metrics_port_gets_400(serve: Serve, bad: bytes) -> None:
+    server = serve("--workers=1")
+    with connect(server) as sock:
+        sock.sendall(bad)
+        assert read_response(sock).startswith(b"HTTP/1.1 400 ")
+    assert "traceback" not in server.errors.lower()
+    assert_clean(server)
+
+
+def test_head_gets_the_fields_of_the_metrics_without_them(serve: Serve) -> None:
+    server = serve("--workers=1")
+    with connect(server) as sock:
+        sock.sendall(request("/metrics", method="HEAD"))
+        head, _, body = sock.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nContent-Type: text/plain; " in head
+    assert body == b""
+    assert_clean(server)

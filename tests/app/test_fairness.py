@@ -9,6 +9,7 @@ import gevent
 import pytest
 from gevent import get_hub
 
+from foobar_api.budget import Budget
 from foobar_api.connection import Connection
 from foobar_api.fairness import give_way
 from foobar_api.proxy_protocol import Trusted
@@ -49,7 +50,7 @@ def test_a_client_that_reads_as_fast_as_it_is_sent_lets_others_in() -> None:
     mine, other = socket.socketpair()
     with mine, other:
         fast = SimpleNamespace(fileno=mine.fileno, send=len, close=mine.close)
-        connection = Connection(fast, ("127.0.0.1", 1), send_timeout=1)  # type: ignore[arg-type]
+        connection = Connection(fast, ("127.0.0.1", 1), budget=Budget(2**20, print), send_timeout=1)  # type: ignore[arg-type]
         piece = bytes(WRITE_AHEAD)
         assert 0 < turns_before_another(lambda: connection.sendall(piece)) <= 5
         connection.close()
@@ -59,7 +60,7 @@ def test_a_client_that_has_sent_much_lets_others_in() -> None:
     mine, other = socket.socketpair()
     with mine, other:
         mine.settimeout(0)
-        connection = Connection(mine, ("127.0.0.1", 1), send_timeout=1)
+        connection = Connection(mine, ("127.0.0.1", 1), budget=Budget(2**20, print), send_timeout=1)
         connection.settimeout(5)
         connection.unread(bytes(2**20))
         assert 0 < turns_before_another(lambda: connection.recv(10)) <= 5
@@ -76,7 +77,7 @@ class _Certificates(SimpleNamespace):
 def test_a_client_that_has_left_costs_no_handshake(client: str) -> None:
     mine, other = socket.socketpair()
     mine.settimeout(0)
-    connection = Connection(mine, ("127.0.0.1", 1), send_timeout=1)
+    connection = Connection(mine, ("127.0.0.1", 1), budget=Budget(2**20, print), send_timeout=1)
     connection.settimeout(5)
     other.sendall(hello("app.test"))
     expected: type[Exception] = AssertionError

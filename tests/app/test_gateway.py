@@ -21,6 +21,7 @@ class Pieces:
     """A connection on which ``data`` arrives in pieces of ``size`` bytes."""
 
     evicted = False
+    held = 0
 
     def __init__(self, data: bytes, size: int = 2**16) -> None:
         self._pieces = [data[at : at + size] for at in range(0, len(data), size)]

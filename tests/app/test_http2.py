@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,18 +11,22 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hyperframe.frame import (
+    AltSvcFrame,
     ContinuationFrame,
     DataFrame,
+    Frame,
     GoAwayFrame,
     HeadersFrame,
     PingFrame,
+    PriorityFrame,
     RstStreamFrame,
     SettingsFrame,
     WindowUpdateFrame,
 )
 
+from foobar_api.frames import Frames
 from tests.app.conftest import Serve
-from tests.app.http2_client import Client
+from tests.app.http2_client import PREFACE, Client
 from tests.app.server import HOST, Server, read_response, request
 from tests.app.test_server import eventually
 
@@ -243,6 +248,93 @@ def test_a_body_cut_by_trailers_is_malformed(server: Server) -> None:
         assert client.answer().reset == ErrorCodes.PROTOCOL_ERROR
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {":path": None},
+        {":method": None},
+        {"host": "other.example"},
+        {"X-Upper": "1"},
+        {"transfer-encoding": "chunked"},
+        {"content-length": "x"},
+        pytest.param({"content-length": "9" * 5000}, id="long content-length"),
+        {":status": "200"},
+        {"x": "a\nb"},
+    ],
+    ids="".join,
+)
+def test_a_malformed_request_ends_its_stream_alone(
+    serve: Serve, headers: dict[str, str | None]
+) -> None:
+    server = serve("--workers=1")
+    with Client(server) as client:
+        client.send(client.request("/?wait=500ms"))
+        pseudo = {":method": "GET", ":scheme": "https", ":authority": HOST, ":path": "/"}
+        fields = {name: value for name, value in (pseudo | headers).items() if value is not None}
+        malformed = client.request("/", stream=3)
+        malformed.data = client.encode(
+            *sorted(fields.items(), key=lambda field: not field[0].startswith(":"))
+        )
+        client.send(malformed)
+        assert client.answer(3).reset == ErrorCodes.PROTOCOL_ERROR
+        assert client.answer(1).status == 200
+        assert client.get("/livez", stream=5).status == 200
+        assert not client.goaways
+    name = 'foobar_api_connections_refused_total{reason="bad_request"}'
+    assert server.metrics()[name] == 1
+    assert "traceback" not in server.errors
+
+
+def test_malformed_trailers_end_their_stream_alone(server: Server) -> None:
+    with Client(server) as client:
+        client.send(
+            client.request("/?wait=500ms"),
+            client.request("/api", stream=3, method="POST", end=False),
+            DataFrame(3, b"abc"),
+        )
+        trailers = HeadersFrame(3, flags=["END_HEADERS", "END_STREAM"])
+        trailers.data = client.encode((":path", "/"))
+        client.send(trailers)
+        assert client.answer(3).reset == ErrorCodes.PROTOCOL_ERROR
+        assert client.answer(1).status == 200
+
+
+@pytest.mark.parametrize("in_trailers", [False, True], ids=["request", "trailers"])
+def test_a_header_block_that_cannot_be_decoded_ends_the_connection(
+    server: Server,
+    in_trailers: bool,  # noqa: FBT001
+) -> None:
+    with Client(server) as client:
+        if in_trailers:
+            client.send(client.request("/api", method="POST", end=False))
+        frame = HeadersFrame(1, flags=["END_HEADERS", "END_STREAM"])
+        frame.data = b"\xff\xff\xff\xff\x0f"  # no such entry of the table
+        client.send(frame)
+        client.until_closed()
+        assert client.goaways
+
+
+def test_ten_malformed_requests_end_the_connection(server: Server) -> None:
+    with Client(server) as client:
+        numbers = range(1, 23, 2)
+        client.send(*(client.request("", stream=number) for number in numbers))
+        client.until_closed()
+        assert client.goaways[-1].error_code == ErrorCodes.ENHANCE_YOUR_CALM
+
+
+def test_a_stream_beyond_the_limit_is_refused_alone(server: Server) -> None:
+    with Client(server) as client:
+        numbers = range(1, 201, 2)
+        client.send(WindowUpdateFrame(0, window_increment=2**20))
+        client.send(*(client.request("/?wait=1s", stream=number) for number in numbers))
+        # It refers to the table of headers, which has to stay the same on both sides.
+        client.send(client.request("/", ("x-new", "1"), stream=201))
+        assert client.answer(201).reset == ErrorCodes.REFUSED_STREAM
+        assert {client.answer(number).status for number in numbers} == {200}
+        assert client.get("/", ("x-new", "1"), stream=203).status == 200
+        assert not client.goaways
+
+
 def test_a_client_that_sends_many_malformed_requests_is_left(serve: Serve) -> None:
     server = serve("--workers=1")
     with Client(server) as client:
@@ -394,15 +486,22 @@ def test_a_larger_table_of_the_client_is_not_used(server: Server) -> None:
     "frame",
     [
         PingFrame(0, opaque_data=b"12345678"),
+        PingFrame(0, opaque_data=b"12345678", flags=["ACK"]),
         SettingsFrame(0),
+        SettingsFrame(0, flags=["ACK"]),
         WindowUpdateFrame(0, window_increment=1),
+        PriorityFrame(1),
+        AltSvcFrame(0, origin=b"a", field=b"b"),
+        DataFrame(1, b""),
+        DataFrame(1, b"x"),
+        WindowUpdateFrame(1, window_increment=1),
+        RstStreamFrame(1),
     ],
-    ids=["PING", "SETTINGS", "WINDOW_UPDATE"],
+    ids=repr,
 )
-def test_a_flood_of_frames_that_ask_for_nothing_ends(
-    server: Server, frame: PingFrame | SettingsFrame | WindowUpdateFrame
-) -> None:
+def test_a_flood_of_frames_that_ask_for_nothing_ends(server: Server, frame: Frame) -> None:
     with Client(server) as client:
+        client.get("/livez")  # stream 1 is over
         with contextlib.suppress(OSError):
             for _ in range(50):
                 client.send(*[frame] * 100)
@@ -411,6 +510,64 @@ def test_a_flood_of_frames_that_ask_for_nothing_ends(
                     break
         client.until(lambda: client.goaways or client.closed)
         assert client.goaways[-1].error_code == ErrorCodes.ENHANCE_YOUR_CALM
+
+
+def test_a_flood_of_farewells_ends(server: Server) -> None:
+    with Client(server) as client:
+        client.send(client.request("/?wait=5s"), *[GoAwayFrame(0)] * 1100)
+        client.until(lambda: client.goaways)
+        assert client.goaways[-1].error_code == ErrorCodes.ENHANCE_YOUR_CALM
+
+
+def unknown_settings(first: int, number: int) -> bytes:
+    """A frame with ``number`` of them. hyperframe writes the low byte of an identifier only."""
+    body = b"".join(struct.pack("!HI", code, 1) for code in range(first, first + number))
+    return len(body).to_bytes(3) + b"\4\0" + bytes(4) + body
+
+
+def test_settings_count_one_by_one(server: Server) -> None:
+    with Client(server) as client:
+        client.send(unknown_settings(100, 600))
+        client.until_acknowledged()
+        assert not client.goaways
+        client.send(unknown_settings(700, 600))
+        client.until(lambda: client.goaways)
+        assert client.goaways[-1].error_code == ErrorCodes.ENHANCE_YOUR_CALM
+
+
+def test_unknown_settings_are_not_remembered() -> None:
+    frames = Frames(max_streams=100, max_head=2**16)
+    frames.receive_data(PREFACE)
+    for first in range(1000, 60000, 1000):
+        frames.receive_data(unknown_settings(first, 1000))
+    assert set(frames.remote_settings) <= set(SettingCodes)
+
+
+def test_window_updates_for_a_download_that_is_over_are_no_noise(server: Server) -> None:
+    with Client(server) as client:
+        for first in range(1, 2401, 100):
+            numbers = range(first, first + 100, 2)
+            client.send(*(client.request("/data?size=1", stream=number) for number in numbers))
+            assert {client.answer(number).status for number in numbers} == {200}
+            client.send(
+                *(
+                    WindowUpdateFrame(at, window_increment=1)
+                    for number in numbers
+                    for at in (0, number)
+                )
+            )
+        client.until_acknowledged()
+        assert not client.goaways
+
+
+def test_priorities_within_requests_are_no_noise(server: Server) -> None:
+    with Client(server) as client:
+        for number in range(1, 2401, 2):
+            frame = client.request("/livez", stream=number)
+            frame.flags.add("PRIORITY")
+            client.send(frame)
+            assert client.answer(number).status == 200
+        assert not client.goaways
 
 
 # Stopping

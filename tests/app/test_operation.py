@@ -137,7 +137,7 @@ def test_a_broken_pair_leaves_the_old_one_in_service(
     eventually(lambda: server.metrics()[successful] == 0)
     assert served(server) == before
     eventually(lambda: "certificate not replaced" in server.errors)
-    assert "is not the certificate of" in server.errors
+    assert "is not the key of" in server.errors
     pair.issue()
     # The lowest of all workers: those that have not looked yet still have the old certificate.
     eventually(lambda: server.metrics()[successful] == 1)

@@ -520,7 +520,9 @@ def test_it_is_an_application_for_other_workers_as_well(pair: Pair, tmp_path: Pa
         process.wait(10)
 
 
-@pytest.mark.parametrize("fault", ["missing", "mismatch", "encrypted", "garbage", "ca"])
+@pytest.mark.parametrize(
+    "fault", ["missing", "mismatch", "algorithm", "encrypted", "garbage", "key", "ca"]
+)
 def test_a_certificate_that_cannot_be_served_is_told_at_the_start(
     tmp_path: Path, ca: trustme.CA, fault: str
 ) -> None:
@@ -531,18 +533,25 @@ def test_a_certificate_that_cannot_be_served_is_told_at_the_start(
         says = f"{pair.folder}/cert.pem: No such file or directory"
         (pair.folder / "..data").unlink()
     elif fault == "mismatch":
-        says = f"{pair.cert}: is not the certificate of {pair.key}"
+        says = f"{pair.key}: is not the key of {pair.cert}"
         pair.replace(good, other)
     elif fault == "encrypted":
-        says = f"{pair.cert}: the key is encrypted; give one that is not"
+        says = f"{pair.key}: the key is encrypted; give one that is not"
         subprocess.run(
             ["openssl", "pkcs8", "-topk8", "-in", pair.key, "-out", tmp_path / "k", "-passout",
              "pass:secret"], check=True, capture_output=True,
         )  # fmt: skip
         pair.replace(good, (tmp_path / "k").read_bytes())
     elif fault == "garbage":
-        says = f"{pair.cert}: "
+        says = f"{pair.cert}: holds no certificate in PEM"
         pair.replace(b"garbage", b"garbage")
+    elif fault == "key":
+        says = f"{pair.key}: holds no private key in PEM"
+        pair.replace(good, b"garbage")
+    elif fault == "algorithm":
+        says = f"{pair.key}: is not the key of {pair.cert}"
+        rsa = trustme.CA().issue_cert(HOST, key_type=trustme.KeyType.RSA)
+        pair.replace(good, rsa.private_key_pem.bytes())
     else:
         says = f"{tmp_path / 'ca.pem'}: holds no certificate of an authority"
         (tmp_path / "ca.pem").write_text("garbage")

@@ -129,3 +129,19 @@ def test_help_lists_every_option_and_its_variable() -> None:
 
 def test_every_field_can_be_set() -> None:
     assert set(OPTIONS) == set(Settings.__dataclass_fields__)
+
+
+def test_a_request_of_the_largest_size_fits_what_may_be_buffered() -> None:
+    (problem,) = problems("--max-body=6MiB")
+    assert problem.startswith("--max-buffered: ")
+    assert problem.endswith(str(2 * (6 * 2**20 + 64 * 2**10)))
+    load(["--max-body=6MiB", "--max-buffered=13MiB"], {})
+
+
+def test_the_largest_message_and_its_echo_fit_the_budget() -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        load(["--max-message=8MiB"], {})
+    (problem,) = caught.value.problems
+    assert problem.startswith("--max-buffered: ")
+    assert str(2 * 8 * 2**20) in problem
+    load(["--max-message=8MiB", "--max-buffered=16MiB"], {})

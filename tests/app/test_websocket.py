@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
+from foobar_api import echo
 from tests.app.conftest import Serve
 from tests.app.server import HOST, Server, request
 from tests.app.test_http1 import assert_clean
@@ -286,3 +287,15 @@ def test_a_socket_whose_client_never_answers_the_close_ends_all_the_same(serve: 
     with Client(server):
         eventually(lambda: server.metrics()["foobar_api_connections_open"] == 0, seconds=15)
     assert_clean(server)
+
+
+def test_a_subprotocol_that_is_not_ascii_is_malformed() -> None:
+    fields = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-Websocket-Version": "13",
+        "Sec-Websocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-Websocket-Protocol": "caf\xe9",
+    }
+    with pytest.raises(echo.MalformedError, match="is not ASCII"):
+        echo.accept("/echo", fields.items())

@@ -122,7 +122,7 @@ def _of_case(case: Case, group: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _promtool_test(case: Case, rules_file: Path) -> Mapping[str, Any]:
-    """Promtool prints the alerts that it did not expect, so it is told to expect none."""
+    """Promtool prints the alerts that it did not expect, so these cases expect none."""
     return {
         "rule_files": [str(rules_file)],
         "tests": [

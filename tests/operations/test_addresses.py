@@ -7,6 +7,7 @@ import pytest
 
 import commands
 from fleet.errors import InputError
+from operations.cluster import UnreachableError
 from operations.edit import change
 from tests.objects import SAMPLE
 from tests.operations.conftest import Result
@@ -114,3 +115,33 @@ def test_of_two_addresses_the_older_protocol_counts(world: World, command: Comma
     world.hub.put(service({"ip": "192.0.2.1"}))
     world.clusters["edge"].put(service({"ip": "2001:db8::1"}, {"ip": "192.0.2.2"}))
     assert command("addresses").status == 0
+
+
+@pytest.mark.parametrize("arguments", [["addresses", "--create"], ["bootstrap", "--dry-run"]])
+def test_a_command_reads_the_folder_of_its_own_fleet(
+    arguments: list[str],
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another fleet's manifests may be in dist/."""
+    git = world.fleet.git.model_copy(update={"folder": "dist-staging"})
+    world.fleet = world.fleet.model_copy(update={"git": git})
+    (tmp_path / "dist").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        commands.main(arguments)
+    assert any(problem.startswith("dist-staging/") for problem in caught.value.problems)
+    assert not any(problem.startswith("dist/") for problem in caught.value.problems)
+
+
+def test_a_cluster_without_an_address_that_cannot_be_asked_is_listed_by_its_domain(
+    world: World, command: Command
+) -> None:
+    hub, edge = world.fleet.clusters
+    named = edge.model_copy(update={"address": None, "domain": "example.org"})
+    world.fleet = world.fleet.model_copy(update={"clusters": (hub, named)})
+    world.clusters["edge"].fault = UnreachableError("edge", "is down")
+    result = command("addresses")
+    assert result.status == 2
+    assert "edge  example.org   not known, see below" in result.out

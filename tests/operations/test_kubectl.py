@@ -1,4 +1,4 @@
-"""How kubectl is run: what it is given, how, and what is made of its answers."""
+"""How Kubectl runs kubectl, and what it makes of the output."""
 
 import json
 import os
@@ -21,7 +21,7 @@ CLUSTER = Kubectl("edge", "context-of-edge")
 
 @dataclass(frozen=True)
 class Program:
-    """A kubectl that writes down what it is given, and prints what it is told to."""
+    """A kubectl that records its arguments and input, and prints what the test sets."""
 
     folder: Path
 

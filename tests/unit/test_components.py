@@ -129,7 +129,7 @@ class TestForgotten:
         methods: dict[str, Any] = {"of": classmethod(lambda *_: None), "add_to": lambda *_: None}
         del methods[method]
         made = type("Made", (Component,), {"NAME": "a", "NAMESPACE": "a", **methods})
-        with pytest.raises(TypeError, match=rf"\.Made has no {method}$"):
+        with pytest.raises(TypeError, match=rf"\.Made has no {method};"):
             complete(made)
 
     def test_a_line_in_the_catalogue(self) -> None:
@@ -165,3 +165,39 @@ def test_importing_every_component_starts_no_node() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
+
+
+def test_a_name_that_is_no_dns_label_is_reported_with_its_owner() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Shouting(Greeting):
+        NAME = "Greeting_X"
+
+    with pytest.raises(TypeError, match=r"\.Shouting: NAME Greeting_X is no DNS label; use lower"):
+        complete(Shouting)
+
+
+def test_two_components_of_one_name_are_reported_with_both_owners() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Echo(Greeting):
+        pass
+
+    owners = rf"^{__name__}\.Greeting and {__name__}\.Echo both have the NAME greeting$"
+    with pytest.raises(TypeError, match=owners):
+        complete(Greeting, Echo)
+
+
+def test_facts_without_a_dataclass_are_reported() -> None:
+    class Polite(Greeting):
+        tone: str
+
+    lacks = rf"^{__name__}\.Polite lacks @dataclass\(frozen=True, kw_only=True\)$"
+    with pytest.raises(TypeError, match=lacks):
+        complete(Polite)
+
+
+def test_all_faults_of_the_catalogue_are_reported_together() -> None:
+    class Polite(Greeting):
+        NAME = "Po_lite"
+
+    with pytest.raises(TypeError, match=r"Polite: NAME .*; .*\.Polite lacks @dataclass"):
+        complete(Polite)

@@ -146,7 +146,7 @@ def configuration(
 
 FILES: Final[dict[str, Any]] = {
     "include": ["/var/log/pods/*/*/*.log"],
-    # Not what it says itself: of a line that Loki refuses it says so, in one more to refuse.
+    # Not its own: it logs each line that Loki refuses, and Loki might refuse that as well.
     "exclude": [f"/var/log/pods/{COLLECTOR}_*/*/*.log"],
     "include_file_name": False,
     # The path says namespace, pod and container.
