@@ -65,14 +65,16 @@ def main() -> int:
 
 
 def _check_folder(registry: Path) -> None:
-    """Raises InputError where the registry stands beside overlays that would not be found."""
-    for name in (APPS, OVERLAYS, vendored.VENDOR):
-        beside = registry.parent / name
-        if beside.is_dir() and not (name.is_dir() and name.samefile(beside)):
-            raise InputError(
-                f"{beside}: would be left out, because {name}/ is read from the current folder; "
-                f"run main.py in {registry.parent}"
-            )
+    """Raises InputError where the registry is beside folders that would not be read."""
+    elsewhere = [
+        f"{beside}: would be left out, because {name}/ is read from the current folder; "
+        f"run main.py in {registry.parent}"
+        for name in (APPS, OVERLAYS, vendored.VENDOR)
+        if (beside := registry.parent / name).is_dir()
+        and not (name.is_dir() and name.samefile(beside))
+    ]
+    if elsewhere:
+        raise InputError(*elsewhere)
 
 
 def arguments() -> argparse.Namespace:

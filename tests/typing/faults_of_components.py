@@ -55,7 +55,7 @@ class WithAFactOfARegion(Whole):
 class OfAnotherRole(Whole):
     @classmethod
     def of(cls, fleet: Fleet, cluster: Region) -> Self:  # fault: override, override
-        return cls(host=cluster.host)
+        return cls(host=cluster.name)
 
 
 class ThatAddsNothing(Component[Hub]):

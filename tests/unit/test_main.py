@@ -170,8 +170,8 @@ def test_a_run_that_died_between_the_renames_is_mended(run: Run, dist: Path) -> 
     assert alone(dist)
 
 
-def test_overlays_that_would_be_left_out_are_named(project: Path, tmp_path: Path) -> None:
-    """main.py reads overlays/ of the current folder; a registry elsewhere may have its own."""
+def test_folders_that_would_be_left_out_are_named(project: Path, tmp_path: Path) -> None:
+    """main.py reads those of the current folder; a registry elsewhere may have its own."""
     result = subprocess.run(
         [*MAIN, "--fleet", str(project / "clusters.yaml"), "--output", str(tmp_path / "dist")],
         cwd=tmp_path,
@@ -180,5 +180,6 @@ def test_overlays_that_would_be_left_out_are_named(project: Path, tmp_path: Path
         check=False,
     )
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"{project / 'overlays'}: would be left out")
+    for folder in ("apps", "overlays"):
+        assert f"{project / folder}: would be left out" in result.stderr
     assert f"run main.py in {project}" in result.stderr
