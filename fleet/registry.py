@@ -6,7 +6,7 @@ which components a cluster has) is a property.
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
@@ -88,8 +88,8 @@ class Offers:
     """What clusters can have, by which a fleet is validated."""
 
     components: Catalogue
-    apps: Mapping[str, Offer]
-    """The apps that regions can run, by name."""
+    apps: Mapping[str, Sequence[Offer]]
+    """The components of each app that regions can run, by the app's name."""
 
 
 def _offers(info: ValidationInfo) -> Offers:
@@ -577,7 +577,7 @@ class Region(Cluster):
         ],
     )
 
-    _apps: Mapping[str, Offer] = PrivateAttr({})
+    _apps: Mapping[str, Sequence[Offer]] = PrivateAttr({})
 
     @model_validator(mode="after")
     def _has_apps(self, info: ValidationInfo) -> Self:
@@ -586,7 +586,7 @@ class Region(Cluster):
 
     @property
     def classes(self) -> tuple[Offer, ...]:
-        return (*super().classes, *(self._apps[name] for name in self.apps))
+        return (*super().classes, *(each for name in self.apps for each in self._apps[name]))
 
     def host(self, app: str) -> str:
         """The full name that ``app`` answers to."""
@@ -614,7 +614,10 @@ class Region(Cluster):
         without: tuple[str, ...] = info.data.get("without", ())
         for name in apps:
             lacking = [
-                needed.NAME for needed in _offers(info).apps[name].NEEDS if needed.NAME in without
+                needed.NAME
+                for each in _offers(info).apps[name]
+                for needed in each.NEEDS
+                if needed.NAME in without
             ]
             if lacking:
                 raise ValueError(
@@ -734,6 +737,18 @@ def _of_applications(fleet: Fleet) -> Iterator[Problem]:
             )
 
 
+def _of_projects(fleet: Fleet) -> Iterator[Problem]:
+    """Each cluster and each app has an AppProject and an ApplicationSet of its name."""
+    for at, cluster in enumerate(fleet.clusters):
+        for name in cluster.apps if isinstance(cluster, Region) else ():
+            if name in fleet.names:
+                yield Problem(
+                    ("clusters", at, "apps", name),
+                    f"{name} is the name of a cluster as well, and Argo CD would have two projects "
+                    "of that name; rename the app or the cluster",
+                )
+
+
 def _beside(path: Path) -> frozenset[str]:
     """The names of the clusters of all other fleets in the folder of ``path``."""
     names = set[str]()
@@ -767,7 +782,7 @@ def load(path: Path, offers: Offers, overlays: Path | None = None) -> Fleet:
         raise InputError(*source.report(wrong)) from None
     if wrong:
         raise InputError(*source.report(wrong))
-    if clashes := list(_of_applications(fleet)):
+    if clashes := [*_of_applications(fleet), *_of_projects(fleet)]:
         raise InputError(*source.report(clashes))
     if overlays is not None:
         names = {cluster.name: cluster.components for cluster in fleet.clusters}

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
-from charts.app import apps
 from charts.component import Component, JsonPatch, Patch
 from charts.monitoring.names import COLLECTOR
 from charts.monitoring.rules.app import service_levels
@@ -13,6 +12,7 @@ from charts.monitoring.rules.arrival import WatchedRegion, expected_jobs, of_reg
 from charts.monitoring.rules.certificates import CERTIFICATES
 from charts.monitoring.rules.platform import platform
 from charts.scrape import MONITORING
+from charts.tenant import apps
 from charts.upstream import kube_prometheus
 from fleet.registry import Fleet, Hub
 from fleet.score import ServiceLevels
@@ -74,12 +74,12 @@ class Rules(Component[Hub]):
             hub_jobs=expected_jobs(cluster),
             hub_logs=COLLECTOR in cluster.components,
             levels=tuple(
-                (app.NAME, app.DESCRIPTION.platform.service_levels)
+                (app.name, app.platform.service_levels)
                 for app in sorted(
                     {app for region in fleet.regions for app in apps(region)},
-                    key=lambda app: app.NAME,
+                    key=lambda app: app.name,
                 )
-                if app.DESCRIPTION.platform.service_levels
+                if app.platform.service_levels
             ),
             regions=tuple(map(WatchedRegion.of, fleet.regions)),
             runbooks=f"{fleet.git.web}/blob/{quote(fleet.git.revision)}/docs/runbooks",

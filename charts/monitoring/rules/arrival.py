@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from charts.app import apps
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
 from charts.scrape import MONITORING
+from charts.tenant import apps
 from fleet.registry import Cluster, Region
 
 SILENT_AFTER_MINUTES = 5
@@ -44,9 +44,9 @@ class WatchedRegion:
 
 def _seen(region: Region) -> Iterator[tuple[str, bool]]:
     for app in apps(region):
-        scraped = app.DESCRIPTION.platform.metrics is not None
+        scraped = app.platform.metrics is not None
         if scraped or KubeStateMetrics.NAME in region.components:
-            yield app.NAME, scraped
+            yield app.name, scraped
 
 
 def expected_jobs(cluster: Cluster) -> tuple[str, ...]:
