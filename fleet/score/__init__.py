@@ -8,6 +8,7 @@ for a key that is silently ignored is a promise that is not kept. What Score has
 
 from fleet.score.checks import problems
 from fleet.score.description import Description
+from fleet.score.jobs import BEFORE_ROLLOUT, BeforeRollout, Job, ScheduledJob
 from fleet.score.models import MODELS
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling, ServiceLevels
@@ -33,16 +34,19 @@ from fleet.score.workload import (
 )
 
 __all__ = [
+    "BEFORE_ROLLOUT",
     "CLUSTER_FACTS",
     "MODELS",
     "POD_FACTS",
     "Amounts",
+    "BeforeRollout",
     "CertificateResource",
     "ClusterResource",
     "Container",
     "Description",
     "Egress",
     "HttpGet",
+    "Job",
     "Metadata",
     "Metrics",
     "Mount",
@@ -54,6 +58,7 @@ __all__ = [
     "Resource",
     "Resources",
     "Scaling",
+    "ScheduledJob",
     "SecretResource",
     "Service",
     "ServiceLevels",
