@@ -35,7 +35,6 @@ _TARGET: Final = r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
 _CPU: Final = "[1-9][0-9]{0,3}m?"
 _MEMORY: Final = "[1-9][0-9]{0,4}(Mi|Gi)"
 _VARIABLE: Final = "[A-Za-z_][A-Za-z0-9_]*"
-_SECONDS: Final = "[0-9]+([.][0-9]+)?"
 _FILE: Final = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 
 
@@ -63,9 +62,6 @@ VariableName: TypeAlias = Annotated[
     str, *_text(_VARIABLE, "is no name of an environment variable; use letters, digits and _")
 ]
 FileName: TypeAlias = Annotated[str, *_text(_FILE, "is no name of a file; write one such as a.pem")]
-Seconds: TypeAlias = Annotated[
-    str, *_text(_SECONDS, "is no number of seconds; write one such as '0.5'")
-]
 Truth: TypeAlias = Annotated[bool, Field(strict=True)]
 # Below 1024 a port needs a capability, which no pod of ours has.
 Port: TypeAlias = Annotated[int, Field(strict=True, ge=1024, le=65535)]
@@ -89,27 +85,40 @@ class Metrics(Facts):
     path: Path = Field(default="/metrics", description="Path of the metrics.")
 
 
-class ServiceLevels(Facts):
-    """What is promised of the app.
+TRAEFIK_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds, in seconds, of the buckets in which Traefik counts how long requests take."""
 
-    Measured by its metrics ``http_requests_total`` and ``http_request_duration_seconds``.
+
+class ServiceLevels(Facts):
+    """What is promised of the app, and which metrics show whether it is kept.
+
+    Those of Traefik, or the app's own ``http_requests_total`` and
+    ``http_request_duration_seconds``.
     """
 
+    measured_by: Literal["traefik", "app", "nobody"] | None = Field(
+        default=None,
+        description="Whose metrics count: Traefik's, or the app's own `http_requests_total` and "
+        "`http_request_duration_seconds`. `nobody` turns the alerts off. Without it, `traefik` "
+        "for an app behind `edge`, and `app` for one with `passthrough`.",
+        examples=["app"],
+    )
     availability: Annotated[float, Field(ge=90, le=99.99)] = Field(
         default=99.9, description="Percentage of requests that are not answered 5xx."
     )
     latency: Annotated[float, Field(ge=50, le=99.99)] = Field(
         default=99.0, description="Percentage of requests that are answered within `seconds`."
     )
-    seconds: Seconds = Field(
-        default="0.25",
-        description="Seconds, in quotes: a bucket of the histogram, as its label `le` has it.",
-        examples=["0.5"],
+    seconds: Annotated[float, Field(gt=0)] = Field(
+        default=0.25,
+        description="The upper bound of a bucket of the histogram. Traefik's are "
+        f"{', '.join(f'{bound:g}' for bound in TRAEFIK_BUCKETS)}.",
+        examples=[0.5],
     )
     ignored_routes: tuple[str, ...] = Field(
         default=(),
         description="Regular expressions of what the label `route` has for requests that do not "
-        "count, such as those of probes.",
+        "count, such as those of probes; for `measuredBy: app` only.",
         examples=[["/livez", "/readyz"]],
     )
 
@@ -167,8 +176,9 @@ class Platform(Facts):
     )
     service_levels: ServiceLevels | None = Field(
         default=None,
-        description="What is promised of the app; alerts tell how fast its error budget is spent. "
-        "Without it, the platform tells only whether the app is there.",
+        description="What is promised of the app; alerts fire when its error budget is spent too "
+        "fast. Without it, an app behind `edge` gets the defaults, measured by Traefik; of one "
+        "with `passthrough`, the platform watches only whether it is there.",
     )
     scaling: Scaling = Field(default=Scaling(), description="How many pods the app has.")
     certificate_path: Path | None = Field(
@@ -186,6 +196,24 @@ class Platform(Facts):
     egress: tuple[Egress, ...] = Field(
         default=(), description="What the app connects to, besides DNS. All else is blocked."
     )
+
+    @property
+    def levels(self) -> ServiceLevels:
+        """The service levels, whoever measures them."""
+        return self.service_levels or ServiceLevels()
+
+    @property
+    def measured_by(self) -> Literal["traefik", "app"] | None:
+        """Whose metrics show whether the service levels are kept; None if nobody's do."""
+        match self.levels.measured_by:
+            case "nobody":
+                return None
+            case None if self.tls == "edge":
+                return "traefik"
+            case None:
+                return "app" if self.service_levels else None
+            case measured_by:
+                return measured_by
 
 
 class Metadata(Facts):
@@ -561,6 +589,7 @@ def problems(description: Description) -> Iterator[Problem]:
             return
     yield from _of_tls(description)
     yield from _of_amounts(description)
+    yield from _of_levels(description.platform)
     yield from _of_texts(description)
     yield from _of_volumes(description)
 
@@ -617,15 +646,36 @@ def _of_amounts(description: Description) -> Iterator[Problem]:
             f"{scaling.max} is less than min {scaling.min}; raise it",
         )
     metrics, port = description.platform.metrics, description.port
-    if description.platform.service_levels and not metrics:
-        yield Problem(
-            ("metadata", "platform", "serviceLevels"),
-            "is worked out from the app's metrics, and it has none; add metrics",
-        )
     if metrics and metrics.port != port.target_port and description.port_name == "metrics":
         yield Problem(
             ("service", "ports", "metrics"),
             "has the name of the metrics' own port; call it by what it serves, such as http",
+        )
+
+
+def _of_levels(platform: Platform) -> Iterator[Problem]:
+    at: Location = ("metadata", "platform", "serviceLevels")
+    levels = platform.levels
+    if platform.measured_by == "app" and not platform.metrics:
+        yield Problem(at, "are measured by the app's metrics, and it has none; add metrics")
+    if platform.measured_by != "traefik":
+        return
+    if platform.tls == "passthrough":
+        yield Problem(
+            (*at, "measuredBy"),
+            "is for tls: edge; Traefik sees no request in a connection that it passes through; "
+            "write app or nobody",
+        )
+    if levels.ignored_routes:
+        yield Problem(
+            (*at, "ignoredRoutes"),
+            "is for measuredBy: app; Traefik knows no routes of the app; remove one of the two",
+        )
+    if levels.seconds not in TRAEFIK_BUCKETS:
+        yield Problem(
+            (*at, "seconds"),
+            f"{levels.seconds:g} is no bucket of Traefik's histogram; choose one of "
+            f"{', '.join(f'{bound:g}' for bound in TRAEFIK_BUCKETS)}",
         )
 
 
