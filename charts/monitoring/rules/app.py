@@ -9,11 +9,11 @@ of every pod would take longer than the time between two evaluations.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from charts.monitoring.rules.rule import Alert, Group, Record, Severity
 from charts.traefik import TRAEFIK, routers
-from fleet.score import Description, ServiceLevels
+from fleet.score import Description, Measure, ServiceLevels
 
 WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 """Over which the shares of failed and of slow requests are recorded."""
@@ -99,7 +99,7 @@ class MeasuredApp:
 
     name: str
     levels: ServiceLevels
-    by: Literal["traefik", "app"]
+    by: Measure
     """Whose metrics count."""
 
     @classmethod
