@@ -9,9 +9,10 @@ for a key that is silently ignored is a promise that is not kept. What Score has
 from fleet.score.checks import problems
 from fleet.score.description import Description
 from fleet.score.jobs import BEFORE_ROLLOUT, BeforeRollout, Job, ScheduledJob
+from fleet.score.levels import TRAEFIK_BUCKETS, Measure, ServiceLevels
 from fleet.score.models import MODELS
 from fleet.score.placeholders import Part, Reference
-from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling, ServiceLevels
+from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling
 from fleet.score.resources import (
     CLUSTER_FACTS,
     POD_FACTS,
@@ -38,6 +39,7 @@ __all__ = [
     "CLUSTER_FACTS",
     "MODELS",
     "POD_FACTS",
+    "TRAEFIK_BUCKETS",
     "Amounts",
     "BeforeRollout",
     "CertificateResource",
@@ -47,6 +49,7 @@ __all__ = [
     "Egress",
     "HttpGet",
     "Job",
+    "Measure",
     "Metadata",
     "Metrics",
     "Mount",

@@ -6,7 +6,9 @@ from typing import Final
 from fleet.diagnostics import Location, Problem, shown
 from fleet.score.description import Description
 from fleet.score.jobs import BEFORE_ROLLOUT
+from fleet.score.levels import TRAEFIK_BUCKETS
 from fleet.score.placeholders import Part, Reference
+from fleet.score.platform import Platform
 from fleet.score.resources import CertificateResource, VolumeResource
 from fleet.score.workload import Resources
 
@@ -29,6 +31,7 @@ def problems(description: Description) -> Iterator[Problem]:
             return
     yield from _of_tls(description)
     yield from _of_amounts(description)
+    yield from _of_levels(description.platform)
     yield from _of_texts(description)
     yield from _of_volumes(description)
     yield from _of_jobs(description)
@@ -94,15 +97,36 @@ def _of_amounts(description: Description) -> Iterator[Problem]:
             f"{scaling.max} is less than min {scaling.min}; raise it",
         )
     metrics, port = description.platform.metrics, description.port
-    if description.platform.service_levels and not metrics:
-        yield Problem(
-            ("metadata", "platform", "serviceLevels"),
-            "is worked out from the app's metrics, and it has none; add metrics",
-        )
     if metrics and metrics.port != port.target_port and description.port_name == "metrics":
         yield Problem(
             ("service", "ports", "metrics"),
             "has the name of the metrics' own port; call it by what it serves, such as http",
+        )
+
+
+def _of_levels(platform: Platform) -> Iterator[Problem]:
+    at: Location = ("metadata", "platform", "serviceLevels")
+    levels = platform.levels
+    if platform.measured_by == "app" and not platform.metrics:
+        yield Problem(at, "are measured by the app's metrics, and it has none; add metrics")
+    if platform.measured_by != "traefik":
+        return
+    if platform.tls == "passthrough":
+        yield Problem(
+            (*at, "measuredBy"),
+            "is for tls: edge; Traefik sees no request in a connection that it passes through; "
+            "write app or nobody",
+        )
+    if levels.ignored_routes:
+        yield Problem(
+            (*at, "ignoredRoutes"),
+            "is for measuredBy: app; Traefik knows no routes of the app; remove one of the two",
+        )
+    if levels.seconds not in TRAEFIK_BUCKETS:
+        yield Problem(
+            (*at, "seconds"),
+            f"{levels.seconds:g} is no bucket of Traefik's histogram; choose one of "
+            f"{', '.join(f'{bound:g}' for bound in TRAEFIK_BUCKETS)}",
         )
 
 

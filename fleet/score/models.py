@@ -6,7 +6,8 @@ from typing import Final
 from fleet.score.description import Description
 from fleet.score.facts import Facts
 from fleet.score.jobs import BeforeRollout, ScheduledJob
-from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling, ServiceLevels
+from fleet.score.levels import ServiceLevels
+from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling
 from fleet.score.resources import SecretResource
 from fleet.score.workload import (
     Amounts,

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from fleet.score.facts import AnyPort, Facts, Path, Port, Seconds, Truth
+from fleet.score.facts import AnyPort, Facts, Path, Port, Truth
 from fleet.score.jobs import BeforeRollout, ScheduledJob
+from fleet.score.levels import Measure, ServiceLevels
 from fleet.values import FrozenDict, Label, Network
 
 
@@ -14,31 +15,6 @@ class Metrics(Facts):
 
     port: Port = Field(description="Port of the metrics, in plain HTTP.", examples=[9464])
     path: Path = Field(default="/metrics", description="Path of the metrics.")
-
-
-class ServiceLevels(Facts):
-    """What is promised of the app.
-
-    Measured by its metrics ``http_requests_total`` and ``http_request_duration_seconds``.
-    """
-
-    availability: Annotated[float, Field(ge=90, le=99.99)] = Field(
-        default=99.9, description="Percentage of requests that are not answered 5xx."
-    )
-    latency: Annotated[float, Field(ge=50, le=99.99)] = Field(
-        default=99.0, description="Percentage of requests that are answered within `seconds`."
-    )
-    seconds: Seconds = Field(
-        default="0.25",
-        description="Seconds, in quotes: a bucket of the histogram, as its label `le` has it.",
-        examples=["0.5"],
-    )
-    ignored_routes: tuple[str, ...] = Field(
-        default=(),
-        description="Regular expressions of what the label `route` has for requests that do not "
-        "count, such as those of probes.",
-        examples=[["/livez", "/readyz"]],
-    )
 
 
 class Scaling(Facts):
@@ -94,8 +70,9 @@ class Platform(Facts):
     )
     service_levels: ServiceLevels | None = Field(
         default=None,
-        description="What is promised of the app; alerts tell how fast its error budget is spent. "
-        "Without it, the platform tells only whether the app is there.",
+        description="What is promised of the app; alerts fire when its error budget is spent too "
+        "fast. Without it, an app behind `edge` gets the defaults, measured by Traefik; of one "
+        "with `passthrough`, the platform watches only whether it is there.",
     )
     scaling: Scaling = Field(default=Scaling(), description="How many pods the app has.")
     certificate_path: Path | None = Field(
@@ -121,6 +98,24 @@ class Platform(Facts):
         description="A job, such as a migration, that has to succeed before each rollout. While "
         "it fails, the old pods stay.",
     )
+
+    @property
+    def levels(self) -> ServiceLevels:
+        """The service levels, whoever measures them."""
+        return self.service_levels or ServiceLevels()
+
+    @property
+    def measured_by(self) -> Measure | None:
+        """Whose metrics show whether the service levels are kept; None if nobody's do."""
+        match self.levels.measured_by:
+            case "nobody":
+                return None
+            case None if self.tls == "edge":
+                return "traefik"
+            case None:
+                return "app" if self.service_levels else None
+            case measured_by:
+                return measured_by
 
 
 class Metadata(Facts):
