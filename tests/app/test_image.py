@@ -11,7 +11,7 @@ import pytest
 
 from foobar_api import VERSION
 from tests.app.server import Pair, Server
-from tests.objects import OVERLAYS, ROOT, SAMPLE
+from tests.objects import APPS, OVERLAYS, ROOT, SAMPLE
 
 CONTAINERFILE = (ROOT / "foobar_api" / "Containerfile").read_text()
 
@@ -161,8 +161,7 @@ clusters:
   - name: north
     role: region
     address: 198.51.100.2
-    hostname: north
-    image: registry.example.com/team/app:0.1.0
+    apps: {foobar-api: {hostname: north, image: "registry.example.com/team/app:0.1.0"}}
 """
 
 
@@ -173,6 +172,7 @@ def checkout(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "clusters.yaml").write_text(REGISTRY)
     shutil.copy(ROOT / "Makefile", folder)
+    shutil.copytree(APPS, folder / "apps")
     run("git", "init", "--quiet", cwd=folder)
     run("git", "add", "--all", cwd=folder)
     run("git", *IDENTITY, "commit", "--quiet", "--message", "one", cwd=folder)
