@@ -19,6 +19,7 @@ from charts.upstream import TRAEFIK_CRDS, TRAEFIK_IMAGE
 from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
 from fleet.providers import Provider
 from fleet.registry import Cluster, Fleet
+from fleet.score import TRAEFIK_BUCKETS
 from imports.k8s import (
     ClusterRole,
     ClusterRoleBinding,
@@ -297,8 +298,11 @@ def arguments(
         "--ping=true",
         "--metrics.prometheus=true",
         "--metrics.prometheus.entryPoint=metrics",
-        # By router: a region's refused credential shows under its own route.
+        # By router: a region's refused credential shows under its own route, and what an app's
+        # users get, with or without a pod to answer them. Services would tell it once more.
         "--metrics.prometheus.addRoutersLabels=true",
+        "--metrics.prometheus.addServicesLabels=false",
+        f"--metrics.prometheus.buckets={','.join(f'{bound:g}' for bound in TRAEFIK_BUCKETS)}",
         "--providers.kubernetesCRD=true",
         f"--providers.kubernetesCRD.namespaces={namespaces}",
         "--providers.kubernetesCRD.ingressClass=traefik",
@@ -367,6 +371,14 @@ def https_route(secret: str, *rules: IngressRouteRoute) -> IngressRouteSpec:
         "routes": rules,
         "tls": {"secretName": secret},
     }
+
+
+def routers(namespace: str, routes: str = ".+") -> str:
+    """Regular expression of the label ``router`` for ``routes`` of a namespace's IngressRoutes.
+
+    With safeNaming, Traefik calls a route ``<namespace>_<IngressRoute>_<index>@<provider>``.
+    """
+    return f"{namespace}_{routes}@kubernetescrd"
 
 
 def grant_watch(scope: "Construct", *, namespace: str) -> None:
