@@ -83,7 +83,7 @@ class App(Component[Region]):
     @property
     def tls_secret(self) -> str:
         """The Secret that cert-manager writes the certificate to."""
-        return tls_secret(self.NAME)
+        return self.DESCRIPTION.tls_secret
 
     @property
     def termination_grace_seconds(self) -> int:
@@ -245,11 +245,6 @@ class App(Component[Region]):
             labels=SOLVER_LABELS,
             ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(SOLVER_PORT)}],
         )
-
-
-def tls_secret(app: str) -> str:
-    """The Secret with the certificate of ``app``, in its namespace."""
-    return f"{app}-tls"
 
 
 def quota(description: Description) -> dict[str, str]:

@@ -49,6 +49,8 @@ POD_FACTS: Final = {
     "namespace": k.EnvValue.from_field_ref(k.EnvFieldPaths.POD_NAMESPACE),
     "node": k.EnvValue.from_field_ref(k.EnvFieldPaths.NODE_NAME),
 }
+FOR_THE_GROUP: Final = 0o440
+"""Mode of files that only the pod's group may read, and nobody may write."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Pods:
             for key, resource in description.resources.items()
             if isinstance(resource, SecretResource)
         }
-        volumes = _volumes(chart, app)
+        volumes = _volumes(chart, app, secrets)
         # A job before the rollout needs the account, and comes before all else.
         first = FIRST if description.platform.before_rollout else None
         return cls(
@@ -130,12 +132,22 @@ def amounts(usage: Resources) -> k.ContainerResources:
     )
 
 
-def _volumes(chart: "Construct", app: App) -> dict[str, k.Volume]:
+def _volumes(chart: "Construct", app: App, secrets: Mapping[str, k.ISecret]) -> dict[str, k.Volume]:
     found: dict[str, k.Volume] = {}
     for key, resource in app.DESCRIPTION.resources.items():
         if isinstance(resource, VolumeResource):
             found[key] = k.Volume.from_empty_dir(
                 chart, f"volume-{key}", key, size_limit=Size.mebibytes(resource.params.mebibytes)
+            )
+        elif isinstance(resource, SecretResource) and resource.params.keys:
+            # Kubelet replaces the files when the Secret changes; a variable keeps its value.
+            found[key] = k.Volume.from_secret(
+                chart,
+                f"volume-{key}",
+                secrets[key],
+                name=key,
+                default_mode=FOR_THE_GROUP,
+                items={name: k.PathMapping(path=name) for name in resource.params.keys},
             )
         elif isinstance(resource, CertificateResource):
             # The whole volume, never subPath, so that kubelet swaps in the renewed pair at once.
@@ -144,7 +156,7 @@ def _volumes(chart: "Construct", app: App) -> dict[str, k.Volume]:
                 f"volume-{key}",
                 k.Secret.from_secret_name(chart, f"secret-{key}", app.tls_secret),
                 name=key,
-                default_mode=0o440,
+                default_mode=FOR_THE_GROUP,
                 items={
                     "tls.crt": k.PathMapping(path=resource.params.certificate),
                     "tls.key": k.PathMapping(path=resource.params.key),

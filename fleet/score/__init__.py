@@ -7,7 +7,7 @@ for a key that is silently ignored is a promise that is not kept. What Score has
 """
 
 from fleet.score.checks import problems
-from fleet.score.description import Description
+from fleet.score.description import Description, tls_secret
 from fleet.score.jobs import BEFORE_ROLLOUT, BeforeRollout, Job, ScheduledJob
 from fleet.score.levels import TRAEFIK_BUCKETS, Measure, ServiceLevels
 from fleet.score.models import MODELS
@@ -15,6 +15,7 @@ from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling
 from fleet.score.resources import (
     CLUSTER_FACTS,
+    PARAMS,
     POD_FACTS,
     CertificateResource,
     ClusterResource,
@@ -38,6 +39,7 @@ __all__ = [
     "BEFORE_ROLLOUT",
     "CLUSTER_FACTS",
     "MODELS",
+    "PARAMS",
     "POD_FACTS",
     "TRAEFIK_BUCKETS",
     "Amounts",
@@ -68,4 +70,5 @@ __all__ = [
     "ServicePort",
     "VolumeResource",
     "problems",
+    "tls_secret",
 ]

@@ -160,6 +160,21 @@ def test_a_job_has_what_the_app_has_and_serves_nobody(find: Find, kind: str, nam
         assert not wanted.items() <= labels.items()
 
 
+def test_a_secret_is_mounted_as_files_that_nobody_can_write(find: Find) -> None:
+    pod = find("north", "shop-api", "Deployment", "shop-api")["spec"]["template"]["spec"]
+    assert {
+        "name": "pem",
+        "secret": {
+            "secretName": "signing",
+            "defaultMode": 0o440,
+            "items": [{"key": "signing.pem", "path": "signing.pem"}],
+        },
+    } in pod["volumes"]
+    assert {"name": "pem", "mountPath": "/etc/signing", "readOnly": True} in container(
+        find, "shop-api"
+    )["volumeMounts"]
+
+
 def test_an_app_without_probes_has_to_accept_connections(find: Find) -> None:
     plain = container(find, "plain-api")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -286,6 +301,11 @@ def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:
     assert set(database.variables) == {
         "SHOP_API_SHOP_DATABASE_URL",
         "SHOP_API_SHOP_DATABASE_USER",
+    }
+    values = {"SHOP_API_SIGNING_KEY": "k", "SHOP_API_SIGNING_SIGNING_PEM": "-----\n"}
+    assert found["north", "shop-api", "signing"].make(values) == {
+        "key": "k",
+        "signing.pem": "-----\n",
     }
 
 

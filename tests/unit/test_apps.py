@@ -43,6 +43,13 @@ BEYOND_A_SCHEMA = {
     "secret-within-a-value": "reads placeholders",
     "secret-as-a-volume": "reads placeholders",
     "whole-secret": "reads placeholders",
+    "secret-key-with-a-space": "reads placeholders",
+    "secret-to-write": "relates two values",
+    "secret-without-files": "relates two values",
+    "secret-mounted-nowhere": "relates two values",
+    "secret-used-nowhere": "relates two values",
+    "secret-of-the-certificate": "knows the names of the platform's Secrets",
+    "keys-alike": "knows the variables of bootstrap",
     "job-with-a-secret-in-args": "reads placeholders",
     "job-without-command": "relates two values",
     "rollout-without-command": "relates two values",
@@ -128,7 +135,8 @@ def test_placeholders() -> None:
 def test_secrets_are_known_by_their_names_and_keys() -> None:
     assert described("shop-api").secrets == {
         "shop-database": ("url", "user"),
-        "signing": ("key",),
+        # A file of one resource, and a variable of another that names the same Secret.
+        "signing": ("key", "signing.pem"),
     }
 
 
