@@ -125,3 +125,11 @@ PLATFORM_TRAEFIK: Final = IngressController(
     namespace=TRAEFIK, service=TRAEFIK, class_name=TRAEFIK, of_platform=True
 )
 """The one that ``charts.traefik`` deploys."""
+
+
+def routers(namespace: str, routes: str = ".+") -> str:
+    """Regular expression of the label ``router`` for ``routes`` of a namespace's IngressRoutes.
+
+    With safeNaming, Traefik calls a route ``<namespace>_<IngressRoute>_<index>@<provider>``.
+    """
+    return f"{namespace}_{routes}@kubernetescrd"

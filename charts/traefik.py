@@ -20,6 +20,7 @@ from charts.upstream import TRAEFIK_CRDS, TRAEFIK_IMAGE
 from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
 from fleet.providers import Provider
 from fleet.registry import Cluster, Fleet
+from fleet.score import TRAEFIK_BUCKETS
 from imports.k8s import (
     ClusterRole,
     ClusterRoleBinding,
@@ -289,8 +290,11 @@ def arguments(
         "--ping=true",
         "--metrics.prometheus=true",
         "--metrics.prometheus.entryPoint=metrics",
-        # By router: a region's refused credential shows under its own route.
+        # By router: a region's refused credential shows under its own route, and what an app's
+        # users get, with or without a pod to answer them. Services would tell it once more.
         "--metrics.prometheus.addRoutersLabels=true",
+        "--metrics.prometheus.addServicesLabels=false",
+        f"--metrics.prometheus.buckets={','.join(f'{bound:g}' for bound in TRAEFIK_BUCKETS)}",
         "--providers.kubernetesCRD=true",
         f"--providers.kubernetesCRD.namespaces={namespaces}",
         "--providers.kubernetesCRD.ingressClass=traefik",

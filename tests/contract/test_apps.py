@@ -155,14 +155,37 @@ def test_every_app_of_a_region_has_an_alert_for_its_absence(find: Find) -> None:
     assert alerts(find, "arrival-west") == {}
 
 
+def records(find: Find, app: str) -> dict[str, Any]:
+    (group,) = find("hub", "rules", "PrometheusRule", f"app-{app}")["spec"]["groups"]
+    return {rule["record"]: rule for rule in group["rules"]}
+
+
 def test_service_levels_are_the_descriptions(find: Find) -> None:
-    (group,) = find("hub", "rules", "PrometheusRule", "app-shop-api")["spec"]["groups"]
-    text = str(group)
-    assert 'http_requests_total{job="shop-api"}' in text
-    assert 'le="0.5"' in text
-    # 14.4 times the 0.5 % that 99.5 % allow.
-    assert "shop_api:http_request_errors:ratio_rate1h > 0.072" in text
-    assert find("hub", "rules", "PrometheusRule", "app-plain-api") is None
+    shop, foobar = records(find, "shop-api"), records(find, "foobar-api")
+    assert shop["app:http_request_errors:budget"]["expr"] == "vector(0.005)"
+    assert shop["app:http_request_slow:budget"]["labels"] == {"app": "shop-api", "seconds": "0.5"}
+    assert 'le="0.5"' in shop["app:http_request_slow:rate5m"]["expr"]
+    assert foobar["app:http_request_errors:budget"]["expr"] == "vector(0.001)"
+
+
+def test_levels_are_measured_where_tls_ends(find: Find) -> None:
+    """By Traefik, which sees every request of the first two; by the app that hides them from it."""
+    for app in ("shop-api", "plain-api"):
+        assert (
+            f'traefik_router_requests_total{{job="traefik",router=~"{app}_.+@kubernetescrd"}}'
+            in records(find, app)["app:http_requests:rate5m"]["expr"]
+        )
+    foobar = records(find, "foobar-api")["app:http_requests:rate5m"]["expr"]
+    assert 'http_requests_total{job="foobar-api",route!~"/livez|' in foobar
+
+
+def test_an_app_more_is_six_rules_more(find: Find) -> None:
+    """However many regions run it; the shares and the alerts of all apps are the same rules."""
+    for app in ("foobar-api", "shop-api", "plain-api"):
+        assert len(records(find, app)) == 6
+    groups = find("hub", "rules", "PrometheusRule", "fleet")["spec"]["groups"]
+    (shared,) = (group for group in groups if group["name"] == "service-levels")
+    assert not [name for name in ("foobar-api", "shop-api") if name in str(shared)]
 
 
 def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:

@@ -1,0 +1,96 @@
+"""The whole of a description, and what follows from its parts together."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from fleet.diagnostics import shown
+from fleet.score import placeholders
+from fleet.score.facts import Facts
+from fleet.score.placeholders import Part, Reference
+from fleet.score.platform import Metadata, Platform
+from fleet.score.resources import CertificateResource, Resource, SecretResource, VolumeResource
+from fleet.score.workload import Container, Mount, Service, ServicePort
+from fleet.values import LONGEST_LABEL, FrozenDict, HostLabel, Label
+
+
+class Description(Facts):
+    """An app, as its team describes it."""
+
+    api_version: Literal["score.dev/v1b1"] = Field(
+        description="The version of Score.", examples=["score.dev/v1b1"]
+    )
+    metadata: Metadata = Field(description="The name of the app, and the platform's section.")
+    containers: Annotated[dict[Label, Container], AfterValidator(FrozenDict)] = Field(
+        description="The container that runs the app, by its name.",
+        json_schema_extra={"minProperties": 1, "maxProperties": 1},
+    )
+    service: Service = Field(description="What the app serves.")
+    resources: Annotated[dict[HostLabel, Resource], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict,
+        description="What the app needs, by an id that placeholders use.",
+        json_schema_extra={"propertyNames": {"maxLength": LONGEST_LABEL}},
+    )
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def platform(self) -> Platform:
+        return self.metadata.platform
+
+    @property
+    def container_name(self) -> str:
+        return next(iter(self.containers))
+
+    @property
+    def container(self) -> Container:
+        return self.containers[self.container_name]
+
+    @property
+    def seen_at(self) -> str:
+        """The path that tells from outside whether the app answers."""
+        probe = self.container.readiness_probe
+        return self.platform.certificate_path or (probe.http_get.path if probe else "/")
+
+    @property
+    def port_name(self) -> str:
+        return next(iter(self.service.ports))
+
+    @property
+    def port(self) -> ServicePort:
+        return self.service.ports[self.port_name]
+
+    @property
+    def secrets(self) -> dict[str, tuple[str, ...]]:
+        """The keys that the app reads of each Secret that is made outside Git."""
+        found: dict[str, dict[str, None]] = {}
+        for text in self.container.variables.values():
+            for part in self.parts(text):
+                if isinstance(part, Reference) and isinstance(
+                    resource := self.resources[part.resource], SecretResource
+                ):
+                    name = resource.params.name or part.resource
+                    found.setdefault(name, {})[part.output] = None
+        return {name: tuple(keys) for name, keys in found.items()}
+
+    def parts(self, text: str) -> tuple[Part, ...]:
+        """A text in which ``${…}`` is a reference and ``$$`` a dollar sign.
+
+        Raises ValueError, which says what is wrong, for a placeholder that nothing can fill in.
+        """
+        return tuple(placeholders.parts(text, self.name, self.resources))
+
+    def source(self, mount: Mount) -> str:
+        """The id of the resource that is mounted."""
+        match self.parts(mount.source):
+            case (Reference(resource=resource, output=""),) if isinstance(
+                self.resources[resource], VolumeResource | CertificateResource
+            ):
+                return resource
+            case _:
+                raise ValueError(
+                    f"{shown(mount.source)} is no volume; write ${{resources.<id>}}, and give "
+                    "the resource the type volume or certificate"
+                )
