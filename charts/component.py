@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 KEEP: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
 """Argo CD neither prunes nor deletes an object so annotated (sync-options of its user guide)."""
 
+FIRST: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-wave": "-1"}
+"""Argo CD applies an object so annotated, and waits until it is healthy, before all others of its
+folder but the namespace (sync-waves of its user guide)."""
+
 LATER: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-wave": "1"}
 """Argo CD applies an object so annotated when all others of its folder are there and healthy."""
 

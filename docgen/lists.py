@@ -37,6 +37,8 @@ _DESCRIBED: Final[Mapping[str, type[BaseModel]]] = {
     "service-levels": score.ServiceLevels,
     "scaling": score.Scaling,
     "egress": score.Egress,
+    "job": score.ScheduledJob,
+    "before-rollout": score.BeforeRollout,
     "container": score.Container,
     "mount": score.Mount,
     "resources": score.Resources,

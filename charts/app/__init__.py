@@ -20,7 +20,7 @@ from charts.cert_manager import (
 )
 from charts.component import Component
 from charts.ingress import IngressController
-from charts.labels import selector
+from charts.labels import JOB, selector
 from charts.network import TO_DNS, allow, default_deny, tcp
 from charts.scheduling import one_at_a_time
 from charts.scrape import scraped
@@ -226,6 +226,14 @@ class App(Component[Region]):
             ingress=[{"from": [self.ingress.pods], "ports": tcp(description.port.target_port)}],
             egress=[TO_DNS, *outside],
         )
+        if description.jobs:
+            allow(
+                chart,
+                f"{self.NAME}-jobs",
+                namespace=self.NAMESPACE,
+                labels=JOB,
+                egress=[TO_DNS, *outside],
+            )
         if metrics := description.platform.metrics:
             shared = metrics.port == description.port.target_port
             scraped(
@@ -256,12 +264,21 @@ def quota(description: Description) -> dict[str, str]:
     A small app gets the same as any other. A large one gets twice what all its pods use, so that
     a new limit can be rolled out.
     """
-    usage, pods = description.container.resources, description.platform.scaling.max + 1
+    # One more than the most, for a rollout; and of each job one, as none runs twice at a time.
+    pods = [description.container.resources] * (description.platform.scaling.max + 1)
+    pods += map(description.usage, description.jobs.values())
+    cpu, memory, limit = (
+        2 * sum(amounts)
+        for amounts in zip(
+            *((each.cpu_request, each.memory_request, each.memory_limit) for each in pods),
+            strict=True,
+        )
+    )
     return {
-        "pods": str(max(20, 2 * pods + 6)),
-        "requests.cpu": str(max(4, -(-2 * pods * usage.cpu_request // 1000))),
-        "requests.memory": f"{max(4, -(-2 * pods * usage.memory_request // 1024))}Gi",
-        "limits.memory": f"{max(8, -(-2 * pods * usage.memory_limit // 1024))}Gi",
+        "pods": str(max(20, 2 * len(pods) + 6)),
+        "requests.cpu": str(max(4, -(-cpu // 1000))),
+        "requests.memory": f"{max(4, -(-memory // 1024))}Gi",
+        "limits.memory": f"{max(8, -(-limit // 1024))}Gi",
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }

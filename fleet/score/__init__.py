@@ -8,6 +8,7 @@ for a key that is silently ignored is a promise that is not kept. What Score has
 
 from fleet.score.checks import problems
 from fleet.score.description import Description
+from fleet.score.jobs import BEFORE_ROLLOUT, BeforeRollout, Job, ScheduledJob
 from fleet.score.levels import TRAEFIK_BUCKETS, Measure, ServiceLevels
 from fleet.score.models import MODELS
 from fleet.score.placeholders import Part, Reference
@@ -34,17 +35,20 @@ from fleet.score.workload import (
 )
 
 __all__ = [
+    "BEFORE_ROLLOUT",
     "CLUSTER_FACTS",
     "MODELS",
     "POD_FACTS",
     "TRAEFIK_BUCKETS",
     "Amounts",
+    "BeforeRollout",
     "CertificateResource",
     "ClusterResource",
     "Container",
     "Description",
     "Egress",
     "HttpGet",
+    "Job",
     "Measure",
     "Metadata",
     "Metrics",
@@ -57,6 +61,7 @@ __all__ = [
     "Resource",
     "Resources",
     "Scaling",
+    "ScheduledJob",
     "SecretResource",
     "Service",
     "ServiceLevels",

@@ -1,13 +1,20 @@
 """What is wrong between the values of a description, each of which is sound."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from fleet.diagnostics import Location, Problem, shown
 from fleet.score.description import Description
+from fleet.score.jobs import BEFORE_ROLLOUT
 from fleet.score.levels import TRAEFIK_BUCKETS
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Platform
 from fleet.score.resources import CertificateResource, VolumeResource
+from fleet.score.workload import Resources
+
+LONGEST_CRON_JOB: Final = 52
+"""The names of a CronJob's Jobs add eleven characters, and have 63 at most (validation.go of
+Kubernetes' batch API)."""
 
 
 def problems(description: Description) -> Iterator[Problem]:
@@ -27,6 +34,7 @@ def problems(description: Description) -> Iterator[Problem]:
     yield from _of_levels(description.platform)
     yield from _of_texts(description)
     yield from _of_volumes(description)
+    yield from _of_jobs(description)
 
 
 def _of_tls(description: Description) -> Iterator[Problem]:
@@ -67,14 +75,22 @@ def _of_tls(description: Description) -> Iterator[Problem]:
             )
 
 
+def _of_usage(usage: Resources, at: Location) -> Iterator[Problem]:
+    if usage.memory_limit < usage.memory_request:
+        yield Problem(
+            (*at, "limits", "memory"), "is less than requests.memory; raise one or lower the other"
+        )
+    if usage.cpu_limit is not None and usage.cpu_limit < usage.cpu_request:
+        yield Problem(
+            (*at, "limits", "cpu"), "is less than requests.cpu; raise one or lower the other"
+        )
+
+
 def _of_amounts(description: Description) -> Iterator[Problem]:
     container, scaling = description.container, description.platform.scaling
-    at: Location = ("containers", description.container_name, "resources", "limits")
-    usage = container.resources
-    if usage.memory_limit < usage.memory_request:
-        yield Problem((*at, "memory"), "is less than requests.memory; raise one or lower the other")
-    if usage.cpu_limit is not None and usage.cpu_limit < usage.cpu_request:
-        yield Problem((*at, "cpu"), "is less than requests.cpu; raise one or lower the other")
+    yield from _of_usage(
+        container.resources, ("containers", description.container_name, "resources")
+    )
     if scaling.max < scaling.min:
         yield Problem(
             ("metadata", "platform", "scaling", "max"),
@@ -122,6 +138,10 @@ def _of_texts(description: Description) -> Iterator[Problem]:
         *(((*at, "args", index), text) for index, text in enumerate(container.args)),
         *(((*at, "variables", key), text) for key, text in container.variables.items()),
     ]
+    for name, job in description.jobs.items():
+        place = _place(name)
+        texts += [((*place, "command", index), text) for index, text in enumerate(job.command)]
+        texts += [((*place, "args", index), text) for index, text in enumerate(job.args)]
     for location, text in texts:
         try:
             parts = description.parts(text)
@@ -140,7 +160,7 @@ def _of_reference(
     written = f"${{resources.{part.resource}.{part.output}}}"
     if kind in ("volume", "certificate"):
         yield Problem(location, f"a {kind} is no text; mount it under volumes")
-    elif kind in ("secret", "pod") and (location[2] != "variables" or parts != (part,)):
+    elif kind in ("secret", "pod") and ("variables" not in location or parts != (part,)):
         yield Problem(
             location,
             f"{shown(written)} has to be the whole value of a variable; give it one, and use it "
@@ -165,3 +185,31 @@ def _of_volumes(description: Description) -> Iterator[Problem]:
     for key, resource in description.resources.items():
         if isinstance(resource, VolumeResource | CertificateResource) and key not in mounted:
             yield Problem(("resources", key), "is mounted nowhere; mount it, or remove it")
+
+
+def _place(job: str) -> Location:
+    """Where a job is described."""
+    key = ("beforeRollout",) if job == BEFORE_ROLLOUT else ("jobs", job)
+    return ("metadata", "platform", *key)
+
+
+def _of_jobs(description: Description) -> Iterator[Problem]:
+    if BEFORE_ROLLOUT in description.platform.jobs:
+        yield Problem(
+            ("metadata", "platform", "jobs", BEFORE_ROLLOUT),
+            "is the name of the job before each rollout; choose another",
+        )
+        return
+    for name, job in description.jobs.items():
+        at = _place(name)
+        if not job.command and not job.args:
+            yield Problem(at, "would start the app itself; add the command or args of the job")
+        whole = description.job_name(name)
+        if len(whole) > LONGEST_CRON_JOB:
+            yield Problem(
+                at,
+                f"{whole} has {len(whole)} characters, and Kubernetes allows a CronJob "
+                f"{LONGEST_CRON_JOB}; shorten the name",
+            )
+        if job.resources:
+            yield from _of_usage(job.resources, (*at, "resources"))

@@ -7,10 +7,11 @@ from pydantic import AfterValidator, Field
 from fleet.diagnostics import shown
 from fleet.score import placeholders
 from fleet.score.facts import Facts
+from fleet.score.jobs import BEFORE_ROLLOUT, Job
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Metadata, Platform
 from fleet.score.resources import CertificateResource, Resource, SecretResource, VolumeResource
-from fleet.score.workload import Container, Mount, Service, ServicePort
+from fleet.score.workload import Container, Mount, Resources, Service, ServicePort
 from fleet.values import LONGEST_LABEL, FrozenDict, HostLabel, Label
 
 
@@ -74,6 +75,20 @@ class Description(Facts):
                     name = resource.params.name or part.resource
                     found.setdefault(name, {})[part.output] = None
         return {name: tuple(keys) for name, keys in found.items()}
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """Every job by its name, the one before each rollout included."""
+        before = self.platform.before_rollout
+        return {**self.platform.jobs, **({BEFORE_ROLLOUT: before} if before else {})}
+
+    def job_name(self, job: str) -> str:
+        """The name of a job's objects, and of its pods by their label."""
+        return f"{self.name}-{job}"
+
+    def usage(self, job: Job) -> Resources:
+        """What a pod of ``job`` uses."""
+        return job.resources or self.container.resources
 
     def parts(self, text: str) -> tuple[Part, ...]:
         """A text in which ``${…}`` is a reference and ``$$`` a dollar sign.
