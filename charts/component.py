@@ -67,6 +67,8 @@ class Component(ABC, Generic[C_contra]):
     """Whether no cluster of its role can leave it out."""
     NEEDS: ClassVar[tuple[type["Component[Any]"], ...]] = ()
     """Components without which it does not work."""
+    REPLACED_BY: ClassVar[str | None] = None
+    """The key of clusters.yaml that names what a cluster has in place of the component."""
     OTHER_NAMESPACES: ClassVar[tuple[str, ...]] = ()
     """Namespaces besides its own that the component writes to."""
     CLUSTER_KINDS: ClassVar[tuple[GroupKind, ...]] = ()

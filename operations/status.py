@@ -245,7 +245,7 @@ def _certificate(member: registry.Cluster, outside: Outside) -> Cell:
     told = f"{worst.issuer}, {_span(worst.seconds_left)}"
     for certificate in served:
         # Nobody has to trust those of staging.
-        if certificate.distrust and member.issuer == "production":
+        if certificate.distrust and member.is_trusted:
             return Cell(told, f"{certificate.host}: {certificate.distrust}")
     if worst.life_left < LEAST_LIFE:
         return Cell(told, f"{worst.host}: renewal is overdue, see why with kubectl get certificate")
