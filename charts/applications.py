@@ -1,7 +1,7 @@
 """What Argo CD deploys: for each cluster and each app an AppProject, and an ApplicationSet.
 
 One pair per cluster, so that a cluster's rights, and the revision it follows, are its own, and a
-new region adds files instead of changing any. One pair per app, so that whoever may change what
+new region adds a pair instead of changing others. One pair per app, so that whoever may change what
 runs of an app changes nothing else: neither what guards it, nor the platform, nor another app.
 """
 

@@ -10,15 +10,21 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 from charts import kinds
-from charts.app import tls_secret
-from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, CertManager, serving_certificate
+from charts.cert_manager import (
+    SOLVER_LABELS,
+    SOLVER_PORT,
+    CertManager,
+    issuer_of,
+    serving_certificate,
+)
 from charts.component import Component
-from charts.labels import selector
+from charts.ingress import IngressController
+from charts.labels import JOB, selector
 from charts.network import TO_DNS, allow, default_deny, tcp
 from charts.scrape import scraped
-from charts.traefik import TRAEFIK, TRAEFIK_PODS, Traefik, grant_watch
+from charts.traefik import Traefik
 from fleet.apps import TENANT
-from fleet.registry import Fleet, Issuer, Region
+from fleet.registry import Fleet, Region
 from fleet.score import Description
 from imports.k8s import NetworkPolicyEgressRule, ObjectMeta, ResourceQuota
 from imports.traefik import (
@@ -52,12 +58,18 @@ class Tenant(Component[Region]):
 
     host: str
     """The app is at ``https://host/``."""
-    issuer: Issuer
-    """Who issues the certificate of ``host``."""
+    issuer: str
+    """The ClusterIssuer of the certificate of ``host``."""
+    ingress: IngressController
+    """What routes requests to the app."""
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Region) -> Self:
-        return cls(host=cluster.host(cls.DESCRIPTION.name), issuer=cluster.issuer)
+        return cls(
+            host=cluster.host(cls.DESCRIPTION.name),
+            issuer=issuer_of(cluster),
+            ingress=IngressController.of(cluster),
+        )
 
     @property
     def app(self) -> str:
@@ -73,11 +85,11 @@ class Tenant(Component[Region]):
             chart,
             namespace=self.NAMESPACE,
             name=self.app,
-            secret=tls_secret(self.app),
+            secret=self.DESCRIPTION.tls_secret,
             host=self.host,
             issuer=self.issuer,
         )
-        grant_watch(chart, namespace=self.NAMESPACE)
+        self.ingress.grant_watch(chart, namespace=self.NAMESPACE)
         if self.DESCRIPTION.platform.tls == "passthrough":
             self._add_passthrough(chart, meta)
         else:
@@ -103,7 +115,7 @@ class Tenant(Component[Region]):
             "route",
             metadata=meta,
             spec={
-                "ingressClassName": TRAEFIK,
+                "ingressClassName": self.ingress.class_name,
                 "entryPoints": ["websecure"],
                 "routes": [
                     {
@@ -138,19 +150,15 @@ class Tenant(Component[Region]):
             chart,
             "route",
             metadata=meta,
-            spec={
-                "ingressClassName": TRAEFIK,
-                "entryPoints": ["websecure"],
-                "routes": [
-                    {
-                        "kind": "Rule",
-                        "match": f"Host(`{self.host}`){hidden}",
-                        "priority": 10,
-                        "services": [service],
-                    }
-                ],
-                "tls": {"secretName": tls_secret(self.app)},
-            },
+            spec=self.ingress.https_route(
+                description.tls_secret,
+                {
+                    "kind": "Rule",
+                    "match": f"Host(`{self.host}`){hidden}",
+                    "priority": 10,
+                    "services": [service],
+                },
+            ),
         )
 
     def _add_policies(self, chart: "Construct") -> None:
@@ -169,9 +177,17 @@ class Tenant(Component[Region]):
             self.app,
             namespace=self.NAMESPACE,
             labels=labels,
-            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(description.port.target_port)}],
+            ingress=[{"from": [self.ingress.pods], "ports": tcp(description.port.target_port)}],
             egress=[TO_DNS, *outside],
         )
+        if description.jobs:
+            allow(
+                chart,
+                f"{self.app}-jobs",
+                namespace=self.NAMESPACE,
+                labels=JOB,
+                egress=[TO_DNS, *outside],
+            )
         if metrics := description.platform.metrics:
             shared = metrics.port == description.port.target_port
             scraped(
@@ -187,7 +203,7 @@ class Tenant(Component[Region]):
             SOLVER_POLICY,
             namespace=self.NAMESPACE,
             labels=SOLVER_LABELS,
-            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(SOLVER_PORT)}],
+            ingress=[{"from": [self.ingress.pods], "ports": tcp(SOLVER_PORT)}],
         )
 
 
@@ -197,12 +213,21 @@ def quota(description: Description) -> dict[str, str]:
     A small app gets the same as any other. A large one gets twice what all its pods use, so that
     a new limit can be rolled out.
     """
-    usage, pods = description.container.resources, description.platform.scaling.max + 1
+    # One more than the most, for a rollout; and of each job one, as none runs twice at a time.
+    pods = [description.container.resources] * (description.platform.scaling.max + 1)
+    pods += map(description.usage, description.jobs.values())
+    cpu, memory, limit = (
+        2 * sum(amounts)
+        for amounts in zip(
+            *((each.cpu_request, each.memory_request, each.memory_limit) for each in pods),
+            strict=True,
+        )
+    )
     return {
-        "pods": str(max(20, 2 * pods + 6)),
-        "requests.cpu": str(max(4, -(-2 * pods * usage.cpu_request // 1000))),
-        "requests.memory": f"{max(4, -(-2 * pods * usage.memory_request // 1024))}Gi",
-        "limits.memory": f"{max(8, -(-2 * pods * usage.memory_limit // 1024))}Gi",
+        "pods": str(max(20, 2 * len(pods) + 6)),
+        "requests.cpu": str(max(4, -(-cpu // 1000))),
+        "requests.memory": f"{max(4, -(-memory // 1024))}Gi",
+        "limits.memory": f"{max(8, -(-limit // 1024))}Gi",
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }

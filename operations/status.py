@@ -19,7 +19,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from charts.app import tls_secret
 from charts.tenant import apps
 from fleet import registry
 from fleet.errors import InputError
@@ -247,7 +246,7 @@ def _certificate(member: registry.Cluster, outside: Outside) -> Cell:
     told = f"{worst.issuer}, {_span(worst.seconds_left)}"
     for certificate in served:
         # Nobody has to trust those of staging.
-        if certificate.distrust and member.issuer == "production":
+        if certificate.distrust and member.is_trusted:
             return Cell(told, f"{certificate.host}: {certificate.distrust}")
     if worst.life_left < LEAST_LIFE:
         return Cell(told, f"{worst.host}: renewal is overdue, see why with kubectl get certificate")
@@ -282,7 +281,7 @@ def _app(app: Description, region: Region, cluster: Cluster, outside: Outside) -
         return Cell(f"{status}", f"{host} answers {status} to GET {path}")
     if reports and body.get("tls", {}).get("certificate", {}).get("serial") != serial:
         return Cell("not passed", "TLS does not end in the pod: it served another certificate")
-    name = tls_secret(app.name)
+    name = app.tls_secret
     try:
         secret = credentials.read(cluster, SecretRef(region.name, app.name, name)) or {}
         held = x509.load_pem_x509_certificate(secret["tls.crt"].encode())

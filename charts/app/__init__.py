@@ -64,7 +64,7 @@ class App(Component[Region]):
     @property
     def tls_secret(self) -> str:
         """The Secret that cert-manager writes the certificate to."""
-        return tls_secret(self.NAME)
+        return self.DESCRIPTION.tls_secret
 
     @property
     def termination_grace_seconds(self) -> int:
@@ -99,11 +99,6 @@ class App(Component[Region]):
             spec=one_at_a_time(selector(self.NAME)),
         )
         add_workload(chart, self)
-
-
-def tls_secret(app: str) -> str:
-    """The Secret with the certificate of ``app``, in its namespace."""
-    return f"{app}-tls"
 
 
 @cache

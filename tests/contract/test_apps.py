@@ -89,6 +89,92 @@ def test_placeholders_are_filled_in(find: Find) -> None:
     }
 
 
+def job(find: Find, kind: str, name: str) -> Any:
+    """The spec of a Job of shop-api, or of those that a CronJob makes."""
+    spec = find("north", "shop-api", kind, name)["spec"]
+    return spec["jobTemplate"]["spec"] if kind == "CronJob" else spec
+
+
+def test_a_job_runs_before_each_rollout(find: Find) -> None:
+    """By the order in which Argo CD applies an Application: wave, then kind."""
+    before = find("north", "shop-api", "Job", "shop-api-before-rollout")
+    assert before["metadata"]["annotations"] == {
+        "argocd.argoproj.io/hook": "Sync",
+        "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
+        "argocd.argoproj.io/sync-wave": "-1",
+    }
+    account = find("north", "shop-api", "ServiceAccount", "shop-api")
+    assert account["metadata"]["annotations"] == {"argocd.argoproj.io/sync-wave": "-1"}
+    for kind in ("Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service"):
+        assert "annotations" not in find("north", "shop-api", kind, "shop-api")["metadata"]
+    spec = before["spec"]
+    assert (spec["activeDeadlineSeconds"], spec["backoffLimit"]) == (300, 2)
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["command"] == ["/app/server"]
+    assert container["args"] == ["migrate", "--wait=30s"]
+
+
+def test_without_a_job_before_it_a_rollout_waits_for_nothing(find: Find) -> None:
+    account = find("north", "plain-api", "ServiceAccount", "plain-api")
+    assert "annotations" not in account["metadata"]
+
+
+def test_a_scheduled_job_runs_once_at_a_time_and_ends(find: Find) -> None:
+    spec = find("north", "shop-api", "CronJob", "shop-api-expire-carts")["spec"]
+    assert (spec["schedule"], spec["timeZone"]) == ("17 3 * * *", "Europe/Berlin")
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (1, 3)
+    made = spec["jobTemplate"]["spec"]
+    assert (made["activeDeadlineSeconds"], made["backoffLimit"]) == (1800, 0)
+    (container,) = made["template"]["spec"]["containers"]
+    # A command of its own leaves nothing of the container's arguments.
+    assert container["command"] == ["/app/expire", "--of=shop-api"]
+    assert container["args"] == ["--older-than=30d"]
+    assert container["resources"]["limits"] == {"memory": "128Mi"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("Job", "shop-api-before-rollout"), ("CronJob", "shop-api-expire-carts")],
+)
+def test_a_job_has_what_the_app_has_and_serves_nobody(find: Find, kind: str, name: str) -> None:
+    template = job(find, kind, name)["template"]
+    serving = find("north", "shop-api", "Deployment", "shop-api")["spec"]["template"]
+    (mine,), (its,) = template["spec"]["containers"], serving["spec"]["containers"]
+    for field in ("image", "env", "volumeMounts", "securityContext"):
+        assert mine[field] == its[field]
+    for field in (
+        "automountServiceAccountToken",
+        "enableServiceLinks",
+        "imagePullSecrets",
+        "securityContext",
+        "serviceAccountName",
+        "volumes",
+    ):
+        assert template["spec"][field] == serving["spec"][field]
+    assert not {"ports", "livenessProbe", "readinessProbe", "startupProbe"} & mine.keys()
+    labels = template["metadata"]["labels"]
+    for selecting in ("Service", "PodDisruptionBudget", "Deployment"):
+        selector = find("north", "shop-api", selecting, "shop-api")["spec"]["selector"]
+        wanted = selector.get("matchLabels", selector)
+        assert not wanted.items() <= labels.items()
+
+
+def test_a_secret_is_mounted_as_files_that_nobody_can_write(find: Find) -> None:
+    pod = find("north", "shop-api", "Deployment", "shop-api")["spec"]["template"]["spec"]
+    assert {
+        "name": "pem",
+        "secret": {
+            "secretName": "signing",
+            "defaultMode": 0o440,
+            "items": [{"key": "signing.pem", "path": "signing.pem"}],
+        },
+    } in pod["volumes"]
+    assert {"name": "pem", "mountPath": "/etc/signing", "readOnly": True} in container(
+        find, "shop-api"
+    )["volumeMounts"]
+
+
 def test_an_app_without_probes_has_to_accept_connections(find: Find) -> None:
     plain = container(find, "plain-api")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -115,6 +201,17 @@ def test_only_the_egress_of_the_description_is_open(find: Find) -> None:
     assert (
         len(find("north", "tenant-plain-api", "NetworkPolicy", "plain-api")["spec"]["egress"]) == 1
     )
+
+
+def test_jobs_reach_what_the_app_reaches_and_nothing_reaches_them(find: Find) -> None:
+    policy = find("north", "tenant-shop-api", "NetworkPolicy", "shop-api-jobs")["spec"]
+    app = find("north", "tenant-shop-api", "NetworkPolicy", "shop-api")["spec"]
+    assert policy["egress"] == app["egress"]
+    assert policy["policyTypes"] == ["Egress"]
+    for kind, name in (("Job", "shop-api-before-rollout"), ("CronJob", "shop-api-expire-carts")):
+        labels = job(find, kind, name)["template"]["metadata"]["labels"]
+        assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert find("north", "tenant-plain-api", "NetworkPolicy", "plain-api-jobs") is None
 
 
 def test_the_scraper_asks_where_the_description_says(find: Find) -> None:
@@ -159,14 +256,37 @@ def test_every_app_of_a_region_has_an_alert_for_its_absence(find: Find) -> None:
     assert alerts(find, "arrival-west") == {}
 
 
+def records(find: Find, app: str) -> dict[str, Any]:
+    (group,) = find("hub", "rules", "PrometheusRule", f"app-{app}")["spec"]["groups"]
+    return {rule["record"]: rule for rule in group["rules"]}
+
+
 def test_service_levels_are_the_descriptions(find: Find) -> None:
-    (group,) = find("hub", "rules", "PrometheusRule", "app-shop-api")["spec"]["groups"]
-    text = str(group)
-    assert 'http_requests_total{job="shop-api"}' in text
-    assert 'le="0.5"' in text
-    # 14.4 times the 0.5 % that 99.5 % allow.
-    assert "shop_api:http_request_errors:ratio_rate1h > 0.072" in text
-    assert find("hub", "rules", "PrometheusRule", "app-plain-api") is None
+    shop, foobar = records(find, "shop-api"), records(find, "foobar-api")
+    assert shop["app:http_request_errors:budget"]["expr"] == "vector(0.005)"
+    assert shop["app:http_request_slow:budget"]["labels"] == {"app": "shop-api", "seconds": "0.5"}
+    assert 'le="0.5"' in shop["app:http_request_slow:rate5m"]["expr"]
+    assert foobar["app:http_request_errors:budget"]["expr"] == "vector(0.001)"
+
+
+def test_levels_are_measured_where_tls_ends(find: Find) -> None:
+    """By Traefik, which sees every request of the first two; by the app that hides them from it."""
+    for app in ("shop-api", "plain-api"):
+        assert (
+            f'traefik_router_requests_total{{job="traefik",router=~"{app}_.+@kubernetescrd"}}'
+            in records(find, app)["app:http_requests:rate5m"]["expr"]
+        )
+    foobar = records(find, "foobar-api")["app:http_requests:rate5m"]["expr"]
+    assert 'http_requests_total{job="foobar-api",route!~"/livez|' in foobar
+
+
+def test_an_app_more_is_six_rules_more(find: Find) -> None:
+    """However many regions run it; the shares and the alerts of all apps are the same rules."""
+    for app in ("foobar-api", "shop-api", "plain-api"):
+        assert len(records(find, app)) == 6
+    groups = find("hub", "rules", "PrometheusRule", "fleet")["spec"]["groups"]
+    (shared,) = (group for group in groups if group["name"] == "service-levels")
+    assert not [name for name in ("foobar-api", "shop-api") if name in str(shared)]
 
 
 def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:
@@ -185,6 +305,11 @@ def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:
     assert set(database.variables) == {
         "SHOP_API_SHOP_DATABASE_URL",
         "SHOP_API_SHOP_DATABASE_USER",
+    }
+    values = {"SHOP_API_SIGNING_KEY": "k", "SHOP_API_SIGNING_SIGNING_PEM": "-----\n"}
+    assert found["north", "shop-api", "signing"].make(values) == {
+        "key": "k",
+        "signing.pem": "-----\n",
     }
 
 

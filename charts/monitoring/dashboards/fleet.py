@@ -13,7 +13,7 @@ from charts.monitoring.dashboards.model import (
     number,
     table,
 )
-from charts.monitoring.rules.app import errors
+from charts.monitoring.rules.app import ERRORS
 
 # A cluster that has fallen silent stays in the list for a day.
 _SEEN: Final = 'up{job=~"prometheus-agent|prometheus-k8s"}'
@@ -96,7 +96,7 @@ FLEET: Final = dashboard(
                 ),
                 Column(
                     "Errors",
-                    errors("foobar-api", "5m"),
+                    f'{ERRORS.share("5m")}{{app="foobar-api"}}',
                     unit="percentunit",
                     decimals=2,
                     steps=((None, "green"), (0.001, "orange"), (0.0144, "red")),
@@ -161,7 +161,7 @@ FLEET: Final = dashboard(
             ),
             graph(
                 "Share of errors by region",
-                Query(errors("foobar-api", "5m"), "{{cluster}}"),
+                Query(f'{ERRORS.share("5m")}{{app="foobar-api"}}', "{{cluster}}"),
                 unit="percentunit",
                 limit=0.0144,
                 description="Beyond the line, the budget of 30 days is gone in two.",

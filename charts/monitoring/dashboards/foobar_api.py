@@ -12,13 +12,14 @@ from charts.monitoring.dashboards.model import (
     number,
     to_logs,
 )
-from charts.monitoring.rules.app import errors, slow
+from charts.monitoring.rules.app import ERRORS, SLOWNESS
 from fleet.score import ServiceLevels
 
 _LEVELS: Final = ServiceLevels()
 """What is promised of foobar-api: the defaults."""
 _ERRORS: Final = 1 - _LEVELS.availability / 100
 _SLOW: Final = 1 - _LEVELS.latency / 100
+_HERE: Final = '{app="foobar-api",cluster=~"$cluster"}'
 _OURS: Final = 'job="foobar-api",cluster=~"$cluster"'
 _LINES: Final = to_logs("var-namespace=foobar-api")
 
@@ -38,9 +39,7 @@ FOOBAR_API: Final = dashboard(
         [
             number(
                 "Budget of errors left",
-                Query(
-                    f'1 - avg({errors("foobar-api", "3d")}{{cluster=~"$cluster"}}) / {_ERRORS:g}'
-                ),
+                Query(f"1 - avg({ERRORS.share('3d')}{_HERE}) / {_ERRORS:g}"),
                 unit="percentunit",
                 decimals=0,
                 steps=((None, "red"), (0, "orange"), (0.5, "green")),
@@ -49,11 +48,11 @@ FOOBAR_API: Final = dashboard(
             ),
             number(
                 "Budget of slowness left",
-                Query(f'1 - avg({slow("foobar-api", "3d")}{{cluster=~"$cluster"}}) / {_SLOW:g}'),
+                Query(f"1 - avg({SLOWNESS.share('3d')}{_HERE}) / {_SLOW:g}"),
                 unit="percentunit",
                 decimals=0,
                 steps=((None, "red"), (0, "orange"), (0.5, "green")),
-                description=f"Of {_LEVELS.latency:.0f}% of requests within {_LEVELS.seconds} s, "
+                description=f"Of {_LEVELS.latency:.0f}% of requests within {_LEVELS.seconds:g} s, "
                 "at the rate of the last three days.",
             ),
             number(
@@ -96,7 +95,7 @@ FOOBAR_API: Final = dashboard(
             ),
             graph(
                 "Share of errors",
-                Query(f'{errors("foobar-api", "5m")}{{cluster=~"$cluster"}}', "{{cluster}}"),
+                Query(f"{ERRORS.share('5m')}{_HERE}", "{{cluster}}"),
                 unit="percentunit",
                 limit=0.0144,
                 links=[_LINES],

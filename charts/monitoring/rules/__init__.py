@@ -7,15 +7,15 @@ from urllib.parse import quote
 
 from charts.component import Component, JsonPatch, Patch
 from charts.monitoring.names import COLLECTOR
-from charts.monitoring.rules.app import service_levels
+from charts.monitoring.rules.app import SERVICE_LEVELS, MeasuredApp
 from charts.monitoring.rules.arrival import WatchedRegion, expected_jobs, of_region, of_sending
 from charts.monitoring.rules.certificates import CERTIFICATES
+from charts.monitoring.rules.jobs import JOBS, UPSTREAM_WITHOUT_JOBS
 from charts.monitoring.rules.platform import platform
 from charts.scrape import MONITORING
 from charts.tenant import apps
 from charts.upstream import kube_prometheus
 from fleet.registry import Fleet, Hub
-from fleet.score import ServiceLevels
 from imports.monitoring import PrometheusRule
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Rules(Component[Hub]):
     """Jobs that must exist in the hub's own cluster."""
     hub_logs: bool
     """Whether the hub's own logs are collected."""
-    levels: tuple[tuple[str, ServiceLevels], ...]
-    """What is promised of each app that some region runs."""
+    apps: tuple[MeasuredApp, ...]
+    """The apps that some region runs and whose service levels are watched."""
     regions: tuple[WatchedRegion, ...]
     runbooks: str
     """URL of the folder that holds a page for each alert."""
@@ -73,13 +73,13 @@ class Rules(Component[Hub]):
             hub=cluster.name,
             hub_jobs=expected_jobs(cluster),
             hub_logs=COLLECTOR in cluster.components,
-            levels=tuple(
-                (app.name, app.platform.service_levels)
+            apps=tuple(
+                measured
                 for app in sorted(
                     {app for region in fleet.regions for app in apps(region)},
                     key=lambda app: app.name,
                 )
-                if app.platform.service_levels
+                if (measured := MeasuredApp.of(app))
             ),
             regions=tuple(map(WatchedRegion.of, fleet.regions)),
             runbooks=f"{fleet.git.web}/blob/{quote(fleet.git.revision)}/docs/runbooks",
@@ -90,10 +90,12 @@ class Rules(Component[Hub]):
             "fleet": [
                 of_sending(self.hub, hub_jobs=self.hub_jobs, hub_logs=self.hub_logs),
                 CERTIFICATES,
+                JOBS,
                 platform(self.hub),
+                *([SERVICE_LEVELS] if self.apps else ()),
             ],
             # An object each, so that an app or a region more or less is a file more or less.
-            **{f"app-{app}": [service_levels(app, levels)] for app, levels in self.levels},
+            **{f"app-{app.name}": [app.records()] for app in self.apps},
             **{f"arrival-{region.name}": [of_region(self.hub, region)] for region in self.regions},
         }
         for name, groups_of_object in groups.items():
@@ -110,22 +112,30 @@ class Rules(Component[Hub]):
 
     @property
     def patches(self) -> Sequence[Patch | JsonPatch]:
-        return (_without(NOT_TO_BE_SEEN),)
+        return (_control_plane(NOT_TO_BE_SEEN),)
 
 
-def _without(groups: dict[int, str]) -> JsonPatch:
-    """Takes groups out, from the last on; each only where it is still the one that is meant."""
+def _control_plane(without: dict[int, str]) -> JsonPatch:
+    """Changes an alert and takes groups out, each only where it is still the one that is meant."""
     return JsonPatch(
         group="monitoring.coreos.com",
         version="v1",
         kind="PrometheusRule",
         name="kubernetes-monitoring-rules",
-        operations=tuple(
-            operation
-            for position in sorted(groups, reverse=True)
-            for operation in (
-                {"op": "test", "path": f"/spec/groups/{position}/name", "value": groups[position]},
-                {"op": "remove", "path": f"/spec/groups/{position}"},
-            )
+        operations=(
+            *UPSTREAM_WITHOUT_JOBS,
+            # From the last on, so that none moves before its turn.
+            *(
+                operation
+                for position in sorted(without, reverse=True)
+                for operation in (
+                    {
+                        "op": "test",
+                        "path": f"/spec/groups/{position}/name",
+                        "value": without[position],
+                    },
+                    {"op": "remove", "path": f"/spec/groups/{position}"},
+                )
+            ),
         ),
     )

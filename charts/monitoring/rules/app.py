@@ -1,20 +1,61 @@
-"""The service levels of apps: how fast the error budget of 30 days is spent.
+"""The service levels of apps: how fast each spends its error budget of 30 days.
 
-Each alert asks two windows, the long one for how much and the short one for whether it still goes
-on: "Alerting on SLOs" in the Site Reliability Workbook.
+For each app, rules record per cluster how many requests there are, how many fail and how many take
+too long. From there on the label ``app`` tells apps apart, and one set of rules serves them all.
+
+Long windows are sums of what is recorded for five minutes. A query over three days of every series
+of every pod would take longer than the time between two evaluations.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
 
+from charts.ingress import TRAEFIK, routers
 from charts.monitoring.rules.rule import Alert, Group, Record, Severity
-from fleet.score import ServiceLevels
+from fleet.score import Description, Measure, ServiceLevels
 
 WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+"""Over which the shares of failed and of slow requests are recorded."""
+
+
+class Objective(NamedTuple):
+    """One of the two promises, by the names of its records."""
+
+    total: str
+    """Requests per second that the promise is about."""
+    broken: str
+    """Requests per second that break it."""
+    budget: str
+    """Share of requests that may break it."""
+    prefix: str
+
+    def share(self, window: str) -> str:
+        """Name of the share of requests that broke it, over ``window``."""
+        return f"{self.prefix}:ratio_rate{window}"
+
+
+ERRORS: Final = Objective(
+    total="app:http_requests:rate5m",
+    broken="app:http_request_errors:rate5m",
+    budget="app:http_request_errors:budget",
+    prefix="app:http_request_errors",
+)
+SLOWNESS: Final = Objective(
+    # A WebSocket lasts as long as the client wants.
+    total="app:http_requests_timed:rate5m",
+    broken="app:http_request_slow:rate5m",
+    budget="app:http_request_slow:budget",
+    prefix="app:http_request_slow",
+)
 
 
 class Burn(NamedTuple):
-    """How fast a budget is spent, seen over a long and a short window."""
+    """How fast a budget is spent, seen over a long and a short window.
+
+    The long one shows how much, the short one whether it still goes on: "Alerting on SLOs" in the
+    Site Reliability Workbook.
+    """
 
     severity: Severity
     times: float
@@ -33,77 +74,150 @@ BURNS: Final[Sequence[Burn]] = (
 )
 
 
-def errors(app: str, window: str) -> str:
-    """Name of the share of ``app``'s requests that failed, over ``window``."""
-    return f"{_prefix(app)}:http_request_errors:ratio_rate{window}"
+class _Source(NamedTuple):
+    """Metrics of requests, with the selectors that pick those of one app."""
+
+    requests: str
+    duration: str
+    ours: str
+    """Selects the requests of the app."""
+    failed: str
+    """Selects, of these, those that failed."""
+    timed: str
+    """Selects, of the app's, those whose duration is not the client's choice."""
 
 
-def slow(app: str, window: str) -> str:
-    """Name of the share of ``app``'s requests that took too long, over ``window``."""
-    return f"{_prefix(app)}:http_request_slow:ratio_rate{window}"
+# DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS: the statuses of gRPC for which the server
+# is to blame. UNKNOWN (2) cannot count: Traefik 3.7 reads the status from the headers of a
+# response, where only errors have it, and calls everything else UNKNOWN, success included.
+_FAILED_AT_TRAEFIK: Final = 'code=~"5..|4|13|14|15"'
 
 
-def _prefix(app: str) -> str:
-    """The app's name as a metric's name can have it."""
-    return app.replace("-", "_")
+@dataclass(frozen=True, kw_only=True)
+class MeasuredApp:
+    """An app whose service levels are watched."""
 
+    name: str
+    levels: ServiceLevels
+    by: Measure
+    """Whose metrics count."""
 
-def _records(app: str, levels: ServiceLevels, window: str) -> list[Record]:
-    users = f'job="{app}"'
-    if levels.ignored_routes:
-        # Quoted in PromQL, where a backslash is an escape.
-        pattern = "|".join(levels.ignored_routes).replace("\\", "\\\\").replace('"', '\\"')
-        users += f',route!~"{pattern}"'
-    requests = f"http_requests_total{{{users}"
-    duration = "http_request_duration_seconds"
-    return [
-        Record(
-            errors(app, window),
-            # A region without any error has no such series.
-            f'(sum by (cluster) (rate({requests},code=~"5.."}}[{window}]))'
-            f" or 0 * sum by (cluster) (rate({requests}}}[{window}])))"
-            f" / sum by (cluster) (rate({requests}}}[{window}]))",
-        ),
-        Record(
-            slow(app, window),
-            f'1 - sum by (cluster) (rate({duration}_bucket{{{users},le="{levels.seconds}"}}'
-            f"[{window}]))"
-            f" / sum by (cluster) (rate({duration}_count{{{users}}}[{window}]))",
-        ),
-    ]
+    @classmethod
+    def of(cls, description: Description) -> Self | None:
+        platform = description.platform
+        if not platform.measured_by:
+            return None
+        return cls(name=description.name, levels=platform.levels, by=platform.measured_by)
 
-
-def _burns(app: str, levels: ServiceLevels) -> list[Alert]:
-    return [
-        Alert(
-            name=alert,
-            severity=severity,
-            expression=f"{series(app, long)} > {threshold:g} and "
-            f"{series(app, short)} > {threshold:g}",
-            wait=wait,
-            summary=f"{app} of {{{{ $labels.cluster }}}} {what}.",
-            description=f"{{{{ $value | humanizePercentage }}}} of requests in {long}: {times:g} "
-            f"times what the objective of {objective:g}% allows.",
-            labels={"app": app, "window": long},
+    @property
+    def _source(self) -> _Source:
+        if self.by == "traefik":
+            # Of routers, not of services: only a router counts what Traefik answers when no pod
+            # is left.
+            ours = f'job="{TRAEFIK}",router=~"{routers(self.name)}"'
+            return _Source(
+                requests="traefik_router_requests_total",
+                duration="traefik_router_request_duration_seconds",
+                ours=ours,
+                failed=f"{ours},{_FAILED_AT_TRAEFIK}",
+                timed=f'{ours},protocol!~"websocket|sse"',
+            )
+        ours = f'job="{self.name}"'
+        if self.levels.ignored_routes:
+            # Quoted in PromQL, where a backslash is an escape.
+            pattern = "|".join(self.levels.ignored_routes)
+            pattern = pattern.replace("\\", "\\\\").replace('"', '\\"')
+            ours += f',route!~"{pattern}"'
+        return _Source(
+            requests="http_requests_total",
+            duration="http_request_duration_seconds",
+            ours=ours,
+            failed=f'{ours},code=~"5.."',
+            timed=ours,
         )
-        for alert, what, series, objective in (
-            ("AppErrors", "answers with errors", errors, levels.availability),
-            ("AppSlow", f"takes longer than {levels.seconds} s", slow, levels.latency),
+
+    def records(self) -> Group:
+        """What is recorded of this app alone, for all clusters that run it."""
+        source, levels, app = self._source, self.levels, {"app": self.name}
+        # Prometheus 3 writes each bound as a float.
+        bound = f'le="{float(levels.seconds)!r}"'
+        return Group(
+            self.name,
+            [
+                Record(ERRORS.total, _per_second(source.requests, source.ours), app),
+                Record(
+                    ERRORS.broken,
+                    # A cluster without any error has no such series.
+                    f"{_per_second(source.requests, source.failed)}"
+                    f' or on (cluster) 0 * {ERRORS.total}{{app="{self.name}"}}',
+                    app,
+                ),
+                Record(SLOWNESS.total, _per_second(f"{source.duration}_count", source.timed), app),
+                Record(
+                    SLOWNESS.broken,
+                    f'{SLOWNESS.total}{{app="{self.name}"}} - on (cluster) '
+                    + _per_second(f"{source.duration}_bucket", f"{source.timed},{bound}"),
+                    app,
+                ),
+                Record(ERRORS.budget, f"vector({1 - levels.availability / 100:g})", app),
+                Record(
+                    SLOWNESS.budget,
+                    f"vector({1 - levels.latency / 100:g})",
+                    {**app, "seconds": f"{levels.seconds:g}"},
+                ),
+            ],
         )
-        for severity, times, long, short, wait in BURNS
-        for threshold in (times * (1 - objective / 100),)
-    ]
 
 
-def service_levels(app: str, levels: ServiceLevels) -> Group:
-    """The records and alerts of one app, for all regions that run it."""
-    return Group(
-        app,
-        [
-            *(record for window in WINDOWS for record in _records(app, levels, window)),
-            *_burns(app, levels),
-        ],
+def _per_second(metric: str, selector: str) -> str:
+    return f"sum by (cluster) (rate({metric}{{{selector}}}[5m]))"
+
+
+def _share(objective: Objective, window: str) -> str:
+    if window == "5m":
+        broken, total = objective.broken, objective.total
+    else:
+        broken = f"sum_over_time({objective.broken}[{window}])"
+        total = f"sum_over_time({objective.total}[{window}])"
+    # Nobody asked: no share, rather than 0 / 0.
+    return f"{broken} / ({total} > 0)"
+
+
+def _burning(objective: Objective, times: float, window: str) -> str:
+    return (
+        f"{objective.share(window)} > on (app) group_left (seconds) {times:g} * {objective.budget}"
     )
+
+
+SERVICE_LEVELS: Final = Group(
+    "service-levels",
+    [
+        *(
+            Record(objective.share(window), _share(objective, window))
+            for objective in (ERRORS, SLOWNESS)
+            for window in WINDOWS
+        ),
+        *(
+            Alert(
+                name=alert,
+                severity=severity,
+                expression=f"{_burning(objective, times, long)}"
+                f" and {_burning(objective, times, short)}",
+                wait=wait,
+                summary=f"{{{{ $labels.app }}}} in {{{{ $labels.cluster }}}} {what}.",
+                description=f"{{{{ $value | humanizePercentage }}}} of its requests in {long}: "
+                f"{times:g} times what its service level allows, or more.",
+                labels={"window": long},
+            )
+            for alert, what, objective in (
+                ("AppErrors", "answers with errors", ERRORS),
+                ("AppSlow", "takes longer than {{ $labels.seconds }} s to answer", SLOWNESS),
+            )
+            for severity, times, long, short, wait in BURNS
+        ),
+    ],
+)
+"""The shares and alerts of all apps, by the labels ``app`` and ``cluster``."""
 
 
 def down(cluster: str, app: str, *, scraped: bool) -> Alert:
@@ -122,7 +236,7 @@ def down(cluster: str, app: str, *, scraped: bool) -> Alert:
         severity="critical",
         expression=expression,
         wait="5m",
-        summary=f"{app} of {{{{ $labels.cluster }}}} is down.",
+        summary="{{ $labels.app }} in {{ $labels.cluster }} is down.",
         description="No pod of it answers the scraper." if scraped else "No pod of it is ready.",
         labels={"app": app, "cluster": cluster},
     )

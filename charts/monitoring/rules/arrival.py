@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from charts.ingress import routers
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.rules.app import down
@@ -61,10 +62,9 @@ def expected_jobs(cluster: Cluster) -> tuple[str, ...]:
 def _requests(hub: str, sender: Sender, codes: str, *signals: Signal) -> str:
     """Selector of a region's requests at the hub's Traefik, by their answers."""
     names = "|".join(signal.name for signal in signals)
-    # With safeNaming Traefik calls a route <namespace>_<IngressRoute>_<index>@<provider>.
     return (
         f'traefik_router_requests_total{{cluster="{hub}",code=~"{codes}",'
-        f'router=~"{MONITORING}_({names})-{sender.cluster}_0@kubernetescrd"}}'
+        f'router=~"{routers(MONITORING, f"({names})-{sender.cluster}_0")}"}}'
     )
 
 

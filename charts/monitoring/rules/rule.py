@@ -17,9 +17,14 @@ class Record:
 
     name: str
     expression: str
+    labels: dict[str, str] = field(default_factory=dict)
+    """What the result does not say by itself."""
 
     def spec(self, _: str) -> RuleSpec:
-        return {"record": self.name, "expr": self.expression}
+        spec: RuleSpec = {"record": self.name, "expr": self.expression}
+        if self.labels:
+            spec["labels"] = self.labels
+        return spec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,95 @@
+"""``resources``: what an app needs, by type, and the facts that placeholders ask of each."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field
+
+from fleet.score.facts import Facts, FileName, Memory, SecretKey, mebibytes
+from fleet.values import Name
+
+
+class SecretParams(Facts):
+    name: Name | None = Field(
+        default=None,
+        description="Name of the Secret. Without it, the id of the resource.",
+        examples=["shop-database"],
+    )
+    keys: tuple[SecretKey, ...] = Field(
+        default=(),
+        description="Keys that are files where the Secret is mounted, each under its own name.",
+        examples=[["signing.pem"]],
+    )
+
+
+class VolumeParams(Facts):
+    size: Memory = Field(
+        default="64Mi", description="Limit of what the app may write there.", examples=["1Gi"]
+    )
+
+    @property
+    def mebibytes(self) -> int:
+        """The limit in MiB."""
+        return mebibytes(self.size)
+
+
+class CertificateParams(Facts):
+    certificate: FileName = Field(
+        default="tls.crt", description="File of the chain, in PEM.", examples=["cert.pem"]
+    )
+    key: FileName = Field(
+        default="tls.key", description="File of the private key, in PEM.", examples=["key.pem"]
+    )
+
+
+class SecretResource(Facts):
+    """A Secret in the app's namespace that bootstrap creates, with values that are in no file."""
+
+    type: Literal["secret"]
+    params: SecretParams = SecretParams()
+
+
+class VolumeResource(Facts):
+    """An empty folder that lives as long as the pod."""
+
+    type: Literal["volume"]
+    params: VolumeParams = VolumeParams()
+
+
+class CertificateResource(Facts):
+    """The certificate of the app's hostname, renewed while the app runs."""
+
+    type: Literal["certificate"]
+    params: CertificateParams = CertificateParams()
+
+
+class ClusterResource(Facts):
+    """Facts of the cluster: ``name``, ``region``, ``host`` and ``proxy-networks``."""
+
+    type: Literal["cluster"]
+
+
+class PodResource(Facts):
+    """Facts of the pod: ``name``, ``namespace``, ``node`` and ``region``."""
+
+    type: Literal["pod"]
+
+
+Resource: TypeAlias = Annotated[
+    SecretResource | VolumeResource | CertificateResource | ClusterResource | PodResource,
+    Field(discriminator="type"),
+]
+
+CLUSTER_FACTS: Final = ("name", "region", "host", "proxy-networks")
+"""What ``${resources.<id>.<fact>}`` can ask of a resource of type ``cluster``."""
+POD_FACTS: Final = ("name", "namespace", "node", "region")
+"""What a variable can ask of a resource of type ``pod``."""
+
+MOUNTED: Final = (SecretResource, VolumeResource, CertificateResource)
+"""What can be mounted."""
+PARAMS: Final[Mapping[str, type[Facts]]] = {
+    "secret": SecretParams,
+    "volume": VolumeParams,
+    "certificate": CertificateParams,
+}
+"""The model of ``params``, by the type of the resource; the others have none."""
