@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from charts.catalogue import load
+from charts.monitoring.rules.app import MeasuredApp
 from fleet.errors import InputError
 from fleet.registry import Fleet
+from fleet.score import TRAEFIK_BUCKETS, Platform, ServiceLevels
 from operations import credentials, promote
 from rendering.render import render
 from tests.objects import APPS, FLEETS, ROOT, read_objects
@@ -177,6 +179,22 @@ def test_levels_are_measured_where_tls_ends(find: Find) -> None:
         )
     foobar = records(find, "foobar-api")["app:http_requests:rate5m"]["expr"]
     assert 'http_requests_total{job="foobar-api",route!~"/livez|' in foobar
+
+
+def test_a_bucket_is_named_as_prometheus_stores_it() -> None:
+    """Traefik writes le="1", and Prometheus 3 stores le="1.0"."""
+    for bound in TRAEFIK_BUCKETS:
+        measured = MeasuredApp(name="a", levels=ServiceLevels(seconds=bound), by="traefik")
+        assert f'le="{float(bound)}"' in str(measured.records().spec("")), bound
+    measured = MeasuredApp(name="a", levels=ServiceLevels(seconds=1), by="traefik")
+    assert 'le="1.0"' in str(measured.records().spec(""))
+
+
+def test_nobody_turns_the_alerts_off() -> None:
+    for tls in ("edge", "passthrough"):
+        off = Platform(tls=tls, serviceLevels=ServiceLevels(measuredBy="nobody"))
+        assert off.measured_by is None
+    assert Platform(tls="passthrough").measured_by is None
 
 
 def test_an_app_more_is_six_rules_more(find: Find) -> None:
