@@ -208,6 +208,12 @@ class Alertmanager(Component[Hub]):
                     "targetMatch": [_matcher("alertname", "AppErrors|AppSlow", "=~")],
                     "equal": ["cluster", "app"],
                 },
+                # Traefik answers for apps behind it, and has no other routes in a region.
+                {
+                    "sourceMatch": [_matcher("alertname", "AppDown|AppErrors", "=~")],
+                    "targetMatch": [_matcher("alertname", "TraefikErrors")],
+                    "equal": ["cluster"],
+                },
                 # Of the same thing: an app, a certificate and a volume each have a label of ours.
                 {
                     "sourceMatch": [_matcher("severity", "critical")],

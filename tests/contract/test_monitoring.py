@@ -3,11 +3,12 @@
 The OpenTelemetry Collector checks its own configuration where it is on the PATH.
 """
 
+import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import yaml
@@ -20,6 +21,8 @@ from charts.scrape import SCRAPER_NAMES
 from fleet.registry import Fleet
 from fleet.volumes import mebibytes
 from rendering.validation.objects import Object
+
+Labels: TypeAlias = Mapping[str, str]
 
 
 def one(objects: Sequence[Object], cluster: str, kind: str, name: str) -> dict[str, Any]:
@@ -113,6 +116,9 @@ def test_an_alert_is_held_back_by_one_of_the_same_subject_alone(
     assert silenced(rules, down, {**warning, "alertname": "AppSlow"})
     assert not silenced(rules, down, {**critical, "app": "foobar-api"})
     assert not silenced(rules, down, {**critical, "alertname": "CertificateNotReady"})
+    behind = {"alertname": "TraefikErrors", "cluster": "us-east", "severity": "warning"}
+    assert silenced(rules, critical, behind)
+    assert not silenced(rules, critical, {**behind, "cluster": "eu-west"})
     silent = {"alertname": "ClusterMetricsSilent", "cluster": "us-east", "severity": "critical"}
     assert silenced(rules, silent, down)
     expiring = {"alertname": "CertificateExpiring", "cluster": "hub", "namespace": "monitoring"}
