@@ -27,6 +27,7 @@ _TARGET: Final = r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
 _CPU: Final = "[1-9][0-9]{0,3}m?"
 _MEMORY: Final = "[1-9][0-9]{0,4}(Mi|Gi)"
 _VARIABLE: Final = "[A-Za-z_][A-Za-z0-9_]*"
+_METRIC: Final = "[A-Za-z_:][A-Za-z0-9_:]*"
 _FILE: Final = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 
 
@@ -54,6 +55,9 @@ VariableName: TypeAlias = Annotated[
     str, *_text(_VARIABLE, "is no name of an environment variable; use letters, digits and _")
 ]
 FileName: TypeAlias = Annotated[str, *_text(_FILE, "is no name of a file; write one such as a.pem")]
+MetricName: TypeAlias = Annotated[
+    str, *_text(_METRIC, "is no name of a metric; write one such as app_requests_total")
+]
 Truth: TypeAlias = Annotated[bool, Field(strict=True)]
 # Below 1024 a port needs a capability, which no pod of ours has.
 Port: TypeAlias = Annotated[int, Field(strict=True, ge=1024, le=65535)]

@@ -18,7 +18,7 @@ import yaml
 from charts.app import apps
 from charts.catalogue import load
 from charts.monitoring.rules import NOT_TO_BE_SEEN
-from charts.monitoring.rules.app import MeasuredApp
+from charts.monitoring.rules.app import WatchedApp
 from charts.monitoring.rules.arrival import WatchedRegion, of_region
 from charts.monitoring.rules.rule import Group
 from fleet.registry import Fleet
@@ -86,9 +86,8 @@ def groups_of_other_apps() -> Iterator[Group]:
     (north,) = (region for region in fleet.regions if region.name == "north")
     yield of_region(fleet.hub.name, WatchedRegion.of(north))
     for app in apps(north):
-        measured = MeasuredApp.of(app.DESCRIPTION)
-        if app.NAME != FOOBAR_API and measured:
-            yield measured.records()
+        if app.NAME != FOOBAR_API:
+            yield WatchedApp.of(app.DESCRIPTION).records()
 
 
 def alerts(objects: Sequence[Object]) -> list[Mapping[str, Any]]:
