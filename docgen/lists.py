@@ -37,6 +37,8 @@ _DESCRIBED: Final[Mapping[str, type[BaseModel]]] = {
     "service-levels": score.ServiceLevels,
     "scaling": score.Scaling,
     "egress": score.Egress,
+    "job": score.ScheduledJob,
+    "before-rollout": score.BeforeRollout,
     "container": score.Container,
     "mount": score.Mount,
     "resources": score.Resources,
@@ -48,6 +50,7 @@ KEYS: Final[Mapping[str, tuple[type[BaseModel], tuple[str, ...]]]] = {
     "acme": (MODELS["acme"], keys(MODELS["acme"])),
     "cluster": (Region, tuple(key for key in HUB if key in REGION)),
     "loadBalancer": (MODELS["loadBalancer"], keys(MODELS["loadBalancer"])),
+    "traefik": (MODELS["traefik"], keys(MODELS["traefik"])),
     "hub": (Hub, tuple(key for key in HUB if key not in REGION)),
     "region": (Region, tuple(key for key in REGION if key not in HUB)),
     "app": (Placement, keys(Placement)),
@@ -141,6 +144,8 @@ def _components(_: Fleet) -> Iterator[str]:
     def has(role: Role, component: Offer) -> str:
         if component not in CATALOGUE[role]:
             return ""
+        if component.REPLACED_BY:
+            return "can be replaced"
         return "can be left out" if component.NAME in optional(CATALOGUE, role) else "always"
 
     yield from table(

@@ -1,6 +1,6 @@
 """The apps that regions can run: the files of apps/, checked."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -108,12 +108,14 @@ def _say(source: Source, error: "ErrorDetails", location: Location) -> str:
         return "has no type; add one"
     if key == "image":
         return "is chosen by clusters.yaml, for each region; write a dot in quotes: '.'"
-    return words(source, error, location, _known(location))
+    return words(source, error, location, _known(source, location))
 
 
-def _known(location: Sequence[str | int]) -> tuple[str, ...]:
+def _known(source: Source, location: Location) -> tuple[str, ...]:
     """The keys that the mapping which has ``location`` may have."""
     above = location[:-1]
+    if above[:1] == ("resources",) and above[2:] == ("params",):
+        return keys(score.PARAMS[source.data["resources"][above[1]]["type"]])
     for pattern, model in score.MODELS.items():
         if len(pattern) == len(above) and all(
             part in ("*", str(given)) for part, given in zip(pattern, above, strict=True)

@@ -11,7 +11,7 @@ from typing import Final
 from bench.synth import contenders, report
 from bench.synth.contenders import ROOT, Contender
 from bench.synth.environment import environment
-from bench.synth.fleets import fleet_of
+from bench.synth.fleets import describe, fleet_of
 from bench.synth.measure import Entry, measure, rounds
 from bench.synth.objects import by_identity, differences
 from bench.synth.peers import PEERS, missing_tool
@@ -42,9 +42,10 @@ def main() -> None:
         for entry in entries:
             measure(entry, 0)
         objects = {}
+        apps = describe(args.apps, Path(scratch, "apps"))
         for size in args.regions:
             folder = Path(scratch, str(size))
-            some, objects[size] = prepare(fleet_of(size, fleet), args.peers, folder)
+            some, objects[size] = prepare(fleet_of(size, fleet, apps), args.peers, folder, apps)
             entries += [(contender, size) for contender in some]
         runs = []
         for run in rounds(entries, args.rounds):
@@ -65,10 +66,12 @@ def main() -> None:
     print(text)
 
 
-def prepare(fleet: Fleet, peers: Sequence[str], folder: Path) -> tuple[list[Contender], int]:
+def prepare(
+    fleet: Fleet, peers: Sequence[str], folder: Path, apps: Path
+) -> tuple[list[Contender], int]:
     """Everybody who renders ``fleet``, run once and found to make the same objects; how many."""
     say(f"{len(fleet.regions)} regions: rendering, then warming up and checking each peer")
-    ours = contenders.ours(fleet, folder / "ours")
+    ours = contenders.ours(fleet, folder / "ours", apps)
     measure((ours, 0), 0)
     template = Template(fleet, ours.output)
     theirs = [PEERS[name](template, folder / name) for name in peers]
@@ -94,6 +97,7 @@ def arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--regions", type=_sizes, default=[3, 30, 300], help="sizes of fleets (3,30,300)")
+    add("--apps", type=_number, default=1, help="apps that each region runs (%(default)s)")
     add("--rounds", type=int, default=5, help="measured runs of everything (%(default)s)")
     add("--peers", type=_peers, default=list(PEERS), help=f"some of {','.join(PEERS)} (all)")
     add(
@@ -108,6 +112,12 @@ def arguments() -> argparse.Namespace:
 
 def _sizes(text: str) -> list[int]:
     return sorted({int(size) for size in text.split(",")})
+
+
+def _number(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return int(text)
 
 
 def _peers(text: str) -> list[str]:

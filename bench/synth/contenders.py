@@ -33,11 +33,11 @@ class Contender:
     output: Path
 
 
-def ours(fleet: Fleet, folder: Path) -> Contender:
+def ours(fleet: Fleet, folder: Path, apps: Path) -> Contender:
     """main.py as a person runs it."""
     folder.mkdir(parents=True)
     registry, dist = folder / "clusters.yaml", folder / "dist"
-    fleets.write(fleet, registry)
+    fleets.write(fleet, registry, apps)
     argv = [sys.executable, str(ROOT / "main.py"), "--fleet", str(registry), "--output", str(dist)]
     return Contender("ours", [Command(argv)], folder, dist)
 

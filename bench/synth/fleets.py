@@ -14,13 +14,18 @@ from fleet.apps import APPS
 from fleet.registry import Fleet, Hub, Region
 
 _ROOT: Final = Path(__file__).parents[2]
+_APP: Final = "foobar-api"
 _FIRST_ADDRESS: Final = int(ip_address("198.18.0.0"))
 """RFC 2544 sets 198.18.0.0/15 aside for benchmarks."""
 
 
-def fleet_of(regions: int, real: Fleet) -> Fleet:
-    """A fleet whose regions differ from one another in every fact of ``facts``."""
-    image = real.regions[0].apps["foobar-api"].image.partition("@")[0].rpartition(":")[0]
+def fleet_of(regions: int, real: Fleet, apps: Path) -> Fleet:
+    """A fleet whose regions differ from one another in every fact of ``facts``.
+
+    Each region runs all that the files of ``apps`` describe.
+    """
+    described = sorted(path.stem for path in apps.glob("*.yaml"))
+    registry = real.regions[0].apps[_APP].image.partition("@")[0].rpartition("/")[0]
     return Fleet.model_validate(
         {
             "git": _given(real.git),
@@ -34,34 +39,48 @@ def fleet_of(regions: int, real: Fleet) -> Fleet:
                         "address": str(ip_address(_FIRST_ADDRESS + number)),
                         "issuer": ("staging", "production")[number % 2],
                         "apps": {
-                            "foobar-api": {
-                                "hostname": f"city-{number:03}",
-                                "image": f"{image}:1.0.{number}",
+                            app: {
+                                "hostname": f"city-{number:03}-{place}",
+                                "image": f"{registry}/{app}:1.0.{number}",
                             }
+                            for place, app in enumerate(described, start=1)
                         },
                     }
                     for number in range(1, regions + 1)
                 ),
             ],
         },
-        context=offers(),
+        context=offers(apps),
     )
 
 
+def describe(apps: int, folder: Path) -> Path:
+    """Writes that many descriptions of apps into ``folder``, each as rich as foobar-api's."""
+    text = (_ROOT / APPS / f"{_APP}.yaml").read_text("utf-8")
+    folder.mkdir(parents=True)
+    for number in range(1, apps + 1):
+        name = f"app-{number}"
+        (folder / f"{name}.yaml").write_text(text.replace(_APP, name), "utf-8")
+    return folder
+
+
 def facts(cluster: Hub | Region) -> Mapping[str, str]:
-    """What tells a cluster from the next, by key of the registry; a hub has no next."""
+    """What tells a cluster from the next, by a name for each fact; a hub has no next."""
     if isinstance(cluster, Hub):
         return {}
-    (app,) = cluster.apps.values()
     return {
         **cluster.model_dump(mode="json", include={"name", "address", "issuer"}),
-        **app.model_dump(mode="json", include={"hostname", "image"}),
+        **{
+            f"{key}{number}": value
+            for number, app in enumerate(cluster.apps.values(), start=1)
+            for key, value in app.model_dump(mode="json", include={"hostname", "image"}).items()
+        },
     }
 
 
-def write(fleet: Fleet, path: Path) -> None:
+def write(fleet: Fleet, path: Path, apps: Path) -> None:
     """Writes ``fleet`` as a registry that main.py reads, and beside it the apps that it runs."""
-    shutil.copytree(_ROOT / APPS, path.parent / APPS, dirs_exist_ok=True)
+    shutil.copytree(apps, path.parent / APPS)
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(_given(fleet), file, Dumper=yaml.CSafeDumper, sort_keys=False)
 

@@ -7,13 +7,15 @@ for a key that is silently ignored is a promise that is not kept. What Score has
 """
 
 from fleet.score.checks import problems
-from fleet.score.description import Description
+from fleet.score.description import Description, tls_secret
+from fleet.score.jobs import BEFORE_ROLLOUT, BeforeRollout, Job, ScheduledJob
 from fleet.score.levels import TRAEFIK_BUCKETS, Measure, ServiceLevels
 from fleet.score.models import MODELS
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling
 from fleet.score.resources import (
     CLUSTER_FACTS,
+    PARAMS,
     POD_FACTS,
     CertificateResource,
     ClusterResource,
@@ -34,17 +36,21 @@ from fleet.score.workload import (
 )
 
 __all__ = [
+    "BEFORE_ROLLOUT",
     "CLUSTER_FACTS",
     "MODELS",
+    "PARAMS",
     "POD_FACTS",
     "TRAEFIK_BUCKETS",
     "Amounts",
+    "BeforeRollout",
     "CertificateResource",
     "ClusterResource",
     "Container",
     "Description",
     "Egress",
     "HttpGet",
+    "Job",
     "Measure",
     "Metadata",
     "Metrics",
@@ -57,10 +63,12 @@ __all__ = [
     "Resource",
     "Resources",
     "Scaling",
+    "ScheduledJob",
     "SecretResource",
     "Service",
     "ServiceLevels",
     "ServicePort",
     "VolumeResource",
     "problems",
+    "tls_secret",
 ]

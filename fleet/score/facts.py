@@ -28,7 +28,17 @@ _CPU: Final = "[1-9][0-9]{0,3}m?"
 _MEMORY: Final = "[1-9][0-9]{0,4}(Mi|Gi)"
 _VARIABLE: Final = "[A-Za-z_][A-Za-z0-9_]*"
 _METRIC: Final = "[A-Za-z_:][A-Za-z0-9_:]*"
+# IsConfigMapKey in validation.go of apimachinery's util.
+_KEY: Final = r"(?=.{1,253}$)(?!\.\.?$)(?!\.\.)[A-Za-z0-9_.-]+"
 _FILE: Final = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+
+
+_NO_KEY: Final = "is no key of a Secret; use letters, digits, dots, hyphens and _"
+
+
+def secret_key(text: str) -> str:
+    """``text``; raises ValueError, with the remedy, unless a Secret can have it as a key."""
+    return _matching(text, _KEY, _NO_KEY)
 
 
 def _text(pattern: str, told: str) -> tuple[AfterValidator, WithJsonSchema]:
@@ -58,6 +68,7 @@ FileName: TypeAlias = Annotated[str, *_text(_FILE, "is no name of a file; write 
 MetricName: TypeAlias = Annotated[
     str, *_text(_METRIC, "is no name of a metric; write one such as app_requests_total")
 ]
+SecretKey: TypeAlias = Annotated[str, *_text(_KEY, _NO_KEY)]
 Truth: TypeAlias = Annotated[bool, Field(strict=True)]
 # Below 1024 a port needs a capability, which no pod of ours has.
 Port: TypeAlias = Annotated[int, Field(strict=True, ge=1024, le=65535)]

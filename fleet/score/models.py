@@ -5,6 +5,7 @@ from typing import Final
 
 from fleet.score.description import Description
 from fleet.score.facts import Facts
+from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import ServiceLevels
 from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling
 from fleet.score.resources import SecretResource
@@ -27,6 +28,14 @@ MODELS: Final[Mapping[tuple[str, ...], type[Facts]]] = {
     ("metadata", "platform", "scaling"): Scaling,
     ("metadata", "platform", "serviceLevels"): ServiceLevels,
     ("metadata", "platform", "egress", "*"): Egress,
+    ("metadata", "platform", "jobs", "*"): ScheduledJob,
+    ("metadata", "platform", "jobs", "*", "resources"): Resources,
+    ("metadata", "platform", "jobs", "*", "resources", "requests"): Amounts,
+    ("metadata", "platform", "jobs", "*", "resources", "limits"): Amounts,
+    ("metadata", "platform", "beforeRollout"): BeforeRollout,
+    ("metadata", "platform", "beforeRollout", "resources"): Resources,
+    ("metadata", "platform", "beforeRollout", "resources", "requests"): Amounts,
+    ("metadata", "platform", "beforeRollout", "resources", "limits"): Amounts,
     ("containers", "*"): Container,
     ("containers", "*", "volumes", "*"): Mount,
     ("containers", "*", "resources"): Resources,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from fleet.diagnostics import choice, did_you_mean, shown
+from fleet.score.facts import secret_key
 from fleet.score.resources import (
     CLUSTER_FACTS,
     POD_FACTS,
@@ -70,11 +71,9 @@ def _check_output(written: str, resource: Resource, output: str) -> None:
         case PodResource():
             known = POD_FACTS
         case SecretResource():
-            if not output:
-                raise ValueError(
-                    f"{shown(written)} is a whole Secret; add the key: "
-                    f"{written.removesuffix('}')}.<key>}}"
-                )
+            # Without a key it is the whole Secret, which can be mounted.
+            if output:
+                secret_key(output)
             return
         case _:
             if output:

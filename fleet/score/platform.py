@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from fleet.score.facts import AnyPort, Facts, MetricName, Path, Port, Truth
+from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import Measure, ServiceLevels
 from fleet.values import FrozenDict, Label, Network
 
@@ -95,6 +96,14 @@ class Platform(Facts):
     )
     egress: tuple[Egress, ...] = Field(
         default=(), description="What the app connects to, besides DNS. All else is blocked."
+    )
+    jobs: Annotated[dict[Label, ScheduledJob], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict, description="What runs on a schedule, by its name."
+    )
+    before_rollout: BeforeRollout | None = Field(
+        default=None,
+        description="A job, such as a migration, that has to succeed before each rollout. While "
+        "it fails, the old pods stay.",
     )
 
     @property

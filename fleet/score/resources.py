@@ -1,16 +1,24 @@
 """``resources``: what an app needs, by type, and the facts that placeholders ask of each."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from fleet.score.facts import Facts, FileName, Memory, mebibytes
+from fleet.score.facts import Facts, FileName, Memory, SecretKey, mebibytes
 from fleet.values import Name
 
 
 class SecretParams(Facts):
     name: Name | None = Field(
-        default=None, description="Name of the Secret. Without it, the id of the resource."
+        default=None,
+        description="Name of the Secret. Without it, the id of the resource.",
+        examples=["shop-database"],
+    )
+    keys: tuple[SecretKey, ...] = Field(
+        default=(),
+        description="Keys that are files where the Secret is mounted, each under its own name.",
+        examples=[["signing.pem"]],
     )
 
 
@@ -35,7 +43,7 @@ class CertificateParams(Facts):
 
 
 class SecretResource(Facts):
-    """A Secret in the app's namespace that somebody creates outside Git."""
+    """A Secret in the app's namespace that bootstrap creates, with values that are in no file."""
 
     type: Literal["secret"]
     params: SecretParams = SecretParams()
@@ -76,3 +84,12 @@ CLUSTER_FACTS: Final = ("name", "region", "host", "proxy-networks")
 """What ``${resources.<id>.<fact>}`` can ask of a resource of type ``cluster``."""
 POD_FACTS: Final = ("name", "namespace", "node", "region")
 """What a variable can ask of a resource of type ``pod``."""
+
+MOUNTED: Final = (SecretResource, VolumeResource, CertificateResource)
+"""What can be mounted."""
+PARAMS: Final[Mapping[str, type[Facts]]] = {
+    "secret": SecretParams,
+    "volume": VolumeParams,
+    "certificate": CertificateParams,
+}
+"""The model of ``params``, by the type of the resource; the others have none."""

@@ -91,6 +91,92 @@ def test_placeholders_are_filled_in(find: Find) -> None:
     }
 
 
+def job(find: Find, kind: str, name: str) -> Any:
+    """The spec of a Job of shop-api, or of those that a CronJob makes."""
+    spec = find("north", "shop-api", kind, name)["spec"]
+    return spec["jobTemplate"]["spec"] if kind == "CronJob" else spec
+
+
+def test_a_job_runs_before_each_rollout(find: Find) -> None:
+    """By the order in which Argo CD applies an Application: wave, then kind."""
+    before = find("north", "shop-api", "Job", "shop-api-before-rollout")
+    assert before["metadata"]["annotations"] == {
+        "argocd.argoproj.io/hook": "Sync",
+        "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
+        "argocd.argoproj.io/sync-wave": "-1",
+    }
+    account = find("north", "shop-api", "ServiceAccount", "shop-api")
+    assert account["metadata"]["annotations"] == {"argocd.argoproj.io/sync-wave": "-1"}
+    for kind in ("Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service"):
+        assert "annotations" not in find("north", "shop-api", kind, "shop-api")["metadata"]
+    spec = before["spec"]
+    assert (spec["activeDeadlineSeconds"], spec["backoffLimit"]) == (300, 2)
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["command"] == ["/app/server"]
+    assert container["args"] == ["migrate", "--wait=30s"]
+
+
+def test_without_a_job_before_it_a_rollout_waits_for_nothing(find: Find) -> None:
+    account = find("north", "plain-api", "ServiceAccount", "plain-api")
+    assert "annotations" not in account["metadata"]
+
+
+def test_a_scheduled_job_runs_once_at_a_time_and_ends(find: Find) -> None:
+    spec = find("north", "shop-api", "CronJob", "shop-api-expire-carts")["spec"]
+    assert (spec["schedule"], spec["timeZone"]) == ("17 3 * * *", "Europe/Berlin")
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (1, 3)
+    made = spec["jobTemplate"]["spec"]
+    assert (made["activeDeadlineSeconds"], made["backoffLimit"]) == (1800, 0)
+    (container,) = made["template"]["spec"]["containers"]
+    # A command of its own leaves nothing of the container's arguments.
+    assert container["command"] == ["/app/expire", "--of=shop-api"]
+    assert container["args"] == ["--older-than=30d"]
+    assert container["resources"]["limits"] == {"memory": "128Mi"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("Job", "shop-api-before-rollout"), ("CronJob", "shop-api-expire-carts")],
+)
+def test_a_job_has_what_the_app_has_and_serves_nobody(find: Find, kind: str, name: str) -> None:
+    template = job(find, kind, name)["template"]
+    serving = find("north", "shop-api", "Deployment", "shop-api")["spec"]["template"]
+    (mine,), (its,) = template["spec"]["containers"], serving["spec"]["containers"]
+    for field in ("image", "env", "volumeMounts", "securityContext"):
+        assert mine[field] == its[field]
+    for field in (
+        "automountServiceAccountToken",
+        "enableServiceLinks",
+        "imagePullSecrets",
+        "securityContext",
+        "serviceAccountName",
+        "volumes",
+    ):
+        assert template["spec"][field] == serving["spec"][field]
+    assert not {"ports", "livenessProbe", "readinessProbe", "startupProbe"} & mine.keys()
+    labels = template["metadata"]["labels"]
+    for selecting in ("Service", "PodDisruptionBudget", "Deployment"):
+        selector = find("north", "shop-api", selecting, "shop-api")["spec"]["selector"]
+        wanted = selector.get("matchLabels", selector)
+        assert not wanted.items() <= labels.items()
+
+
+def test_a_secret_is_mounted_as_files_that_nobody_can_write(find: Find) -> None:
+    pod = find("north", "shop-api", "Deployment", "shop-api")["spec"]["template"]["spec"]
+    assert {
+        "name": "pem",
+        "secret": {
+            "secretName": "signing",
+            "defaultMode": 0o440,
+            "items": [{"key": "signing.pem", "path": "signing.pem"}],
+        },
+    } in pod["volumes"]
+    assert {"name": "pem", "mountPath": "/etc/signing", "readOnly": True} in container(
+        find, "shop-api"
+    )["volumeMounts"]
+
+
 def test_an_app_without_probes_has_to_accept_connections(find: Find) -> None:
     plain = container(find, "plain-api")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -115,6 +201,17 @@ def test_only_the_egress_of_the_description_is_open(find: Find) -> None:
         "ports": [{"port": 5432, "protocol": "TCP"}],
     }
     assert len(find("north", "plain-api", "NetworkPolicy", "plain-api")["spec"]["egress"]) == 1
+
+
+def test_jobs_reach_what_the_app_reaches_and_nothing_reaches_them(find: Find) -> None:
+    policy = find("north", "shop-api", "NetworkPolicy", "shop-api-jobs")["spec"]
+    app = find("north", "shop-api", "NetworkPolicy", "shop-api")["spec"]
+    assert policy["egress"] == app["egress"]
+    assert policy["policyTypes"] == ["Egress"]
+    for kind, name in (("Job", "shop-api-before-rollout"), ("CronJob", "shop-api-expire-carts")):
+        labels = job(find, kind, name)["template"]["metadata"]["labels"]
+        assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert find("north", "plain-api", "NetworkPolicy", "plain-api-jobs") is None
 
 
 def test_the_scraper_asks_where_the_description_says(find: Find) -> None:
@@ -227,6 +324,11 @@ def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:
     assert set(database.variables) == {
         "SHOP_API_SHOP_DATABASE_URL",
         "SHOP_API_SHOP_DATABASE_USER",
+    }
+    values = {"SHOP_API_SIGNING_KEY": "k", "SHOP_API_SIGNING_SIGNING_PEM": "-----\n"}
+    assert found["north", "shop-api", "signing"].make(values) == {
+        "key": "k",
+        "signing.pem": "-----\n",
     }
 
 

@@ -1,6 +1,7 @@
 """Every sound description is accepted, and every fault in another is reported with its remedy."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from charts.catalogue import TAKEN, load, offers
 from docgen import schema
 from fleet import apps
 from fleet.errors import InputError
-from fleet.score import Description, Reference
+from fleet.score import Description, Reference, schedule
 from fleet.source import read
 from tests.objects import APPS, ROOT
 
@@ -43,6 +44,23 @@ BEYOND_A_SCHEMA = {
     "secret-within-a-value": "reads placeholders",
     "secret-as-a-volume": "reads placeholders",
     "whole-secret": "reads placeholders",
+    "secret-key-with-a-space": "reads placeholders",
+    "secret-to-write": "relates two values",
+    "secret-without-files": "relates two values",
+    "secret-mounted-nowhere": "relates two values",
+    "secret-used-nowhere": "relates two values",
+    "secret-of-the-certificate": "knows the names of the platform's Secrets",
+    "keys-alike": "knows the variables of bootstrap",
+    "job-with-a-secret-in-args": "reads placeholders",
+    "job-without-command": "relates two values",
+    "rollout-without-command": "relates two values",
+    "job-limit-below-request": "relates two values",
+    "job-with-a-long-name": "relates two values",
+    "job-of-the-rollout": "knows what other jobs are called",
+    "schedule-at-25": "reads schedules",
+    "schedule-on-day-7": "reads schedules",
+    "schedule-on-no-day": "reads schedules",
+    "time-zone-unknown": "knows the names of time zones",
 }
 """The faults that apps.schema.json lets pass, each with the reason."""
 
@@ -118,15 +136,48 @@ def test_placeholders() -> None:
 def test_secrets_are_known_by_their_names_and_keys() -> None:
     assert described("shop-api").secrets == {
         "shop-database": ("url", "user"),
-        "signing": ("key",),
+        # A file of one resource, and a variable of another that names the same Secret.
+        "signing": ("key", "signing.pem"),
     }
 
 
 def test_a_quota_has_room_for_the_largest_rollout() -> None:
     small, large = quota(described("plain-api")), quota(described("shop-api"))
     assert (small["pods"], small["requests.cpu"], small["limits.memory"]) == ("20", "4", "8Gi")
-    # 13 pods of half a core and 1 GiB, twice.
-    assert (large["pods"], large["requests.cpu"], large["limits.memory"]) == ("32", "13", "26Gi")
+    # 13 pods of the app and one of the job before a rollout, of half a core and 1 GiB each, and a
+    # small one of the scheduled job; twice.
+    assert (large["pods"], large["requests.cpu"], large["limits.memory"]) == ("36", "15", "29Gi")
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "expected"),
+    [
+        ("*", 0, set(range(60))),
+        ("*/20", 0, {0, 20, 40}),
+        ("5/20", 0, {5, 25, 45}),
+        ("1-5/2,23", 1, {1, 3, 5, 23}),
+        ("jan,NOV-dec", 3, {1, 11, 12}),
+        ("mon-fri", 4, {1, 2, 3, 4, 5}),
+    ],
+)
+def test_a_field_of_a_schedule_stands_for_values(text: str, field: int, expected: set[int]) -> None:
+    assert schedule.values(text, schedule.FIELDS[field]) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("60", "'60' is no minute; write 0 to 59"),
+        ("5-1", "5-1 ends before it begins"),
+        ("*/0", "has a step of 0"),
+        ("1,,2", "'' is no minute"),
+        ("?", "? is no minute"),
+        ("*-5", "is no minute"),
+    ],
+)
+def test_a_field_that_kubernetes_would_refuse_is_explained(text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        schedule.values(text, schedule.FIELDS[0])
 
 
 def test_no_app_has_a_name_of_the_platform() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.synth.contenders import Command, Contender, floor, ours
-from bench.synth.fleets import facts, fleet_of, write
+from bench.synth.fleets import describe, facts, fleet_of, write
 from bench.synth.measure import measure
 from bench.synth.objects import by_identity, differences
 from bench.synth.peers import PEERS, missing_tool
@@ -20,25 +20,34 @@ from fleet.registry import Fleet
 from tests.objects import ROOT
 
 
+@pytest.fixture(scope="module", params=[1, 3], ids=["one app", "three apps"])
+def apps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The descriptions of the apps that each region runs."""
+    return describe(request.param, tmp_path_factory.mktemp("described") / "apps")
+
+
 @pytest.fixture(scope="module")
-def two_regions(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Template:
+def two_regions(fleet: Fleet, apps: Path, tmp_path_factory: pytest.TempPathFactory) -> Template:
     """Our render of a hub and two regions, which is the fewest that can be compared."""
-    some = fleet_of(2, fleet)
-    contender = ours(some, tmp_path_factory.mktemp("bench") / "ours")
+    some = fleet_of(2, fleet, apps)
+    contender = ours(some, tmp_path_factory.mktemp("bench") / "ours", apps)
     measure((contender, 2), 0)
     return Template(some, contender.output)
 
 
 @pytest.mark.parametrize("regions", [1, 300])
-def test_main_reads_the_fleets_it_makes(fleet: Fleet, tmp_path: Path, regions: int) -> None:
-    made = fleet_of(regions, fleet)
-    write(made, tmp_path / "clusters.yaml")
+def test_main_reads_the_fleets_it_makes(
+    fleet: Fleet, apps: Path, tmp_path: Path, regions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = fleet_of(regions, fleet, apps)
+    write(made, tmp_path / "clusters.yaml", apps)
+    monkeypatch.setattr("charts.catalogue.APPS", apps)
     assert load(tmp_path / "clusters.yaml") == made
     assert len(made.regions) == regions
 
 
-def test_regions_share_no_fact(fleet: Fleet) -> None:
-    one, other = map(facts, fleet_of(2, fleet).regions)
+def test_regions_share_no_fact(fleet: Fleet, apps: Path) -> None:
+    one, other = map(facts, fleet_of(2, fleet, apps).regions)
     assert one.keys() == other.keys() > set()
     assert not set(one.values()) & set(other.values())
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from charts.ingress import routers
 from charts.monitoring.dashboards.model import (
     Column,
     Link,
@@ -25,7 +26,6 @@ from charts.monitoring.rules.app import (
     SLOWNESS,
     Objective,
 )
-from charts.traefik import routers
 
 _CHOSEN: Final = '{app=~"$app",cluster=~"$cluster"}'
 """Of what rules record by app."""

@@ -11,6 +11,7 @@ from charts.monitoring.names import COLLECTOR
 from charts.monitoring.rules.app import SERVICE_LEVELS, WatchedApp
 from charts.monitoring.rules.arrival import WatchedRegion, expected_jobs, of_region, of_sending
 from charts.monitoring.rules.certificates import certificates
+from charts.monitoring.rules.jobs import JOBS, UPSTREAM_WITHOUT_JOBS
 from charts.monitoring.rules.platform import platform
 from charts.scrape import MONITORING
 from charts.upstream import kube_prometheus
@@ -88,6 +89,7 @@ class Rules(Component[Hub]):
             "fleet": [
                 of_sending(self.hub, hub_jobs=self.hub_jobs, hub_logs=self.hub_logs),
                 certificates(served=any(app.certificate_expiry for app in self.apps)),
+                JOBS,
                 platform(self.hub),
                 *([SERVICE_LEVELS] if any(app.measured_by for app in self.apps) else ()),
             ],
@@ -109,22 +111,30 @@ class Rules(Component[Hub]):
 
     @property
     def patches(self) -> Sequence[Patch | JsonPatch]:
-        return (_without(NOT_TO_BE_SEEN),)
+        return (_control_plane(NOT_TO_BE_SEEN),)
 
 
-def _without(groups: dict[int, str]) -> JsonPatch:
-    """Takes groups out, from the last on; each only where it is still the one that is meant."""
+def _control_plane(without: dict[int, str]) -> JsonPatch:
+    """Changes an alert and takes groups out, each only where it is still the one that is meant."""
     return JsonPatch(
         group="monitoring.coreos.com",
         version="v1",
         kind="PrometheusRule",
         name="kubernetes-monitoring-rules",
-        operations=tuple(
-            operation
-            for position in sorted(groups, reverse=True)
-            for operation in (
-                {"op": "test", "path": f"/spec/groups/{position}/name", "value": groups[position]},
-                {"op": "remove", "path": f"/spec/groups/{position}"},
-            )
+        operations=(
+            *UPSTREAM_WITHOUT_JOBS,
+            # From the last on, so that none moves before its turn.
+            *(
+                operation
+                for position in sorted(without, reverse=True)
+                for operation in (
+                    {
+                        "op": "test",
+                        "path": f"/spec/groups/{position}/name",
+                        "value": without[position],
+                    },
+                    {"op": "remove", "path": f"/spec/groups/{position}"},
+                )
+            ),
         ),
     )

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
+from charts.ingress import TRAEFIK, routers
 from charts.monitoring.rules.rule import Alert, Group, Record, Severity
-from charts.traefik import TRAEFIK, routers
 from fleet.score import Description, Measure, ServiceLevels
 
 WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
