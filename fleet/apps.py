@@ -112,9 +112,7 @@ def _say(source: Source, error: "ErrorDetails", location: Location) -> str:
             "database or a queue is reached by egress and a secret"
         )
     if location[:1] == ("resources",) and "params" in location and "${" in source.written(location):
-        return (
-            "is part of what a resource is, where the platform has no placeholders; write a value"
-        )
+        return "is a value into which the platform fills no placeholders; write it out"
     if error["type"] == "union_tag_not_found":
         return "has no type; add one"
     if key == "image":

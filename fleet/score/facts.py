@@ -29,6 +29,7 @@ _TARGET: Final = r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
 _CPU: Final = "([1-9][0-9]{0,4}m|[1-9][0-9]{0,2}([.][0-9]{1,3})?|0[.](?!0+$)[0-9]{1,3})"
 _MEMORY: Final = "[1-9][0-9]{0,4}(Mi|Gi)"
 _VARIABLE: Final = "[A-Za-z_][A-Za-z0-9_]*"
+_METRIC: Final = "[A-Za-z_:][A-Za-z0-9_:]*"
 # IsConfigMapKey in validation.go of apimachinery's util.
 _KEY: Final = r"(?=.{1,253}$)(?!\.\.?$)(?!\.\.)[A-Za-z0-9_.-]+"
 _FILE: Final = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"
@@ -93,6 +94,9 @@ AnnotationKey: TypeAlias = Annotated[
     str, *_text(_ANNOTATION, "is no key of an annotation; write one such as example.org/owner")
 ]
 FileName: TypeAlias = Annotated[str, *_text(_FILE, "is no name of a file; write one such as a.pem")]
+MetricName: TypeAlias = Annotated[
+    str, *_text(_METRIC, "is no name of a metric; write one such as app_requests_total")
+]
 SecretKey: TypeAlias = Annotated[str, *_text(_KEY, _NO_KEY)]
 Truth: TypeAlias = Annotated[bool, Field(strict=True)]
 # Below 1024 a port needs a capability, which no pod of ours has.

@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from fleet.score.facts import AnnotationKey, AnyPort, Facts, Path, Port, ScoreName, Truth
+from fleet.score.facts import (
+    AnnotationKey,
+    AnyPort,
+    Facts,
+    MetricName,
+    Path,
+    Port,
+    ScoreName,
+    Truth,
+)
 from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import Measure, ServiceLevels
 from fleet.values import FrozenDict, Label, Network
@@ -15,6 +24,13 @@ class Metrics(Facts):
 
     port: Port = Field(description="Port of the metrics, in plain HTTP.", examples=[9464])
     path: Path = Field(default="/metrics", description="Path of the metrics.")
+    certificate_expiry: MetricName | None = Field(
+        default=None,
+        description="Metric of the time, in seconds since 1970, at which the certificate that a "
+        "pod serves expires; an alert fires if a pod goes on serving an old one. For "
+        "`passthrough` only.",
+        examples=["app_certificate_not_after_timestamp_seconds"],
+    )
 
 
 class Scaling(Facts):

@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from charts.catalogue import load
+from charts.monitoring.rules.app import WatchedApp
 from fleet.errors import InputError
 from fleet.registry import Fleet
+from fleet.score import TRAEFIK_BUCKETS, Platform, ServiceLevels
 from operations import credentials, promote
 from rendering.render import render
 from tests.objects import APPS, FLEETS, ROOT, read_objects
@@ -361,10 +363,31 @@ def test_levels_are_measured_where_tls_ends(find: Find) -> None:
     assert 'http_requests_total{job="foobar-api",route!~"/livez|' in foobar
 
 
-def test_an_app_more_is_six_rules_more(find: Find) -> None:
+def test_a_bucket_is_named_as_prometheus_stores_it() -> None:
+    """Traefik writes le="1", and Prometheus 3 stores le="1.0"."""
+    for seconds, bound in ((0.05, "0.05"), (1, "1.0"), (10, "10.0")):
+        app = WatchedApp(
+            name="a",
+            levels=ServiceLevels(seconds=seconds),
+            measured_by="traefik",
+            certificate_expiry=None,
+        )
+        assert seconds in TRAEFIK_BUCKETS
+        assert f'le="{bound}"' in str(app.records().spec(""))
+
+
+def test_nobody_turns_the_alerts_off() -> None:
+    for tls in ("edge", "passthrough"):
+        off = {"tls": tls, "serviceLevels": {"measuredBy": "nobody"}}
+        assert Platform.model_validate(off).measured_by is None
+    assert Platform(tls="passthrough").measured_by is None
+
+
+def test_an_app_more_is_seven_rules_more(find: Find) -> None:
     """However many regions run it; the shares and the alerts of all apps are the same rules."""
-    for app in ("foobar-api", "shop-api", "plain-api"):
-        assert len(records(find, app)) == 6
+    assert [len(records(find, app)) for app in ("shop-api", "plain-api")] == [7, 7]
+    # And when the certificate expires that it serves itself.
+    assert len(records(find, "foobar-api")) == 8
     groups = find("hub", "rules", "PrometheusRule", "fleet")["spec"]["groups"]
     (shared,) = (group for group in groups if group["name"] == "service-levels")
     assert not [name for name in ("foobar-api", "shop-api") if name in str(shared)]

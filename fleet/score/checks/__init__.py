@@ -45,6 +45,11 @@ def _of_tls(description: Description) -> Iterator[Problem]:
         yield Problem(
             (*at, "certificatePath"), "is for tls: passthrough; Traefik ends TLS here; remove it"
         )
+    if platform.tls == "edge" and platform.metrics and platform.metrics.certificate_expiry:
+        yield Problem(
+            (*at, "metrics", "certificateExpiry"),
+            "is for tls: passthrough; Traefik serves the certificate here; remove it",
+        )
     if platform.tls == "passthrough" and platform.protocol != "http":
         yield Problem(
             (*at, "protocol"), "is for tls: edge; an app with its own TLS chooses it; remove it"
