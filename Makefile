@@ -74,7 +74,7 @@ logql-grammar: ## install the grammar that LogQL queries are checked with
 
 .PHONY: requirements
 requirements: ## lock requirements*.in into requirements*.txt; UPGRADE=1 takes newer versions
-	@for each in foobar_api/requirements requirements requirements-dev; do \
+	@for each in foobar_api/requirements examples/links_api/requirements requirements requirements-dev; do \
 	  UV_CUSTOM_COMPILE_COMMAND='make requirements' "$(PYTHON)" -m uv pip compile --quiet --no-config \
 	    --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	    $$each.in --output-file $$each.txt || exit; \
@@ -227,8 +227,8 @@ lint: ## check format, style and which package imports which
 	"$(PYTHON)" -m ruff format --check
 	"$(PYTHON)" -m ruff check
 	@"$(BIN)lint-imports" --quiet || "$(BIN)lint-imports"
-	"$(BIN)shellcheck" .ci/run .github/*.sh foobar_api/assemble
-	"$(BIN)hadolint" foobar_api/Containerfile
+	"$(BIN)shellcheck" .ci/run .ci/assemble .github/*.sh
+	"$(BIN)hadolint" foobar_api/Containerfile examples/links_api/Containerfile
 
 .PHONY: types
 types: ## check types

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
 from charts.component import KEEP, LATER, Component, Patch
+from charts.ingress import IngressController
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import pod_security
-from charts.traefik import TRAEFIK, TRAEFIK_PODS, Traefik
+from charts.traefik import Traefik
 from charts.upstream import CERT_MANAGER_BUNDLE
 from fleet.registry import Cluster, Fleet, Issuer
 from imports.cert_manager import Certificate, ClusterIssuer, ClusterIssuerSpec
@@ -37,14 +38,19 @@ ACME_DIRECTORIES: Final[dict[Issuer, str]] = {
 
 
 def issuer_name(issuer: Issuer) -> str:
-    """The name of the ClusterIssuer that every cluster has for ``issuer``."""
+    """The name of the ClusterIssuer that cert-manager of the platform has for ``issuer``."""
     return f"letsencrypt-{issuer}"
 
 
+def issuer_of(cluster: Cluster) -> str:
+    """The name of the ClusterIssuer that the certificates of ``cluster`` come from."""
+    return cluster.issuer_name or issuer_name(cluster.issuer)
+
+
 def serving_certificate(
-    scope: "Construct", *, namespace: str, name: str, secret: str, host: str, issuer: Issuer
+    scope: "Construct", *, namespace: str, name: str, secret: str, host: str, issuer: str
 ) -> None:
-    """A certificate for ``host`` in the Secret ``secret``, kept fresh.
+    """A certificate for ``host`` from the ClusterIssuer ``issuer`` in ``secret``, kept fresh.
 
     Lifetime and time of renewal are left to the issuer: Let's Encrypt shortens them.
     """
@@ -58,7 +64,7 @@ def serving_certificate(
             "issuerRef": {
                 "group": "cert-manager.io",
                 "kind": "ClusterIssuer",
-                "name": issuer_name(issuer),
+                "name": issuer,
             },
             "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
             "usages": ["digital signature", "server auth"],
@@ -75,6 +81,7 @@ class CertManager(Component[Cluster]):
     NAMESPACE = CERT_MANAGER
     NEEDS = (Traefik,)
     EXPECTED = True
+    REPLACED_BY = "issuerName"
     # Its leader election Leases are guarded by Roles in kube-system.
     OTHER_NAMESPACES = ("kube-system",)
     CLUSTER_KINDS = (
@@ -88,12 +95,13 @@ class CertManager(Component[Cluster]):
     )
     BUNDLES = (CERT_MANAGER_BUNDLE,)
 
+    ingress: IngressController
     account_email: str
     """Where Let's Encrypt writes to about the account."""
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
-        return cls(account_email=fleet.acme.email)
+        return cls(ingress=IngressController.of(cluster), account_email=fleet.acme.email)
 
     def add_to(self, chart: "Construct") -> None:
         for issuer, directory in ACME_DIRECTORIES.items():
@@ -125,7 +133,7 @@ class CertManager(Component[Cluster]):
                 # The self-check before a challenge is offered: over the load balancer's address,
                 # which kube-proxy leads straight to Traefik's pods.
                 {"to": EVERYWHERE, "ports": tcp(80)},
-                {"to": [TRAEFIK_PODS], "ports": tcp("web")},
+                {"to": [self.ingress.pods], "ports": tcp("web")},
             ],
         )
         allow(
@@ -164,7 +172,7 @@ class CertManager(Component[Cluster]):
                     {
                         "http01": {
                             "ingress": {
-                                "ingressClassName": TRAEFIK,
+                                "ingressClassName": self.ingress.class_name,
                                 "serviceType": "ClusterIP",
                                 "ingressTemplate": {
                                     "metadata": {

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 KEEP: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
 """Argo CD neither prunes nor deletes an object so annotated (sync-options of its user guide)."""
 
+FIRST: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-wave": "-1"}
+"""Argo CD applies an object so annotated, and waits until it is healthy, before all others of its
+folder but the namespace (sync-waves of its user guide)."""
+
 LATER: Final[Mapping[str, str]] = {"argocd.argoproj.io/sync-wave": "1"}
 """Argo CD applies an object so annotated when all others of its folder are there and healthy."""
 
@@ -63,6 +67,8 @@ class Component(ABC, Generic[C_contra]):
     """Whether no cluster of its role can leave it out."""
     NEEDS: ClassVar[tuple[type["Component[Any]"], ...]] = ()
     """Components without which it does not work."""
+    REPLACED_BY: ClassVar[str | None] = None
+    """The key of clusters.yaml that names what a cluster has in place of the component."""
     OTHER_NAMESPACES: ClassVar[tuple[str, ...]] = ()
     """Namespaces besides its own that the component writes to."""
     CLUSTER_KINDS: ClassVar[tuple[GroupKind, ...]] = ()

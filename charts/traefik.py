@@ -1,4 +1,4 @@
-"""Traefik: the only way in. Terminates TLS for the hub's pages, passes foobar-api's through.
+"""Traefik: the only way in. Terminates TLS, or passes it through to apps that do so.
 
 It sees only the namespaces of the components behind it, by Roles that those components grant
 (``grant_watch``): the program that faces the internet cannot read every Secret of the cluster.
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds, rbac
 from charts.component import KEEP, Component
-from charts.labels import namespace_selector, selector
-from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, pods, tcp
+from charts.ingress import LABELS, METRICS_PORT, PLATFORM_TRAEFIK, TRAEFIK
+from charts.labels import namespace_selector
+from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import RESTRICTED_CONTAINER
@@ -28,23 +29,16 @@ from imports.k8s import (
     DeploymentSpec,
     IngressClass,
     NetworkPolicyEgressRule,
-    NetworkPolicyPeer,
     ObjectMeta,
     PodDisruptionBudget,
-    PolicyRule,
-    Role,
-    RoleBinding,
     Service,
     ServiceAccount,
     ServiceSpec,
 )
-from imports.traefik import IngressRouteRoute, IngressRouteSpec, TLSOption, TLSOptionSpec
+from imports.traefik import TLSOption, TLSOptionSpec
 
 if TYPE_CHECKING:
     from constructs import Construct
-
-TRAEFIK: Final = "traefik"
-"""Name of the namespace, of the ingress class and of every object in here."""
 
 # Unprivileged, so that the container needs no capability.
 WEB: Final = 8000
@@ -56,9 +50,6 @@ SHUTDOWN_SECONDS: Final = 30
 """Seconds that open requests have to end once Traefik has stopped accepting new ones."""
 
 META: Final[ObjectMeta] = {"name": TRAEFIK, "namespace": TRAEFIK}
-LABELS: Final = selector(TRAEFIK)
-
-TRAEFIK_PODS: Final[NetworkPolicyPeer] = pods(TRAEFIK, LABELS)
 
 SERVICE: Final[ServiceSpec] = {
     "type": "LoadBalancer",
@@ -99,6 +90,7 @@ class Traefik(Component[Cluster]):
     NAME = TRAEFIK
     NAMESPACE = TRAEFIK
     EXPECTED = True
+    REPLACED_BY = "traefik"
     CLUSTER_KINDS = (
         kinds.NAMESPACE,
         kinds.CRD,
@@ -155,7 +147,7 @@ class Traefik(Component[Cluster]):
             roleRef=rbac.cluster_role(TRAEFIK),
             subjects=[rbac.account(TRAEFIK, TRAEFIK)],
         )
-        grant_watch(chart, namespace=TRAEFIK)
+        PLATFORM_TRAEFIK.grant_watch(chart, namespace=TRAEFIK)
         IngressClass(
             chart,
             "class",
@@ -195,7 +187,7 @@ class Traefik(Component[Cluster]):
             ingress=[{"from": EVERYWHERE, "ports": tcp("web", "websecure")}],
             egress=[TO_DNS, TO_API_SERVER, *to_backends],
         )
-        scraped(chart, TRAEFIK, namespace=TRAEFIK, labels=LABELS, port="metrics")
+        scraped(chart, TRAEFIK, namespace=TRAEFIK, labels=LABELS, port=METRICS_PORT)
 
     def _deployment(self) -> DeploymentSpec:
         return {
@@ -233,7 +225,7 @@ class Traefik(Component[Cluster]):
                 {"name": "web", "containerPort": WEB},
                 {"name": "websecure", "containerPort": WEBSECURE},
                 {"name": "ping", "containerPort": PING},
-                {"name": "metrics", "containerPort": METRICS},
+                {"name": METRICS_PORT, "containerPort": METRICS},
             ],
             "readinessProbe": {
                 "httpGet": {"path": "/ping", "port": "ping"},
@@ -323,72 +315,3 @@ def arguments(
         "--global.checkNewVersion=false",
         "--global.sendAnonymousUsage=false",
     ]
-
-
-# docs/content/reference/dynamic-configuration/kubernetes-crd-rbac.yml of Traefik v3.7.13, less
-# what its Ingress and CRD providers read only across namespaces.
-WATCH_RULES: Final[Sequence[PolicyRule]] = (
-    {
-        "apiGroups": [""],
-        "resources": ["services", "secrets", "configmaps"],
-        "verbs": ["get", "list", "watch"],
-    },
-    {
-        "apiGroups": ["discovery.k8s.io"],
-        "resources": ["endpointslices"],
-        "verbs": ["list", "watch"],
-    },
-    {
-        "apiGroups": ["networking.k8s.io"],
-        "resources": ["ingresses"],
-        "verbs": ["get", "list", "watch"],
-    },
-    {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["update"]},
-    {
-        "apiGroups": ["traefik.io"],
-        "resources": [
-            "ingressroutes",
-            "ingressroutetcps",
-            "ingressrouteudps",
-            "middlewares",
-            "middlewaretcps",
-            "serverstransports",
-            "serverstransporttcps",
-            "tlsoptions",
-            "tlsstores",
-            "traefikservices",
-        ],
-        "verbs": ["get", "list", "watch"],
-    },
-)
-
-
-def https_route(secret: str, *rules: IngressRouteRoute) -> IngressRouteSpec:
-    """Routes whose TLS ends in Traefik, with the certificate in ``secret``."""
-    return {
-        "ingressClassName": TRAEFIK,
-        "entryPoints": ["websecure"],
-        "routes": rules,
-        "tls": {"secretName": secret},
-    }
-
-
-def routers(namespace: str, routes: str = ".+") -> str:
-    """Regular expression of the label ``router`` for ``routes`` of a namespace's IngressRoutes.
-
-    With safeNaming, Traefik calls a route ``<namespace>_<IngressRoute>_<index>@<provider>``.
-    """
-    return f"{namespace}_{routes}@kubernetescrd"
-
-
-def grant_watch(scope: "Construct", *, namespace: str) -> None:
-    """Lets Traefik serve routes of ``namespace``: read them, their Services and their Secrets."""
-    meta: ObjectMeta = {"name": TRAEFIK, "namespace": namespace}
-    Role(scope, "traefik-role", metadata=meta, rules=WATCH_RULES)
-    RoleBinding(
-        scope,
-        "traefik-role-binding",
-        metadata=meta,
-        roleRef=rbac.role(TRAEFIK),
-        subjects=[rbac.account(TRAEFIK, TRAEFIK)],
-    )

@@ -24,7 +24,7 @@ _DESCRIPTION: Final = Description.model_validate(
         "apiVersion": "score.dev/v1b1",
         "metadata": {"name": APP},
         "containers": {APP: {"image": "."}},
-        "service": {"ports": {"http": {"targetPort": 8080}}},
+        "service": {"ports": {"http": {"port": 8080}}},
     }
 )
 """The least that an app's file can say."""
@@ -51,7 +51,8 @@ def complete(fleet: Fleet) -> Fleet:
 
     That region is the first.
     """
-    clusters = [each.model_copy(update={"without": ()}) for each in fleet.clusters]
+    everything = {"without": (), "traefik": None, "issuer_name": None}
+    clusters = [each.model_copy(update=everything) for each in fleet.clusters]
     # Stable: regions that run nothing come last.
     clusters.sort(key=lambda each: isinstance(each, Region) and not each.apps)
     running = any(region.apps for region in fleet.regions)

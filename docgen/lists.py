@@ -16,7 +16,7 @@ from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
 from commands import COMMANDS
 from docgen.fleets import APP, EXAMPLE, Components, Manifest, complete, synthesize
 from docgen.markdown import Part, code, listed, table
-from fleet import score
+from fleet import apps, score
 from fleet.catalogue import Offer, Role, optional
 from fleet.errors import InputError
 from fleet.registry import MODELS, Fleet, Hub, Placement, Region, keys
@@ -37,10 +37,17 @@ _DESCRIBED: Final[Mapping[str, type[BaseModel]]] = {
     "service-levels": score.ServiceLevels,
     "scaling": score.Scaling,
     "egress": score.Egress,
+    "job": score.ScheduledJob,
+    "before-rollout": score.BeforeRollout,
     "container": score.Container,
     "mount": score.Mount,
     "resources": score.Resources,
     "http-get": score.HttpGet,
+    "http-header": score.HttpHeader,
+    "exec": score.Exec,
+    "secret": score.SecretParams,
+    "volume": score.VolumeParams,
+    "certificate": score.CertificateParams,
     "port": score.ServicePort,
 }
 KEYS: Final[Mapping[str, tuple[type[BaseModel], tuple[str, ...]]]] = {
@@ -48,6 +55,7 @@ KEYS: Final[Mapping[str, tuple[type[BaseModel], tuple[str, ...]]]] = {
     "acme": (MODELS["acme"], keys(MODELS["acme"])),
     "cluster": (Region, tuple(key for key in HUB if key in REGION)),
     "loadBalancer": (MODELS["loadBalancer"], keys(MODELS["loadBalancer"])),
+    "traefik": (MODELS["traefik"], keys(MODELS["traefik"])),
     "hub": (Hub, tuple(key for key in HUB if key not in REGION)),
     "region": (Region, tuple(key for key in REGION if key not in HUB)),
     "app": (Placement, keys(Placement)),
@@ -89,6 +97,13 @@ def _flow(value: object) -> str:
             return str(value).lower()
         case _:
             return str(value)
+
+
+def _refused(_: Fleet) -> Iterator[str]:
+    """Keys of Score that no description may have."""
+    yield from table(
+        ("key", "why not"), ((code(".".join(key)), why) for key, why in apps.REFUSED.items())
+    )
 
 
 def _derived(_: Fleet) -> Iterator[str]:
@@ -141,6 +156,8 @@ def _components(_: Fleet) -> Iterator[str]:
     def has(role: Role, component: Offer) -> str:
         if component not in CATALOGUE[role]:
             return ""
+        if component.REPLACED_BY:
+            return "can be replaced"
         return "can be left out" if component.NAME in optional(CATALOGUE, role) else "always"
 
     yield from table(
@@ -339,6 +356,7 @@ def _amount(quantity: object) -> int:
 
 PARTS: Final[Mapping[str, Part]] = {
     **{f"keys-{name}": partial(_keys, name) for name in KEYS},
+    "refused": _refused,
     "derived": _derived,
     "records": _records,
     "components": _components,

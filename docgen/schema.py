@@ -37,6 +37,11 @@ class _Generator(GenerateJsonSchema):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        found = super().dict_schema(schema)
+        # Keys that match no pattern would pass.
+        return {**found, "additionalProperties": False} if "patternProperties" in found else found
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

@@ -20,6 +20,8 @@ class Offer(Protocol):
     @property
     def NEEDS(self) -> "Sequence[Offer]": ...
     @property
+    def REPLACED_BY(self) -> str | None: ...
+    @property
     def NAMESPACE(self) -> str: ...
     @property
     def OTHER_NAMESPACES(self) -> Sequence[str]: ...
@@ -36,11 +38,14 @@ Catalogue: TypeAlias = Mapping[Role, Sequence[Offer]]
 
 
 def required(catalogue: Catalogue, role: Role) -> frozenset[str]:
-    """What no cluster of ``role`` can leave out: required components, and those they need."""
+    """What no cluster of ``role`` can leave out: required components, and those they need.
+
+    A component that something else can replace is not among them.
+    """
     found: set[str] = set()
 
     def add(offer: Offer) -> None:
-        if offer.NAME not in found:
+        if offer.NAME not in found and not offer.REPLACED_BY:
             found.add(offer.NAME)
             for needed in offer.NEEDS:
                 add(needed)

@@ -139,20 +139,51 @@ def _once(items: tuple[object, ...]) -> tuple[object, ...]:
 
 
 def _missed_by_none(without: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """No component that stays needs one that is left out."""
+    """No component that stays needs one that is left out, unless something can replace it."""
     role: Role | None = info.data.get("role")
     if role is None:
         return without
+    replaceable = {each.NAME for each in _catalogue(info)[role] if each.REPLACED_BY}
     for name in without:
-        users = [
-            user for user in catalogue.users(_catalogue(info), role, name) if user not in without
-        ]
-        if users:
+        users = _users(name, without, info)
+        if users and name not in replaceable:
             raise ValueError(
                 f"{name} is needed by {' and '.join(users)}; leave these out as well, or remove "
                 f"{name} from the list"
             )
     return without
+
+
+def _users(name: str, without: tuple[str, ...], info: ValidationInfo) -> list[str]:
+    """The components that stay in a cluster and need the one of ``name``."""
+    return [
+        user
+        for user in catalogue.users(_catalogue(info), info.data["role"], name)
+        if user not in without
+    ]
+
+
+def _replaces(key: str, value: object, info: ValidationInfo) -> None:
+    """Raises ValueError unless the cluster has a component, or says what it has in its place.
+
+    ``key`` is that of the registry under which ``value`` describes the replacement.
+    """
+    role: Role | None = info.data.get("role")
+    if role is None or "without" not in info.data:
+        return
+    without: tuple[str, ...] = info.data["without"]
+    name = next((each.NAME for each in _catalogue(info)[role] if key == each.REPLACED_BY), key)
+    if value is not None and name not in without:
+        raise ValueError(
+            f"describes what replaces {name}, which the cluster has; add {name} to `without`, or "
+            "remove this"
+        )
+    if value is None and name in without and (users := _users(name, without, info)):
+        raise ValueError(
+            f"is missing, and `without` leaves out {name}, which {' and '.join(users)} "
+            f"need{'s' if len(users) == 1 else ''}; name the cluster's own, or remove {name} from "
+            "`without`"
+        )
 
 
 class _Facts(BaseModel):
@@ -226,6 +257,24 @@ class LoadBalancer(_Facts):
     )
 
 
+class OwnTraefik(_Facts):
+    """A Traefik that the cluster has already, such as that of k3s."""
+
+    namespace: Label = Field(
+        description="Namespace of its pods and its Service.", examples=["kube-system"]
+    )
+    service: Label = Field(
+        default="traefik",
+        description="Name of its Service, which has the load balancer's address.",
+        examples=["ingress"],
+    )
+    ingress_class: Name = Field(
+        default="traefik",
+        description="Name of its IngressClass, which routes and challenges name.",
+        examples=["public"],
+    )
+
+
 class Cluster(_Facts):
     """What every cluster has."""
 
@@ -277,12 +326,6 @@ class Cluster(_Facts):
         "Without it, the name of the cluster.",
         examples=["vke-us-east"],
     )
-    issuer: Issuer = Field(
-        default="staging",
-        description="Where Let's Encrypt's certificates come from: `staging`, or `production`, "
-        "whose certificates browsers trust and whose number is limited.",
-        examples=["production"],
-    )
     node_networks: Annotated[
         tuple[Network, ...], AfterValidator(_not_empty), AfterValidator(_once)
     ] = Field(
@@ -313,6 +356,26 @@ class Cluster(_Facts):
         description="Components to leave out of the cluster.",
         examples=[["metrics-server"]],
         json_schema_extra={"uniqueItems": True},
+    )
+    traefik: OwnTraefik | None = Field(
+        default=None,
+        validate_default=True,
+        description="The Traefik that routes in place of the platform's, which `without` leaves "
+        "out.",
+        examples=[{"namespace": "kube-system"}],
+    )
+    issuer_name: Name | None = Field(
+        default=None,
+        validate_default=True,
+        description="ClusterIssuer that certificates come from where `without` leaves out "
+        "cert-manager.",
+        examples=["letsencrypt"],
+    )
+    issuer: Issuer = Field(
+        default="staging",
+        description="Where Let's Encrypt's certificates come from: `staging`, or `production`, "
+        "whose certificates browsers trust and whose number is limited.",
+        examples=["production"],
     )
 
     _offered: tuple[Offer, ...] = PrivateAttr(())
@@ -358,6 +421,11 @@ class Cluster(_Facts):
             proxy_protocol=self.load_balancer.proxy_protocol,
             annotations=self.load_balancer.annotations,
         )
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether clients should trust the certificates, which is not so for those of staging."""
+        return self.issuer_name is not None or self.issuer == "production"
 
     @property
     def load_balancer_label(self) -> str:
@@ -407,6 +475,31 @@ class Cluster(_Facts):
                 "add a domain of your own"
             )
         return domain
+
+    @field_validator("traefik")
+    @classmethod
+    def _routes(cls, traefik: OwnTraefik | None, info: ValidationInfo) -> OwnTraefik | None:
+        _replaces("traefik", traefik, info)
+        if traefik is not None and info.data.get("load_balancer") is not None:
+            raise ValueError(
+                "has a Service of its own, and loadBalancer is for the one that the platform "
+                "makes; remove loadBalancer"
+            )
+        return traefik
+
+    @field_validator("issuer_name")
+    @classmethod
+    def _issues(cls, name: str | None, info: ValidationInfo) -> str | None:
+        _replaces("issuerName", name, info)
+        return name
+
+    # Validated only where the key is given.
+    @field_validator("issuer")
+    @classmethod
+    def _is_the_only_one(cls, issuer: Issuer, info: ValidationInfo) -> Issuer:
+        if info.data.get("issuer_name") is not None:
+            raise ValueError("has no effect beside issuerName; remove one of the two")
+        return issuer
 
     @field_validator("issuer")
     @classmethod
@@ -612,14 +705,23 @@ class Region(Cluster):
         cls, apps: dict[str, Placement], info: ValidationInfo
     ) -> dict[str, Placement]:
         without: tuple[str, ...] = info.data.get("without", ())
+        # Where the key of a replacement is wrong, that is a problem of its own.
+        replacements = {
+            "traefik": info.data.get("traefik", "wrong"),
+            "issuerName": info.data.get("issuer_name", "wrong"),
+        }
         for name in apps:
             lacking = [
-                needed.NAME for needed in _offers(info).apps[name].NEEDS if needed.NAME in without
+                needed
+                for needed in _offers(info).apps[name].NEEDS
+                if needed.NAME in without and replacements.get(needed.REPLACED_BY or "") is None
             ]
             if lacking:
+                names = " and ".join(needed.NAME for needed in lacking)
+                keys = " and ".join(f"`{needed.REPLACED_BY}`" for needed in lacking)
                 raise ValueError(
-                    f"{name} needs {' and '.join(lacking)}, which `without` leaves out; remove "
-                    "one or the other"
+                    f"{name} needs {names}, which `without` leaves out; name the cluster's own as "
+                    f"{keys}, or shorten `without`"
                 )
         return apps
 
@@ -672,6 +774,7 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "git": Git,
     "acme": Acme,
     "loadBalancer": LoadBalancer,
+    "traefik": OwnTraefik,
     "hub": Hub,
     "region": Region,
     "app": Placement,

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
-from charts.traefik import TRAEFIK
+from charts.ingress import TRAEFIK, IngressController
 from fleet import documents, registry
 from fleet.errors import InputError
 from operations import waiting
@@ -69,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(address, InputError):
             line = f"{registered}   not known, see below"
         elif address is None:
-            line = f"{registered}   no load balancer yet; --create asks for one"
+            ingress = IngressController.of(cluster)
+            own = f"Service {ingress.namespace}/{ingress.service} has none"
+            remedy = "--create asks for one" if ingress.of_platform else own
+            line = f"{registered}   no load balancer yet; {remedy}"
         elif cluster.address is None or cluster.behind_proxy:
             line = f"{registered}   leads to {address}"
         elif address == registered:
@@ -102,19 +105,21 @@ def _answer(
 
     With ``dist``, the Service that it has is created where there is none.
     """
-    find = address_of if member.address else name_of
+    find = partial(address_of if member.address else name_of, member, cluster)
     try:
-        return _created(cluster, find, dist=dist) if dist else find(cluster)
+        if dist and IngressController.of(member).of_platform:
+            return _created(cluster, find, dist=dist)
+        return find()
     except InputError as error:
         return error
 
 
-def address_of(cluster: Cluster) -> str | None:
-    """The address of the cluster's load balancer, if it has one.
+def address_of(member: registry.Cluster, cluster: Cluster) -> str | None:
+    """The address of the cluster's load balancer, if it has one; of several, the registered one.
 
     Raises InputError if the load balancer has a name only.
     """
-    points = _points(cluster)
+    points = _points(member, cluster)
     if not points:
         return None
     # Vultr gives a name as well, which is that of the load balancer and not of DNS.
@@ -124,18 +129,21 @@ def address_of(cluster: Cluster) -> str | None:
             f"{cluster.name}: its load balancer has a name, {points[0].get('hostname')}, and no "
             "address; give the cluster a domain instead of the address, and point it there"
         )
-    return min(addresses, key=_ipv4_first)
+    # The load balancer of k3s is every node, and has the addresses of all.
+    registered = str(member.address)
+    return registered if registered in addresses else min(addresses, key=_ipv4_first)
 
 
-def name_of(cluster: Cluster) -> str | None:
+def name_of(member: registry.Cluster, cluster: Cluster) -> str | None:
     """The DNS name of the cluster's load balancer, or its address where it has no name."""
-    points = _points(cluster)
+    points = _points(member, cluster)
     return next((point.get("hostname") or point["ip"] for point in points), None)
 
 
-def _points(cluster: Cluster) -> Sequence[Mapping[str, str]]:
-    """Where the load balancer takes connections, as its provider wrote into the Service."""
-    service = cluster.get("service", TRAEFIK, TRAEFIK) or {}
+def _points(member: registry.Cluster, cluster: Cluster) -> Sequence[Mapping[str, str]]:
+    """Where the load balancer takes connections, as its provider wrote into Traefik's Service."""
+    ingress = IngressController.of(member)
+    service = cluster.get("service", ingress.service, ingress.namespace) or {}
     points: Sequence[Mapping[str, str]] = (
         service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
     )
@@ -146,12 +154,12 @@ def _ipv4_first(address: str) -> int:
     return ipaddress.ip_address(address).version
 
 
-def _created(cluster: Cluster, find: Callable[[Cluster], str | None], *, dist: Path) -> str:
+def _created(cluster: Cluster, find: Callable[[], str | None], *, dist: Path) -> str:
     """What ``find`` finds, once the provider has written it into the Service."""
-    if address := find(cluster):
+    if address := find():
         return address
     cluster.apply(_service(dist / cluster.name / TRAEFIK))
-    address = waiting.until(lambda: find(cluster), seconds=WAIT_SECONDS, interval=2)
+    address = waiting.until(find, seconds=WAIT_SECONDS, interval=2)
     if address:
         return address
     messages = [

@@ -6,12 +6,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
+from charts.ingress import LABELS, IngressController
 from fleet import registry
 from fleet.errors import InputError
 from fleet.registry import Fleet
 from operations import kubectl
 from operations.addresses import address_of, name_of
-from operations.cluster import Cluster, ClusterError
+from operations.cluster import Cluster, ClusterError, Manifest
 from operations.hostnames import Resolve
 
 OLDEST_KUBERNETES: Final = (1, 33)
@@ -67,8 +68,9 @@ def _of_cluster(member: registry.Cluster, cluster: Cluster, resolve: Resolve) ->
             *_of_rights(cluster),
             *_of_storage(member, cluster),
             *_of_nodes(member, cluster),
+            *_of_replacements(member, cluster),
             *_of_address(member, cluster),
-            *_of_hosts(member, resolve, name_of(cluster)),
+            *_of_hosts(member, resolve, name_of(member, cluster)),
         ]
     except InputError as error:
         return [*error.problems, *_of_hosts(member, resolve)]
@@ -124,7 +126,7 @@ def _of_storage(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
 
 def _of_nodes(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
     """Traefik ignores a PROXY header from outside ``nodeNetworks``, and says nothing."""
-    if not member.balancer.proxy_protocol:
+    if not member.balancer.proxy_protocol or member.traefik is not None:
         return
     outside = {
         address["address"]
@@ -140,10 +142,51 @@ def _of_nodes(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
         )
 
 
+def _of_replacements(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
+    """What the registry names in place of a component has to be there."""
+    if member.traefik is not None:
+        yield from _of_traefik(IngressController.of(member), cluster)
+    issuer = member.issuer_name
+    if issuer and cluster.get("clusterissuers.cert-manager.io", issuer) is None:
+        yield f"{cluster.name}: has no ClusterIssuer {issuer}; create it, or correct `issuerName`"
+
+
+def _of_traefik(ingress: IngressController, cluster: Cluster) -> Iterator[str]:
+    if cluster.get("service", ingress.service, ingress.namespace) is None:
+        yield (
+            f"{cluster.name}: has no Service {ingress.namespace}/{ingress.service}; name that of "
+            "its Traefik under `traefik`"
+        )
+    if cluster.get("ingressclass", ingress.class_name) is None:
+        yield (
+            f"{cluster.name}: has no IngressClass {ingress.class_name}; name that of its Traefik "
+            "as `traefik.ingressClass`"
+        )
+    pods = cluster.list_objects("pods", ingress.namespace)
+    if not any(LABELS.items() <= pod["metadata"].get("labels", {}).items() for pod in pods):
+        (label,) = map("=".join, LABELS.items())
+        yield (
+            f"{cluster.name}: no pod in {ingress.namespace} has the label {label}, by which "
+            "policies let Traefik in; give it to Traefik's pods"
+        )
+    definition = cluster.get("customresourcedefinition", "ingressroutes.traefik.io") or {}
+    if not any(map(_names_a_class, definition.get("spec", {}).get("versions", ()))):
+        yield (
+            f"{cluster.name}: its definition of IngressRoute has no ingressClassName, which "
+            "Traefik has since 3.7; upgrade Traefik and its definitions"
+        )
+
+
+def _names_a_class(version: Manifest) -> bool:
+    """Whether routes of this version have a field for their ingress class."""
+    schema = version.get("schema", {}).get("openAPIV3Schema", {}).get("properties", {})
+    return "ingressClassName" in schema.get("spec", {}).get("properties", {})
+
+
 def _of_address(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
     if member.address is None or member.behind_proxy:
         return
-    address = address_of(cluster)
+    address = address_of(member, cluster)
     if address and ip_address(address) != member.address:
         yield (
             f"{cluster.name}: its load balancer is at {address}, and the registry says "

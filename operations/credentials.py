@@ -10,7 +10,6 @@ import getpass
 import hashlib
 import json
 import os
-import re
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -202,7 +201,7 @@ def _bucket(hub: Hub) -> Supplied:
 def _of_app(region: Region, app: type[App]) -> Iterator[Supplied]:
     """The Secrets that the app's description names, each value from a variable of its own."""
     for name, keys in app.DESCRIPTION.secrets.items():
-        variables = {key: _variable(app.NAME, name, key) for key in keys}
+        variables = {key: app.DESCRIPTION.supplied_as(name, key) for key in keys}
         yield Supplied(
             SecretRef(region.name, app.NAMESPACE, name),
             {variable: f"{key} of the Secret {name}" for key, variable in variables.items()},
@@ -212,11 +211,6 @@ def _of_app(region: Region, app: type[App]) -> Iterator[Supplied]:
 
 def _values(variables: Mapping[str, str], known: Mapping[str, str]) -> Content:
     return {key: known[variable] for key, variable in variables.items()}
-
-
-def _variable(*names: str) -> str:
-    """The environment variable of a value: ``SHOP_API_DB_URL``."""
-    return re.sub("[^A-Z0-9]+", "_", "_".join(names).upper())
 
 
 def _pull_secret(region: Region, app: str) -> Supplied:

@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from charts.app import App, apps, tls_secret
+from charts.app import App, apps
 from fleet import registry
 from fleet.errors import InputError
 from fleet.registry import Fleet, Region
@@ -245,7 +245,7 @@ def _certificate(member: registry.Cluster, outside: Outside) -> Cell:
     told = f"{worst.issuer}, {_span(worst.seconds_left)}"
     for certificate in served:
         # Nobody has to trust those of staging.
-        if certificate.distrust and member.issuer == "production":
+        if certificate.distrust and member.is_trusted:
             return Cell(told, f"{certificate.host}: {certificate.distrust}")
     if worst.life_left < LEAST_LIFE:
         return Cell(told, f"{worst.host}: renewal is overdue, see why with kubectl get certificate")
@@ -280,7 +280,7 @@ def _app(app: type[App], region: Region, cluster: Cluster, outside: Outside) -> 
         return Cell(f"{status}", f"{host} answers {status} to GET {path}")
     if reports and body.get("tls", {}).get("certificate", {}).get("serial") != serial:
         return Cell("not passed", "TLS does not end in the pod: it served another certificate")
-    name = tls_secret(app.NAME)
+    name = app.DESCRIPTION.tls_secret
     try:
         secret = credentials.read(cluster, SecretRef(region.name, app.NAMESPACE, name)) or {}
         held = x509.load_pem_x509_certificate(secret["tls.crt"].encode())

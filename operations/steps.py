@@ -13,10 +13,11 @@ from charts.argocd import Argocd
 from charts.argocd_access import ArgocdAccess
 from charts.baseline import Baseline
 from charts.cert_manager import CertManager
+from charts.ingress import TRAEFIK
 from charts.monitoring.operator import PrometheusOperator
 from charts.monitoring.secrets import GRAFANA_SIGN_IN
 from charts.scrape import MONITORING
-from charts.traefik import TRAEFIK, Traefik
+from charts.traefik import Traefik
 from fleet.errors import InputError
 from operations import credentials, diagnosis, ingest, manifests, waiting
 from operations.cluster import Cluster, ClusterError, Manifest

@@ -11,14 +11,21 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 from charts import kinds
-from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, CertManager, serving_certificate
+from charts.cert_manager import (
+    SOLVER_LABELS,
+    SOLVER_PORT,
+    CertManager,
+    issuer_of,
+    serving_certificate,
+)
 from charts.component import Component
-from charts.labels import selector
+from charts.ingress import IngressController
+from charts.labels import JOB, selector
 from charts.network import TO_DNS, allow, default_deny, tcp
 from charts.scheduling import one_at_a_time
 from charts.scrape import scraped
-from charts.traefik import TRAEFIK, TRAEFIK_PODS, Traefik, grant_watch, termination_grace
-from fleet.registry import Fleet, Issuer, Region
+from charts.traefik import Traefik, termination_grace
+from fleet.registry import Fleet, Region
 from fleet.score import Description, Reference
 from imports.k8s import NetworkPolicyEgressRule, ObjectMeta, PodDisruptionBudget, ResourceQuota
 from imports.traefik import (
@@ -56,8 +63,10 @@ class App(Component[Region]):
     """The provider's name for the cluster's location."""
     host: str
     """The app is at ``https://host/``."""
-    issuer: Issuer
-    """Who issues the certificate of ``host``."""
+    issuer: str
+    """The ClusterIssuer of the certificate of ``host``."""
+    ingress: IngressController
+    """What routes requests to the app."""
     image: str
     pull_secret: str
     """Name of a registry Secret that is made outside Git."""
@@ -73,7 +82,8 @@ class App(Component[Region]):
             cluster=cluster.name,
             region=cluster.region_label,
             host=cluster.host(cls.NAME),
-            issuer=cluster.issuer,
+            issuer=issuer_of(cluster),
+            ingress=IngressController.of(cluster),
             image=placement.image,
             pull_secret=placement.pull_secret,
             proxy_networks=tuple(map(str, cluster.node_networks)),
@@ -83,7 +93,7 @@ class App(Component[Region]):
     @property
     def tls_secret(self) -> str:
         """The Secret that cert-manager writes the certificate to."""
-        return tls_secret(self.NAME)
+        return self.DESCRIPTION.tls_secret
 
     @property
     def termination_grace_seconds(self) -> int:
@@ -126,7 +136,7 @@ class App(Component[Region]):
             self._add_passthrough(chart, meta)
         else:
             self._add_edge(chart, meta)
-        grant_watch(chart, namespace=self.NAMESPACE)
+        self.ingress.grant_watch(chart, namespace=self.NAMESPACE)
         ResourceQuota(chart, "quota", metadata=meta, spec={"hard": quota(self.DESCRIPTION)})
         add_workload(chart, self)
         self._add_policies(chart)
@@ -151,7 +161,7 @@ class App(Component[Region]):
             "route",
             metadata=meta,
             spec={
-                "ingressClassName": TRAEFIK,
+                "ingressClassName": self.ingress.class_name,
                 "entryPoints": ["websecure"],
                 "routes": [
                     {
@@ -186,19 +196,15 @@ class App(Component[Region]):
             chart,
             "route",
             metadata=meta,
-            spec={
-                "ingressClassName": TRAEFIK,
-                "entryPoints": ["websecure"],
-                "routes": [
-                    {
-                        "kind": "Rule",
-                        "match": f"Host(`{self.host}`){hidden}",
-                        "priority": 10,
-                        "services": [service],
-                    }
-                ],
-                "tls": {"secretName": self.tls_secret},
-            },
+            spec=self.ingress.https_route(
+                self.tls_secret,
+                {
+                    "kind": "Rule",
+                    "match": f"Host(`{self.host}`){hidden}",
+                    "priority": 10,
+                    "services": [service],
+                },
+            ),
         )
 
     def _add_policies(self, chart: "Construct") -> None:
@@ -217,9 +223,17 @@ class App(Component[Region]):
             self.NAME,
             namespace=self.NAMESPACE,
             labels=labels,
-            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(description.port.target_port)}],
+            ingress=[{"from": [self.ingress.pods], "ports": tcp(description.port.target_port)}],
             egress=[TO_DNS, *outside],
         )
+        if description.jobs:
+            allow(
+                chart,
+                f"{self.NAME}-jobs",
+                namespace=self.NAMESPACE,
+                labels=JOB,
+                egress=[TO_DNS, *outside],
+            )
         if metrics := description.platform.metrics:
             shared = metrics.port == description.port.target_port
             scraped(
@@ -235,13 +249,8 @@ class App(Component[Region]):
             SOLVER_POLICY,
             namespace=self.NAMESPACE,
             labels=SOLVER_LABELS,
-            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(SOLVER_PORT)}],
+            ingress=[{"from": [self.ingress.pods], "ports": tcp(SOLVER_PORT)}],
         )
-
-
-def tls_secret(app: str) -> str:
-    """The Secret with the certificate of ``app``, in its namespace."""
-    return f"{app}-tls"
 
 
 def quota(description: Description) -> dict[str, str]:
@@ -250,12 +259,21 @@ def quota(description: Description) -> dict[str, str]:
     A small app gets the same as any other. A large one gets twice what all its pods use, so that
     a new limit can be rolled out.
     """
-    usage, pods = description.container.resources, description.platform.scaling.max + 1
+    # One more than the most, for a rollout; and of each job one, as none runs twice at a time.
+    pods = [description.container.resources] * (description.platform.scaling.max + 1)
+    pods += map(description.usage, description.jobs.values())
+    cpu, memory, limit = (
+        2 * sum(amounts)
+        for amounts in zip(
+            *((each.cpu_request, each.memory_request, each.memory_limit) for each in pods),
+            strict=True,
+        )
+    )
     return {
-        "pods": str(max(20, 2 * pods + 6)),
-        "requests.cpu": str(max(4, -(-2 * pods * usage.cpu_request // 1000))),
-        "requests.memory": f"{max(4, -(-2 * pods * usage.memory_request // 1024))}Gi",
-        "limits.memory": f"{max(8, -(-2 * pods * usage.memory_limit // 1024))}Gi",
+        "pods": str(max(20, 2 * len(pods) + 6)),
+        "requests.cpu": str(max(4, -(-cpu // 1000))),
+        "requests.memory": f"{max(4, -(-memory // 1024))}Gi",
+        "limits.memory": f"{max(8, -(-limit // 1024))}Gi",
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }

@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
 from charts.applications import ARGOCD
-from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, CertManager, serving_certificate
+from charts.cert_manager import (
+    SOLVER_LABELS,
+    SOLVER_PORT,
+    CertManager,
+    issuer_of,
+    serving_certificate,
+)
 from charts.component import Component, Patch
+from charts.ingress import IngressController
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
 from charts.scrape import monitor
-from charts.traefik import TRAEFIK_PODS, Traefik, grant_watch, https_route
+from charts.traefik import Traefik
 from charts.upstream import ARGOCD_BUNDLE
-from fleet.registry import Fleet, Hub, Issuer
+from fleet.registry import Fleet, Hub
 from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
 
 if TYPE_CHECKING:
@@ -63,14 +70,20 @@ class Argocd(Component[Hub]):
 
     host: str
     """Argo CD is at ``https://host/``."""
-    issuer: Issuer
-    """Who issues the certificate of ``host``."""
+    issuer: str
+    """The ClusterIssuer of the certificate of ``host``."""
+    ingress: IngressController
     git_port: int
     """TCP port that Argo CD clones from."""
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Hub) -> Self:
-        return cls(host=cluster.argocd_host, issuer=cluster.issuer, git_port=fleet.git.port)
+        return cls(
+            host=cluster.argocd_host,
+            issuer=issuer_of(cluster),
+            ingress=IngressController.of(cluster),
+            git_port=fleet.git.port,
+        )
 
     def add_to(self, chart: "Construct") -> None:
         self.own_namespace(chart)
@@ -97,7 +110,7 @@ class Argocd(Component[Hub]):
         IngressRoute(
             chart, "route", metadata={"name": SERVER, "namespace": ARGOCD}, spec=self._route()
         )
-        grant_watch(chart, namespace=ARGOCD)
+        self.ingress.grant_watch(chart, namespace=ARGOCD)
         default_deny(chart, namespace=ARGOCD)
         # The bundle's own policies say who may reach whom; this one lets everybody ask: each
         # other, the clusters' API servers, bundles over HTTPS, and the Git server.
@@ -118,7 +131,7 @@ class Argocd(Component[Hub]):
             "acme-solver",
             namespace=ARGOCD,
             labels=SOLVER_LABELS,
-            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(SOLVER_PORT)}],
+            ingress=[{"from": [self.ingress.pods], "ports": tcp(SOLVER_PORT)}],
         )
         # The bundle's policies let everybody in who asks for metrics.
         for name, port in METRICS.items():
@@ -131,7 +144,7 @@ class Argocd(Component[Hub]):
             )
 
     def _route(self) -> IngressRouteSpec:
-        return https_route(
+        return self.ingress.https_route(
             TLS_SECRET,
             {
                 "kind": "Rule",
@@ -187,7 +200,7 @@ class Argocd(Component[Hub]):
                 "metadata": {"name": f"{SERVER}-network-policy"},
                 "spec": {
                     "ingress": [
-                        {"from": [TRAEFIK_PODS], "ports": tcp(8080)},
+                        {"from": [self.ingress.pods], "ports": tcp(8080)},
                         {"from": [{"namespaceSelector": {}}], "ports": tcp(8083)},
                     ]
                 },

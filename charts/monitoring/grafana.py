@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from charts.cert_manager import serving_certificate
+from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
+from charts.ingress import IngressController
 from charts.labels import selector
 from charts.monitoring import alertmanager, loki, prometheus
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM, as_json
@@ -20,10 +21,9 @@ from charts.scheduling import PLATFORM
 from charts.scrape import MONITORING, scraped
 from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.text import as_yaml, checksum
-from charts.traefik import TRAEFIK_PODS, https_route
 from charts.upstream import GRAFANA_IMAGE, kube_prometheus
 from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
-from fleet.registry import Fleet, Hub, Issuer
+from fleet.registry import Fleet, Hub
 from imports.k8s import (
     ConfigMap,
     Container,
@@ -160,11 +160,17 @@ class Grafana(Component[Hub]):
 
     host: str
     """Its hostname."""
-    issuer: Issuer
+    issuer: str
+    """The ClusterIssuer of the certificate of ``host``."""
+    ingress: IngressController
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Hub) -> Self:
-        return cls(host=cluster.grafana_host, issuer=cluster.issuer)
+        return cls(
+            host=cluster.grafana_host,
+            issuer=issuer_of(cluster),
+            ingress=IngressController.of(cluster),
+        )
 
     def add_to(self, chart: "Construct") -> None:
         files = {
@@ -213,7 +219,7 @@ class Grafana(Component[Hub]):
             GRAFANA,
             namespace=MONITORING,
             labels=LABELS,
-            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp("http")}],
+            ingress=[{"from": [self.ingress.pods], "ports": tcp("http")}],
             egress=[
                 TO_DNS,
                 {
@@ -228,7 +234,7 @@ class Grafana(Component[Hub]):
         )
 
     def _route(self) -> IngressRouteSpec:
-        return https_route(
+        return self.ingress.https_route(
             TLS_SECRET,
             {
                 "kind": "Rule",

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from charts.cert_manager import serving_certificate
+from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
+from charts.ingress import IngressController
 from charts.monitoring import loki, prometheus
 from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.monitoring.secrets import ingest_user
 from charts.scrape import MONITORING
-from charts.traefik import https_route
-from fleet.registry import Fleet, Hub, Issuer, Region
+from fleet.registry import Fleet, Hub, Region
 from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ class Ingest(Component[Hub]):
     """The hub's name for Prometheus."""
     loki_host: str
     """The hub's name for Loki."""
-    issuer: Issuer
+    issuer: str
+    """The ClusterIssuer of the certificate of ``loki_host``."""
+    ingress: IngressController
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Hub) -> Self:
@@ -109,7 +111,8 @@ class Ingest(Component[Hub]):
             senders=tuple(map(Sender.of, fleet.regions)),
             prometheus_host=cluster.prometheus_host,
             loki_host=cluster.loki_host,
-            issuer=cluster.issuer,
+            issuer=issuer_of(cluster),
+            ingress=IngressController.of(cluster),
         )
 
     def add_to(self, chart: "Construct") -> None:
@@ -177,7 +180,7 @@ class Ingest(Component[Hub]):
 
     def _route(self, signal: Signal, cluster: str) -> IngressRouteSpec:
         host = {METRICS: self.prometheus_host, LOGS: self.loki_host}[signal]
-        return https_route(
+        return self.ingress.https_route(
             signal.tls_secret,
             {
                 "kind": "Rule",

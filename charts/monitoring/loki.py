@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 from charts.component import Component
+from charts.ingress import IngressController
 from charts.labels import selector
 from charts.monitoring.names import COLLECTOR
 from charts.monitoring.secrets import LOKI_BUCKET
@@ -18,7 +19,6 @@ from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.storage import claim
 from charts.text import as_yaml, checksum
-from charts.traefik import TRAEFIK_PODS
 from charts.upstream import LOKI_IMAGE
 from charts.workload import REVISION_HISTORY_LIMIT, pod, service_port
 from fleet.registry import Fleet, Hub
@@ -167,6 +167,7 @@ class Loki(Component[Hub]):
     REQUIRED = True
     BEHIND_TRAEFIK = True
 
+    ingress: IngressController
     retention: str
     """How long it keeps lines."""
     storage: str
@@ -180,6 +181,7 @@ class Loki(Component[Hub]):
     def of(cls, fleet: Fleet, cluster: Hub) -> Self:
         url = cluster.logs_bucket
         return cls(
+            ingress=IngressController.of(cluster),
             retention=cluster.logs_retention,
             storage=cluster.logs_storage,
             storage_class=cluster.volume_class,
@@ -209,7 +211,7 @@ class Loki(Component[Hub]):
             ingress=[
                 {
                     "from": [
-                        TRAEFIK_PODS,
+                        self.ingress.pods,
                         pods(COLLECTOR, selector(COLLECTOR)),
                         pods(MONITORING, selector("grafana")),
                     ],

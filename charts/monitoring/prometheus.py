@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
-from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, serving_certificate
+from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, issuer_of, serving_certificate
 from charts.component import Component
+from charts.ingress import IngressController
 from charts.labels import NAME
 from charts.monitoring.operator import web_ports
-from charts.monitoring.scraper import EGRESS, common, grant_scraping, monitor_kubernetes
+from charts.monitoring.scraper import (
+    EGRESS,
+    common,
+    grant_scraping,
+    monitor_kubernetes,
+    monitor_traefik,
+)
 from charts.monitoring.secrets import PROMETHEUS_SIGN_IN
 from charts.network import allow, pods, tcp
 from charts.scrape import FROM_SCRAPERS, MONITORING
 from charts.storage import volume
-from charts.traefik import TRAEFIK_PODS, grant_watch, https_route
-from fleet.registry import Fleet, Hub, Issuer
+from fleet.registry import Fleet, Hub
 from fleet.volumes import mebibytes
 from imports.k8s import Service
 from imports.monitoring import Prometheus, PrometheusSpec, ServiceMonitor
@@ -62,7 +68,9 @@ class PrometheusHub(Component[Hub]):
     """The label ``region`` of all that it scrapes itself."""
     host: str
     """The hostname of its pages."""
-    issuer: Issuer
+    issuer: str
+    """The ClusterIssuer of the certificate of ``host``."""
+    ingress: IngressController
     retention: str
     """How long it keeps samples."""
     storage: str
@@ -76,7 +84,8 @@ class PrometheusHub(Component[Hub]):
             cluster=cluster.name,
             region=cluster.region_label,
             host=cluster.prometheus_host,
-            issuer=cluster.issuer,
+            issuer=issuer_of(cluster),
+            ingress=IngressController.of(cluster),
             retention=cluster.metrics_retention,
             storage=cluster.metrics_storage,
             storage_class=cluster.volume_class,
@@ -111,6 +120,7 @@ class PrometheusHub(Component[Hub]):
             },
         )
         monitor_kubernetes(chart)
+        monitor_traefik(chart, self.ingress)
         serving_certificate(
             chart,
             namespace=MONITORING,
@@ -131,13 +141,13 @@ class PrometheusHub(Component[Hub]):
             metadata={"name": "prometheus", "namespace": MONITORING},
             spec=self._route(),
         )
-        grant_watch(chart, namespace=MONITORING)
+        self.ingress.grant_watch(chart, namespace=MONITORING)
         allow(
             chart,
             "acme-solver",
             namespace=MONITORING,
             labels=SOLVER_LABELS,
-            ingress=[{"from": [TRAEFIK_PODS], "ports": tcp(SOLVER_PORT)}],
+            ingress=[{"from": [self.ingress.pods], "ports": tcp(SOLVER_PORT)}],
         )
         allow(
             chart,
@@ -146,7 +156,7 @@ class PrometheusHub(Component[Hub]):
             labels=LABELS,
             ingress=[
                 {
-                    "from": [TRAEFIK_PODS, pods(MONITORING, {NAME: "grafana"})],
+                    "from": [self.ingress.pods, pods(MONITORING, {NAME: "grafana"})],
                     "ports": tcp("web"),
                 },
                 {"from": FROM_SCRAPERS, "ports": tcp("web", "reloader-web")},
@@ -190,7 +200,7 @@ class PrometheusHub(Component[Hub]):
         }
 
     def _route(self) -> IngressRouteSpec:
-        return https_route(
+        return self.ingress.https_route(
             TLS_SECRET,
             {
                 "kind": "Rule",

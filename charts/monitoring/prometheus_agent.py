@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
 from charts.component import LATER, Component
+from charts.ingress import IngressController
 from charts.labels import NAME
 from charts.monitoring import ingest
 from charts.monitoring.names import PROMETHEUS_AGENT
-from charts.monitoring.scraper import EGRESS, common, grant_scraping, monitor_kubernetes
+from charts.monitoring.scraper import (
+    EGRESS,
+    common,
+    grant_scraping,
+    monitor_kubernetes,
+    monitor_traefik,
+)
 from charts.monitoring.secrets import INGEST_CREDENTIALS
 from charts.network import allow, tcp
 from charts.scrape import FROM_SCRAPERS, MONITORING, monitor
@@ -46,6 +53,7 @@ class PrometheusAgentComponent(Component[Region]):
     """The label ``cluster`` of all its series."""
     region: str
     """The label ``region`` of all its series."""
+    ingress: IngressController
     url: str
     """Where it writes to: the cluster's own path at the hub."""
     storage_class: str | None
@@ -56,6 +64,7 @@ class PrometheusAgentComponent(Component[Region]):
         return cls(
             cluster=cluster.name,
             region=cluster.region_label,
+            ingress=IngressController.of(cluster),
             url=f"https://{fleet.hub.prometheus_host}{ingest.METRICS.path(cluster.name)}",
             storage_class=cluster.volume_class,
         )
@@ -71,6 +80,7 @@ class PrometheusAgentComponent(Component[Region]):
             spec=self._agent(),
         )
         monitor_kubernetes(chart)
+        monitor_traefik(chart, self.ingress)
         monitor(
             chart,
             PROMETHEUS_AGENT,

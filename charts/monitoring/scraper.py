@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from charts import rbac
+from charts.ingress import LABELS, METRICS_PORT, TRAEFIK, IngressController
 from charts.labels import NAME
 from charts.monitoring.operator import KUBELETS, OperatedPods, operated_pods
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, tcp
@@ -247,6 +248,23 @@ def monitor_kubernetes(scope: "Construct") -> None:
                     "relabelings": [{"targetLabel": "job", "replacement": "coredns"}],
                 }
             ],
+        },
+    )
+
+
+def monitor_traefik(scope: "Construct", ingress: IngressController) -> None:
+    """The monitor of a Traefik that no component deploys: one that the cluster had before."""
+    if ingress.of_platform:
+        return
+    PodMonitor(
+        scope,
+        "traefik-monitor",
+        metadata={"name": TRAEFIK, "namespace": MONITORING},
+        spec={
+            "jobLabel": NAME,
+            "namespaceSelector": {"matchNames": [ingress.namespace]},
+            "selector": {"matchLabels": LABELS},
+            "podMetricsEndpoints": [{"port": METRICS_PORT}],
         },
     )
 

@@ -7,25 +7,32 @@ for a key that is silently ignored is a promise that is not kept. What Score has
 """
 
 from fleet.score.checks import problems
-from fleet.score.description import Description
+from fleet.score.description import Description, tls_secret
+from fleet.score.jobs import BEFORE_ROLLOUT, BeforeRollout, Job, ScheduledJob
 from fleet.score.levels import TRAEFIK_BUCKETS, Measure, ServiceLevels
 from fleet.score.models import MODELS
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling
 from fleet.score.resources import (
     CLUSTER_FACTS,
+    PARAMS,
     POD_FACTS,
+    CertificateParams,
     CertificateResource,
     ClusterResource,
     PodResource,
     Resource,
+    SecretParams,
     SecretResource,
+    VolumeParams,
     VolumeResource,
 )
 from fleet.score.workload import (
     Amounts,
     Container,
+    Exec,
     HttpGet,
+    HttpHeader,
     Mount,
     Probe,
     Resources,
@@ -34,17 +41,24 @@ from fleet.score.workload import (
 )
 
 __all__ = [
+    "BEFORE_ROLLOUT",
     "CLUSTER_FACTS",
     "MODELS",
+    "PARAMS",
     "POD_FACTS",
     "TRAEFIK_BUCKETS",
     "Amounts",
+    "BeforeRollout",
+    "CertificateParams",
     "CertificateResource",
     "ClusterResource",
     "Container",
     "Description",
     "Egress",
+    "Exec",
     "HttpGet",
+    "HttpHeader",
+    "Job",
     "Measure",
     "Metadata",
     "Metrics",
@@ -57,10 +71,14 @@ __all__ = [
     "Resource",
     "Resources",
     "Scaling",
+    "ScheduledJob",
+    "SecretParams",
     "SecretResource",
     "Service",
     "ServiceLevels",
     "ServicePort",
+    "VolumeParams",
     "VolumeResource",
     "problems",
+    "tls_secret",
 ]

@@ -1,17 +1,20 @@
 """The whole of a description, and what follows from its parts together."""
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from fleet.diagnostics import shown
+from fleet.diagnostics import Location, shown
 from fleet.score import placeholders
-from fleet.score.facts import Facts
+from fleet.score.facts import Facts, ScoreName
+from fleet.score.jobs import BEFORE_ROLLOUT, Job
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Metadata, Platform
-from fleet.score.resources import CertificateResource, Resource, SecretResource, VolumeResource
-from fleet.score.workload import Container, Mount, Service, ServicePort
-from fleet.values import LONGEST_LABEL, FrozenDict, HostLabel, Label
+from fleet.score.resources import MOUNTED, Resource, SecretResource
+from fleet.score.workload import Container, Mount, Resources, Service, ServicePort
+from fleet.values import FrozenDict
 
 
 class Description(Facts):
@@ -21,15 +24,14 @@ class Description(Facts):
         description="The version of Score.", examples=["score.dev/v1b1"]
     )
     metadata: Metadata = Field(description="The name of the app, and the platform's section.")
-    containers: Annotated[dict[Label, Container], AfterValidator(FrozenDict)] = Field(
+    containers: Annotated[dict[ScoreName, Container], AfterValidator(FrozenDict)] = Field(
         description="The container that runs the app, by its name.",
         json_schema_extra={"minProperties": 1, "maxProperties": 1},
     )
     service: Service = Field(description="What the app serves.")
-    resources: Annotated[dict[HostLabel, Resource], AfterValidator(FrozenDict)] = Field(
+    resources: Annotated[dict[ScoreName, Resource], AfterValidator(FrozenDict)] = Field(
         default_factory=FrozenDict,
         description="What the app needs, by an id that placeholders use.",
-        json_schema_extra={"propertyNames": {"maxLength": LONGEST_LABEL}},
     )
 
     @property
@@ -52,7 +54,8 @@ class Description(Facts):
     def seen_at(self) -> str:
         """The path that tells from outside whether the app answers."""
         probe = self.container.readiness_probe
-        return self.platform.certificate_path or (probe.http_get.path if probe else "/")
+        asked = probe.http_get.path if probe and probe.http_get else "/"
+        return self.platform.certificate_path or asked
 
     @property
     def port_name(self) -> str:
@@ -64,33 +67,89 @@ class Description(Facts):
 
     @property
     def secrets(self) -> dict[str, tuple[str, ...]]:
-        """The keys that the app reads of each Secret that is made outside Git."""
+        """The keys that the app reads of each Secret that is made outside Git.
+
+        Resources of one name are one Secret, with the keys of all.
+        """
         found: dict[str, dict[str, None]] = {}
+        for key, resource in self.resources.items():
+            if isinstance(resource, SecretResource):
+                of_secret = found.setdefault(resource.params.name or key, {})
+                of_secret.update(dict.fromkeys(resource.params.keys))
+                of_secret.update(dict.fromkeys(self._variables_of(key)))
+        return {name: tuple(keys) for name, keys in found.items()}
+
+    @property
+    def commands(self) -> dict[Location, str]:
+        """Every word of a command, by where it is; of the container and of jobs."""
+        mappings: list[tuple[Location, Container | Job]] = [
+            (("containers", self.container_name), self.container),
+            *((job_location(name), job) for name, job in self.jobs.items()),
+        ]
+        return {
+            (*where, key, index): text
+            for where, each in mappings
+            for key, words in (("command", each.command), ("args", each.args))
+            for index, text in enumerate(words)
+        }
+
+    def _variables_of(self, resource: str) -> Iterator[str]:
+        """What the variables ask of a resource."""
         for text in self.container.variables.values():
             for part in self.parts(text):
-                if isinstance(part, Reference) and isinstance(
-                    resource := self.resources[part.resource], SecretResource
-                ):
-                    name = resource.params.name or part.resource
-                    found.setdefault(name, {})[part.output] = None
-        return {name: tuple(keys) for name, keys in found.items()}
+                if isinstance(part, Reference) and part.resource == resource:
+                    yield part.output
+
+    def supplied_as(self, secret: str, key: str) -> str:
+        """The environment variable from which bootstrap takes a value: ``SHOP_API_DB_URL``."""
+        return re.sub("[^A-Z0-9]+", "_", f"{self.name}_{secret}_{key}".upper())
+
+    @property
+    def tls_secret(self) -> str:
+        """The Secret that cert-manager writes the certificate to."""
+        return tls_secret(self.name)
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """Every job by its name, the one before each rollout included."""
+        before = self.platform.before_rollout
+        return {**self.platform.jobs, **({BEFORE_ROLLOUT: before} if before else {})}
+
+    def job_name(self, job: str) -> str:
+        """The name of a job's objects, and of its pods by their label."""
+        return f"{self.name}-{job}"
+
+    def usage(self, job: Job) -> Resources:
+        """What a pod of ``job`` uses."""
+        return job.resources or self.container.resources
 
     def parts(self, text: str) -> tuple[Part, ...]:
         """A text in which ``${…}`` is a reference and ``$$`` a dollar sign.
 
         Raises ValueError, which says what is wrong, for a placeholder that nothing can fill in.
         """
-        return tuple(placeholders.parts(text, self.name, self.resources))
+        return tuple(placeholders.parts(text, self.metadata, self.resources))
 
     def source(self, mount: Mount) -> str:
         """The id of the resource that is mounted."""
         match self.parts(mount.source):
             case (Reference(resource=resource, output=""),) if isinstance(
-                self.resources[resource], VolumeResource | CertificateResource
+                self.resources[resource], MOUNTED
             ):
                 return resource
             case _:
                 raise ValueError(
                     f"{shown(mount.source)} is no volume; write ${{resources.<id>}}, and give "
-                    "the resource the type volume or certificate"
+                    "the resource the type volume, certificate or secret"
                 )
+
+
+def tls_secret(app: str) -> str:
+    """The Secret with the certificate of ``app``, in its namespace."""
+    return f"{app}-tls"
+
+
+def job_location(job: str) -> Location:
+    """Where a job is described."""
+    key = ("beforeRollout",) if job == BEFORE_ROLLOUT else ("jobs", job)
+    return ("metadata", "platform", *key)

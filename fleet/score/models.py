@@ -5,13 +5,16 @@ from typing import Final
 
 from fleet.score.description import Description
 from fleet.score.facts import Facts
+from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import ServiceLevels
 from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling
-from fleet.score.resources import SecretResource
+from fleet.score.resources import ResourceMetadata, SecretResource
 from fleet.score.workload import (
     Amounts,
     Container,
+    Exec,
     HttpGet,
+    HttpHeader,
     Mount,
     Probe,
     Resources,
@@ -27,17 +30,27 @@ MODELS: Final[Mapping[tuple[str, ...], type[Facts]]] = {
     ("metadata", "platform", "scaling"): Scaling,
     ("metadata", "platform", "serviceLevels"): ServiceLevels,
     ("metadata", "platform", "egress", "*"): Egress,
+    ("metadata", "platform", "jobs", "*"): ScheduledJob,
+    ("metadata", "platform", "jobs", "*", "resources"): Resources,
+    ("metadata", "platform", "jobs", "*", "resources", "requests"): Amounts,
+    ("metadata", "platform", "jobs", "*", "resources", "limits"): Amounts,
+    ("metadata", "platform", "beforeRollout"): BeforeRollout,
+    ("metadata", "platform", "beforeRollout", "resources"): Resources,
+    ("metadata", "platform", "beforeRollout", "resources", "requests"): Amounts,
+    ("metadata", "platform", "beforeRollout", "resources", "limits"): Amounts,
     ("containers", "*"): Container,
     ("containers", "*", "volumes", "*"): Mount,
     ("containers", "*", "resources"): Resources,
     ("containers", "*", "resources", "requests"): Amounts,
     ("containers", "*", "resources", "limits"): Amounts,
     ("containers", "*", "livenessProbe"): Probe,
-    ("containers", "*", "livenessProbe", "httpGet"): HttpGet,
     ("containers", "*", "readinessProbe"): Probe,
-    ("containers", "*", "readinessProbe", "httpGet"): HttpGet,
+    ("containers", "*", "*", "httpGet"): HttpGet,
+    ("containers", "*", "*", "httpGet", "httpHeaders", "*"): HttpHeader,
+    ("containers", "*", "*", "exec"): Exec,
     ("service",): Service,
     ("service", "ports", "*"): ServicePort,
     ("resources", "*"): SecretResource,
+    ("resources", "*", "metadata"): ResourceMetadata,
 }
 """The model of each mapping, by its path; ``*`` stands for a name or a position."""

@@ -1,16 +1,24 @@
 """``resources``: what an app needs, by type, and the facts that placeholders ask of each."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from fleet.score.facts import Facts, FileName, Memory, mebibytes
-from fleet.values import Name
+from fleet.score.facts import AnnotationKey, Facts, FileName, Memory, SecretKey, mebibytes
+from fleet.values import FrozenDict, Name
 
 
 class SecretParams(Facts):
     name: Name | None = Field(
-        default=None, description="Name of the Secret. Without it, the id of the resource."
+        default=None,
+        description="Name of the Secret. Without it, the id of the resource.",
+        examples=["shop-database"],
+    )
+    keys: tuple[SecretKey, ...] = Field(
+        default=(),
+        description="Keys that are files where the Secret is mounted, each under its own name.",
+        examples=[["signing.pem"]],
     )
 
 
@@ -34,34 +42,46 @@ class CertificateParams(Facts):
     )
 
 
-class SecretResource(Facts):
-    """A Secret in the app's namespace that somebody creates outside Git."""
+class ResourceMetadata(Facts):
+    """What other tools know of a resource."""
+
+    annotations: Annotated[dict[AnnotationKey, str], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict, description="For other tools."
+    )
+
+
+class _Resource(Facts):
+    metadata: ResourceMetadata = ResourceMetadata()
+
+
+class SecretResource(_Resource):
+    """A Secret in the app's namespace that bootstrap creates, with values that are in no file."""
 
     type: Literal["secret"]
     params: SecretParams = SecretParams()
 
 
-class VolumeResource(Facts):
+class VolumeResource(_Resource):
     """An empty folder that lives as long as the pod."""
 
     type: Literal["volume"]
     params: VolumeParams = VolumeParams()
 
 
-class CertificateResource(Facts):
+class CertificateResource(_Resource):
     """The certificate of the app's hostname, renewed while the app runs."""
 
     type: Literal["certificate"]
     params: CertificateParams = CertificateParams()
 
 
-class ClusterResource(Facts):
+class ClusterResource(_Resource):
     """Facts of the cluster: ``name``, ``region``, ``host`` and ``proxy-networks``."""
 
     type: Literal["cluster"]
 
 
-class PodResource(Facts):
+class PodResource(_Resource):
     """Facts of the pod: ``name``, ``namespace``, ``node`` and ``region``."""
 
     type: Literal["pod"]
@@ -76,3 +96,12 @@ CLUSTER_FACTS: Final = ("name", "region", "host", "proxy-networks")
 """What ``${resources.<id>.<fact>}`` can ask of a resource of type ``cluster``."""
 POD_FACTS: Final = ("name", "namespace", "node", "region")
 """What a variable can ask of a resource of type ``pod``."""
+
+MOUNTED: Final = (SecretResource, VolumeResource, CertificateResource)
+"""What can be mounted."""
+PARAMS: Final[Mapping[str, type[Facts]]] = {
+    "secret": SecretParams,
+    "volume": VolumeParams,
+    "certificate": CertificateParams,
+}
+"""The model of ``params``, by the type of the resource; the others have none."""

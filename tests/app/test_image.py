@@ -11,7 +11,7 @@ import pytest
 
 from foobar_api import VERSION
 from tests.app.server import Pair, Server
-from tests.objects import OVERLAYS, ROOT, SAMPLE
+from tests.objects import APPS, OVERLAYS, ROOT, SAMPLE
 
 CONTAINERFILE = (ROOT / "foobar_api" / "Containerfile").read_text()
 
@@ -30,7 +30,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory /app of the image, for the Python of the tests."""
     target = tmp_path_factory.mktemp("image") / "app"
     try:
-        run(str(ROOT / "foobar_api" / "assemble"), str(target), PYTHON=sys.executable)
+        run(".ci/assemble", "foobar_api", str(target), PYTHON=sys.executable)
     except AssertionError as error:
         if "No matching distribution" in str(error) or "Temporary failure" in str(error):
             pytest.skip("needs the package index")
@@ -41,7 +41,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_ships_the_app_and_what_it_imports_and_no_more(shipped: Path) -> None:
     app = {each.name for each in (shipped / "foobar_api").iterdir()}
     assert {"__main__.py", "page.html", "openapi.yaml", "gunicorn.conf.py"} < app
-    assert not app & {"Containerfile", "requirements.txt", "README.md", "assemble"}
+    assert not app & {"Containerfile", "requirements.txt", "README.md"}
     assert not (shipped / "bin").exists()
     assert not list(shipped.rglob("tests"))
     assert not list(shipped.rglob("*.[ch]"))
@@ -161,8 +161,7 @@ clusters:
   - name: north
     role: region
     address: 198.51.100.2
-    hostname: north
-    image: registry.example.com/team/app:0.1.0
+    apps: {foobar-api: {hostname: north, image: "registry.example.com/team/app:0.1.0"}}
 """
 
 
@@ -173,6 +172,7 @@ def checkout(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "clusters.yaml").write_text(REGISTRY)
     shutil.copy(ROOT / "Makefile", folder)
+    shutil.copytree(APPS, folder / "apps")
     run("git", "init", "--quiet", cwd=folder)
     run("git", "add", "--all", cwd=folder)
     run("git", *IDENTITY, "commit", "--quiet", "--message", "one", cwd=folder)

@@ -275,6 +275,7 @@ class TestWithout:
                 continue
             accepted += 1
             self.holds(objects, {each.component for each in objects})
+        # A hub needs Traefik and cert-manager, and so does a region's app; cert-manager Traefik.
         assert accepted == {"hub": 2**4, "region": 2**5}[role]
 
     def test_a_region_that_sends_nothing_has_no_way_into_the_hub(self, make: Make) -> None:

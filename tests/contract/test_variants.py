@@ -22,6 +22,21 @@ VARIANTS = {
     "DigitalOcean": ("clouds", "digitalocean", ("traefik", "prometheus-agent")),
     "AWS": ("clouds", "aws", ("traefik", "prometheus-agent")),
     "a load balancer of one's own": ("clouds", "hub", ("traefik", "alertmanager")),
+    "k3s with its own Traefik and cert-manager": (
+        "own-traefik",
+        "k3s",
+        ("foobar-api",),
+    ),
+    "own Traefik and the platform's cert-manager": (
+        "own-traefik",
+        "edge",
+        ("foobar-api", "cert-manager"),
+    ),
+    "a hub with its own Traefik": (
+        "own-traefik",
+        "hub",
+        ("argocd", "ingest"),
+    ),
     "a hub for one region": ("one-region", "hub", ("argocd", "applications")),
     "a region without an app": ("without-optional", "bare", ("baseline", "argocd-access")),
 }

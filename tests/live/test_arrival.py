@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from charts.ingress import TRAEFIK
 from charts.metrics_server import METRICS_SERVER
-from charts.traefik import TRAEFIK
 from tests.live.cluster import ends_well, eventually, said
 from tests.live.conftest import Bootstrapped
 from tests.live.hub import Logs, Query

@@ -13,8 +13,8 @@ import pytest
 
 from charts.applications import ARGOCD
 from charts.argocd_access import TOKEN_SECRET
+from charts.ingress import TRAEFIK
 from charts.monitoring import ingest, secrets
-from charts.traefik import TRAEFIK
 from tests.live.cluster import eventually, kubectl, said
 from tests.live.conftest import Bootstrapped
 from tests.live.hub import HubOverTls, Query, sign_in

@@ -75,7 +75,8 @@ def test_a_bad_commit_leaves_the_app_up(up: Bootstrapped, report: list[str]) -> 
     content = read(registry)
     for cluster in content["clusters"]:
         if cluster["name"] == "us-east":
-            cluster["image"] = cluster["image"].rpartition(":")[0] + ":0.0.0-none"
+            app = cluster["apps"][FOOBAR_API]
+            app["image"] = app["image"].rpartition(":")[0] + ":0.0.0-none"
     registry.write_text(yaml.safe_dump(content, sort_keys=False))
     with under_load(up.way("us-east")) as load:
         with committed(fork, "An image that is not there", "us-east-foobar-api"):

@@ -7,7 +7,7 @@ import time
 import pytest
 from cryptography import x509
 
-from charts.app import tls_secret
+from fleet.score import tls_secret
 from tests.live.cluster import eventually, kubectl, said
 from tests.live.conftest import Bootstrapped
 from tests.live.load import Load, under_load

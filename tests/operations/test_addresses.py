@@ -7,6 +7,7 @@ import pytest
 
 import commands
 from fleet.errors import InputError
+from fleet.registry import OwnTraefik
 from operations.cluster import UnreachableError
 from operations.edit import change
 from tests.objects import SAMPLE
@@ -109,6 +110,22 @@ def test_a_load_balancer_with_a_name_alone_is_reported(world: World, command: Co
     result = command("addresses")
     assert result.status == 2
     assert "its load balancer has a name, lb.example.org, and no address" in result.err
+
+
+def test_a_service_that_is_not_the_platforms_is_never_created(
+    world: World, command: Command
+) -> None:
+    hub, edge = world.fleet.clusters
+    own = OwnTraefik.model_validate({"namespace": "kube-system"})
+    replaced = edge.model_copy(update={"traefik": own})
+    world.fleet = world.fleet.model_copy(update={"clusters": (hub, replaced)})
+    world.hub.put(service({"ip": "192.0.2.1"}))
+    result = command("addresses", "--create")
+    assert result.status == 1
+    assert (
+        "edge  192.0.2.2   no load balancer yet; Service kube-system/traefik has none" in result.out
+    )
+    assert world.journal.changing == []
 
 
 def test_of_two_addresses_the_older_protocol_counts(world: World, command: Command) -> None:

@@ -1,6 +1,7 @@
 """What bootstrap requires of load balancers, of the names that lead to them, and of nodes."""
 
 from collections.abc import Collection, Mapping
+from ipaddress import ip_address
 
 import pytest
 
@@ -23,8 +24,8 @@ def cluster() -> MemoryCluster:
     return MemoryCluster("aws")
 
 
-def region(name: str, **changes: object) -> Region:
-    member = load(FLEETS / "clouds.yaml").cluster(name)
+def region(name: str, fleet: str = "clouds", **changes: object) -> Region:
+    member = load(FLEETS / f"{fleet}.yaml").cluster(name)
     assert isinstance(member, Region)
     return member.model_copy(update=changes)
 
@@ -86,14 +87,119 @@ def test_without_a_proxy_header_node_addresses_do_not_matter(cluster: MemoryClus
     assert list(checks._of_nodes(region("aws", provider="generic"), cluster)) == []
 
 
-def test_a_load_balancer_is_known_by_its_dns_name(cluster: MemoryCluster) -> None:
-    assert name_of(cluster) is None
-    service = {
+def test_without_a_proxy_header_of_ours_node_addresses_do_not_matter(
+    cluster: MemoryCluster,
+) -> None:
+    """A Traefik of the cluster's own trusts whom its owner says."""
+    cluster.put(node("203.0.113.4"))
+    member = region("edge", "own-traefik", provider="aws")
+    assert member.balancer.proxy_protocol
+    assert list(checks._of_nodes(member, cluster)) == []
+
+
+def balanced(namespace: str, name: str, *points: Mapping[str, str]) -> dict[str, object]:
+    """A Service, as its provider has filled it in."""
+    return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "traefik", "namespace": "traefik"},
-        "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.net"}]}},
+        "metadata": {"name": name, "namespace": namespace},
+        "status": {"loadBalancer": {"ingress": list(points)}},
     }
-    cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "traefik"}})
-    cluster.put(service)
-    assert name_of(cluster) == "lb.example.net"
+
+
+def namespace(name: str) -> dict[str, object]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def test_a_load_balancer_is_known_by_its_dns_name(cluster: MemoryCluster) -> None:
+    assert name_of(region("aws"), cluster) is None
+    cluster.put(namespace("traefik"))
+    cluster.put(balanced("traefik", "traefik", {"hostname": "lb.example.net"}))
+    assert name_of(region("aws"), cluster) == "lb.example.net"
+
+
+class TestOwnTraefik:
+    """The Service, pods, class and issuer that the registry names in place of components."""
+
+    member = region("k3s", "own-traefik")
+
+    def test_each_thing_that_is_missing_is_reported(self, cluster: MemoryCluster) -> None:
+        assert list(checks._of_replacements(self.member, cluster)) == [
+            "aws: has no Service kube-system/traefik; name that of its Traefik under `traefik`",
+            (
+                "aws: has no IngressClass traefik; name that of its Traefik as "
+                "`traefik.ingressClass`"
+            ),
+            (
+                "aws: no pod in kube-system has the label app.kubernetes.io/name=traefik, by which "
+                "policies let Traefik in; give it to Traefik's pods"
+            ),
+            (
+                "aws: its definition of IngressRoute has no ingressClassName, which Traefik has "
+                "since 3.7; upgrade Traefik and its definitions"
+            ),
+            "aws: has no ClusterIssuer letsencrypt; create it, or correct `issuerName`",
+        ]
+
+    def test_what_is_there_is_enough(self, cluster: MemoryCluster) -> None:
+        for each in (
+            balanced("kube-system", "traefik", {"ip": "192.0.2.9"}, {"ip": "192.0.2.2"}),
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "IngressClass",
+                "metadata": {"name": "traefik"},
+            },
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "name": "traefik-1",
+                    "namespace": "kube-system",
+                    "labels": {"app.kubernetes.io/name": "traefik", "pod-template-hash": "1"},
+                },
+            },
+            definition("traefik.io", "IngressRoute", {"ingressClassName": {"type": "string"}}),
+            definition("cert-manager.io", "ClusterIssuer", {}),
+            {
+                "apiVersion": "cert-manager.io/v1",
+                "kind": "ClusterIssuer",
+                "metadata": {"name": "letsencrypt"},
+            },
+        ):
+            cluster.put(each)
+        assert list(checks._of_replacements(self.member, cluster)) == []
+        # Its address is one of several.
+        assert list(checks._of_address(self.member, cluster)) == []
+        moved = self.member.model_copy(update={"address": ip_address("192.0.2.7")})
+        (told,) = checks._of_address(moved, cluster)
+        assert told.startswith("aws: its load balancer is at 192.0.2.9, and the registry says")
+
+    def test_a_cluster_with_the_platforms_components_needs_none(
+        self, cluster: MemoryCluster
+    ) -> None:
+        assert list(checks._of_replacements(region("aws"), cluster)) == []
+
+
+def definition(group: str, kind: str, properties: Mapping[str, object]) -> dict[str, object]:
+    """A CustomResourceDefinition whose objects have ``properties`` in their spec."""
+    plural, version = f"{kind.lower()}s", "v1alpha1" if group == "traefik.io" else "v1"
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "status": {"conditions": [{"type": "Established", "status": "True"}]},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural},
+            "versions": [
+                {
+                    "name": version,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "properties": {"spec": {"type": "object", "properties": properties}}
+                        }
+                    },
+                }
+            ],
+        },
+    }

@@ -1,6 +1,7 @@
 """Every sound description is accepted, and every fault in another is reported with its remedy."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from charts.catalogue import TAKEN, load, offers
 from docgen import schema
 from fleet import apps
 from fleet.errors import InputError
-from fleet.score import Description, Reference
+from fleet.score import MODELS, Description, Reference, schedule
 from fleet.source import read
 from tests.objects import APPS, ROOT
 
@@ -33,6 +34,7 @@ BEYOND_A_SCHEMA = {
     "passthrough-without-certificate": "relates two values",
     "passthrough-of-h2c": "relates two values",
     "certificate-at-the-edge": "relates two values",
+    "certificate-metric-at-the-edge": "relates two values",
     "certificate-to-write": "relates two values",
     "volume-mounted-nowhere": "relates two values",
     "resource-unknown": "reads placeholders",
@@ -42,8 +44,59 @@ BEYOND_A_SCHEMA = {
     "secret-within-a-value": "reads placeholders",
     "secret-as-a-volume": "reads placeholders",
     "whole-secret": "reads placeholders",
+    "annotation-unknown": "reads placeholders",
+    "dots-in-a-placeholder": "reads placeholders",
+    "placeholder-in-an-argument": "reads placeholders",
+    "low-port": "relates two values",
+    "probe-with-two-hosts": "relates two values",
+    "grpc-health-of-http": "relates two values",
+    "grpc-health-beside-probes": "relates two values",
+    "secret-key-with-a-space": "reads placeholders",
+    "secret-to-write": "relates two values",
+    "secret-without-files": "relates two values",
+    "secret-mounted-nowhere": "relates two values",
+    "secret-used-nowhere": "relates two values",
+    "secret-of-the-certificate": "knows the names of the platform's Secrets",
+    "keys-alike": "knows the variables of bootstrap",
+    "job-with-a-secret-in-args": "reads placeholders",
+    "job-without-command": "relates two values",
+    "rollout-without-command": "relates two values",
+    "job-limit-below-request": "relates two values",
+    "job-with-a-long-name": "relates two values",
+    "job-of-the-rollout": "knows what other jobs are called",
+    "schedule-at-25": "reads schedules",
+    "schedule-on-day-7": "reads schedules",
+    "schedule-on-no-day": "reads schedules",
+    "time-zone-unknown": "knows the names of time zones",
 }
 """The faults that apps.schema.json lets pass, each with the reason."""
+
+SCORE: dict[tuple[str, ...], tuple[set[str], set[str]]] = {
+    (): ({"apiVersion", "metadata", "containers"}, {"service", "resources"}),
+    ("containers", "*"): (
+        {"image"},
+        {
+            "command", "args", "variables", "files", "volumes", "before", "resources",
+            "livenessProbe", "readinessProbe",
+        },
+    ),
+    ("containers", "*", "volumes", "*"): ({"source"}, {"path", "target", "readOnly"}),
+    ("containers", "*", "resources"): (set(), {"requests", "limits"}),
+    ("containers", "*", "resources", "requests"): (set(), {"cpu", "memory"}),
+    ("containers", "*", "resources", "limits"): (set(), {"cpu", "memory"}),
+    ("containers", "*", "livenessProbe"): (set(), {"httpGet", "exec"}),
+    ("containers", "*", "readinessProbe"): (set(), {"httpGet", "exec"}),
+    ("containers", "*", "*", "httpGet"): (
+        {"port", "path"}, {"host", "scheme", "httpHeaders"},
+    ),
+    ("containers", "*", "*", "httpGet", "httpHeaders", "*"): ({"name", "value"}, set()),
+    ("containers", "*", "*", "exec"): ({"command"}, set()),
+    ("service",): (set(), {"ports"}),
+    ("service", "ports", "*"): ({"port"}, {"targetPort", "protocol"}),
+    ("resources", "*"): ({"type"}, {"class", "id", "metadata", "params"}),
+}  # fmt: skip
+"""What Score requires and allows in each of its mappings: score-v1b1.json of score-spec/spec, whose
+``metadata`` is open to further keys."""
 
 
 def described(name: str) -> Description:
@@ -85,6 +138,23 @@ def test_an_editor_accepts_what_the_loader_accepts(file: Path) -> None:
     assert [error.message for error in EDITOR.iter_errors(read(file).data)] == []
 
 
+@pytest.mark.parametrize("mapping", SCORE, ids=".".join)
+def test_a_description_is_a_score_file(mapping: tuple[str, ...]) -> None:
+    """Each key is one of Score's, what Score requires is required, and what is left is refused."""
+    required, allowed = SCORE[mapping]
+    fields = {field.alias or name: field for name, field in MODELS[mapping].model_fields.items()}
+    assert fields.keys() <= required | allowed
+    assert required <= {key for key, field in fields.items() if field.is_required()}
+    for key in (required | allowed) - fields.keys():
+        assert (*mapping, key) in apps.REFUSED
+
+
+def test_whatever_is_refused_is_a_key_of_score() -> None:
+    for *mapping, key in apps.REFUSED:
+        required, allowed = SCORE[tuple(mapping)]
+        assert key in required | allowed
+
+
 def test_a_folder_that_is_not_there_describes_no_app(tmp_path: Path) -> None:
     assert apps.load(tmp_path / "none", TAKEN) == {}
 
@@ -117,15 +187,48 @@ def test_placeholders() -> None:
 def test_secrets_are_known_by_their_names_and_keys() -> None:
     assert described("shop-api").secrets == {
         "shop-database": ("url", "user"),
-        "signing": ("key",),
+        # A file of one resource, and a variable of another that names the same Secret.
+        "signing": ("key", "signing.pem"),
     }
 
 
 def test_a_quota_has_room_for_the_largest_rollout() -> None:
     small, large = quota(described("plain-api")), quota(described("shop-api"))
     assert (small["pods"], small["requests.cpu"], small["limits.memory"]) == ("20", "4", "8Gi")
-    # 13 pods of half a core and 1 GiB, twice.
-    assert (large["pods"], large["requests.cpu"], large["limits.memory"]) == ("32", "13", "26Gi")
+    # 13 pods of the app and one of the job before a rollout, of half a core and 1 GiB each, and a
+    # small one of the scheduled job; twice.
+    assert (large["pods"], large["requests.cpu"], large["limits.memory"]) == ("36", "15", "29Gi")
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "expected"),
+    [
+        ("*", 0, set(range(60))),
+        ("*/20", 0, {0, 20, 40}),
+        ("5/20", 0, {5, 25, 45}),
+        ("1-5/2,23", 1, {1, 3, 5, 23}),
+        ("jan,NOV-dec", 3, {1, 11, 12}),
+        ("mon-fri", 4, {1, 2, 3, 4, 5}),
+    ],
+)
+def test_a_field_of_a_schedule_stands_for_values(text: str, field: int, expected: set[int]) -> None:
+    assert schedule.values(text, schedule.FIELDS[field]) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("60", "'60' is no minute; write 0 to 59"),
+        ("5-1", "5-1 ends before it begins"),
+        ("*/0", "has a step of 0"),
+        ("1,,2", "'' is no minute"),
+        ("?", "? is no minute"),
+        ("*-5", "is no minute"),
+    ],
+)
+def test_a_field_that_kubernetes_would_refuse_is_explained(text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        schedule.values(text, schedule.FIELDS[0])
 
 
 def test_no_app_has_a_name_of_the_platform() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from charts import catalogue
 from charts.app import App
+from charts.argocd import Argocd
 from charts.catalogue import CATALOGUE, COMPONENTS, HUB, REGION, complete, compose, offers
 from charts.component import Component
 from charts.metrics_server import MetricsServer
@@ -100,7 +101,7 @@ def test_the_registry_knows_what_the_catalogue_has(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="greeting is none of what a region can do without"):
         registry.load(path, offers())
     path.write_text(text.replace(region, f"{region}    without: [traefik]\n"))
-    with pytest.raises(InputError, match="traefik is needed by cert-manager and greeting"):
+    with pytest.raises(InputError, match="traefik, which cert-manager and greeting need"):
         registry.load(path, with_it)
 
 
@@ -108,10 +109,18 @@ def test_what_a_required_component_needs_is_required() -> None:
     class Vital(Greeting):
         NAME = "vital"
         REQUIRED = True
+        NEEDS = (MetricsServer,)  # type: ignore[assignment] # another tuple than Greeting's
 
     offered: Catalogue = {"hub": HUB, "region": (*REGION, Vital)}
-    assert "traefik" in optional(CATALOGUE, "region")
-    assert required(offered, "region") - required(CATALOGUE, "region") == {"vital", "traefik"}
+    assert "metrics-server" in optional(CATALOGUE, "region")
+    new = required(offered, "region") - required(CATALOGUE, "region")
+    assert new == {"vital", "metrics-server"}
+
+
+def test_what_can_be_replaced_can_be_left_out_even_where_it_is_needed() -> None:
+    needed = {each.NAME for each in Argocd.NEEDS}
+    assert needed == {"traefik", "cert-manager"}
+    assert needed <= {*optional(CATALOGUE, "hub")}
 
 
 class TestForgotten:

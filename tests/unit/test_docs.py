@@ -74,7 +74,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 @every_document
 def test_paths_exist(document: Path) -> None:
     """Those in backticks that start with a folder of the repository."""
-    tops = "charts|docgen|fleet|imports|operations|tests|bench|docs|foobar_api|.github"
+    tops = "charts|docgen|examples|fleet|imports|operations|tests|bench|docs|foobar_api|.github"
     for path in re.findall(rf"`((?:{tops})/[^`\s<>*]*)`", document.read_text("utf-8")):
         # What a measurement writes is not there.
         if not path.startswith("bench/out"):

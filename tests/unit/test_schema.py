@@ -69,6 +69,13 @@ UNSEEN = {
     "git_port_out_of_range": "compares numbers",
     "traefik_left_out_alone": "relates two items",
     "ingress_and_issuer_left_out": "relates two items",
+    "issuer_left_out": "relates two items",
+    "traefik_of_the_hub_left_out": "relates two keys",
+    "issuer_of_the_hub_left_out": "relates two keys",
+    "traefik_beside_the_platforms": "relates two keys",
+    "issuer_beside_the_platforms": "relates two keys",
+    "traefik_with_a_load_balancer": "relates two keys",
+    "issuer_beside_a_name": "relates two keys",
     "address_missing": "relates two keys",
     "address_private_in_production": "relates two values",
     "domain_missing_on_aws": "relates two keys",
@@ -98,7 +105,15 @@ def test_it_is_a_schema() -> None:
 
 def test_every_object_of_it_refuses_unknown_keys_and_tells_what_it_is() -> None:
     definitions = SCHEMA["definitions"]
-    assert set(definitions) == {"Acme", "Git", "Hub", "LoadBalancer", "Placement", "Region"}
+    assert set(definitions) == {
+        "Acme",
+        "Git",
+        "Hub",
+        "LoadBalancer",
+        "OwnTraefik",
+        "Placement",
+        "Region",
+    }
     for each in (SCHEMA, *definitions.values()):
         assert each["additionalProperties"] is False
         assert each["title"]
@@ -130,7 +145,15 @@ def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: Role) -> No
     model = MODELS[role]
     for name in names:
         sound = {key: value for key, value in SOUND[role].items() if key != "apps"}
-        cluster = {**sound, "without": [name, *users(CATALOGUE, role, name)]}
+        left_out = {name, *users(CATALOGUE, role, name)}
+        replaced = {
+            str(each.REPLACED_BY): REPLACEMENTS[str(each.REPLACED_BY)]
+            for each in CATALOGUE[role]
+            if name == each.NAME and each.REPLACED_BY
+        }
+        if replaced:
+            left_out = {name}
+        cluster = {**sound, "without": [*left_out], **replaced}
         try:
             model.model_validate(cluster, context=offers())
         except ValidationError:
@@ -140,6 +163,7 @@ def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: Role) -> No
         assert accepted == (name in without["items"]["enum"]), name
 
 
+REPLACEMENTS = {"traefik": {"namespace": "kube-system"}, "issuerName": "own"}
 SOUND: Mapping[str, Mapping[str, Any]] = {
     "hub": {"name": "hub", "role": "hub", "address": "192.0.2.1"},
     "region": {
@@ -278,10 +302,15 @@ class TestDocumentation:
             key for name, model in MODELS.items() if name != "fleet" for key in keys(model)
         }
 
-    def test_its_examples_are_accepted(self) -> None:
-        for name in ("git", "acme", "hub", "region"):
-            fields = {field.alias: field for field in MODELS[name].model_fields.values()}
-            MODELS[name].model_validate(
-                {key: field.examples[0] for key, field in fields.items() if field.examples},
-                context=offers(),
-            )
+    @pytest.mark.parametrize("name", ["git", "acme", "hub", "region"])
+    def test_its_examples_are_accepted(self, name: str) -> None:
+        """What a cluster has in place of components goes with other keys than the components."""
+        fields = {str(field.alias): field for field in MODELS[name].model_fields.values()}
+        examples = {key: field.examples[0] for key, field in fields.items() if field.examples}
+        own = {key: examples.pop(key) for key in REPLACEMENTS if key in examples}
+        MODELS[name].model_validate(examples, context=offers())
+        if own:
+            left_out = {each.NAME for each in COMPONENTS if each.REPLACED_BY in own}
+            examples = {**examples, **own, "without": [*left_out]}
+            del examples["loadBalancer"], examples["issuer"]
+            MODELS[name].model_validate(examples, context=offers())

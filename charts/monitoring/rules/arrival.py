@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from charts.app import apps
+from charts.ingress import routers
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
 from charts.scrape import MONITORING
-from charts.traefik import routers
 from fleet.registry import Cluster, Region
 
 SILENT_AFTER_MINUTES = 5

@@ -1,0 +1,117 @@
+"""An app's jobs: a CronJob for each that has a schedule, and a Job before each rollout.
+
+The latter is a hook of Argo CD's in a wave before the app's other objects. While it fails, Argo CD
+applies none of those, so the old pods stay; then it tries again. It is no PreSync hook, because an
+app's namespace and service account are not there before the first sync.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import cdk8s_plus_27 as k
+from cdk8s import ApiObject, ApiObjectMetadata, Cron, Duration, JsonPatch
+
+from charts.app import App
+from charts.app.pod import CONTAINER_SECURITY, POD_SECURITY, Pods, amounts, gaps
+from charts.component import FIRST
+from charts.labels import JOB, selector
+from fleet.score import BEFORE_ROLLOUT, Job
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+HOOK: Final = {
+    **FIRST,
+    "argocd.argoproj.io/hook": "Sync",
+    # A Job never changes, so each sync replaces the one before.
+    "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
+}
+"""Makes Argo CD run a Job at each sync, and wait for its end."""
+
+STARTING_DEADLINE: Final = Duration.minutes(10)
+"""A run that could not start for so long is left out; the next one is on schedule again."""
+KEPT_SUCCEEDED: Final = 1
+KEPT_FAILED: Final = 3
+"""Runs whose pods stay, so that somebody can look at them."""
+
+_JOB_POD: Final = "/spec/template/spec"
+_CRON_JOB_POD: Final = f"/spec/jobTemplate{_JOB_POD}"
+
+
+def add_jobs(chart: "Construct", app: App, pods: Pods) -> None:
+    """Adds the jobs of ``app``, whose pods are like ``pods``."""
+    platform = app.DESCRIPTION.platform
+    if before := platform.before_rollout:
+        name = app.DESCRIPTION.job_name(BEFORE_ROLLOUT)
+        job = k.Job(
+            chart,
+            f"job-{BEFORE_ROLLOUT}",
+            metadata=_meta(app, name, HOOK),
+            pod_metadata=_pod_meta(name),
+            active_deadline=Duration.seconds(before.timeout),
+            backoff_limit=before.retries,
+            service_account=pods.account,
+            automount_service_account_token=False,
+            docker_registry_auth=pods.pull_secret,
+            security_context=POD_SECURITY,
+            containers=[_container(app, before, pods)],
+            volumes=list(pods.volumes.values()),
+        )
+        ApiObject.of(job).add_json_patch(*_gaps(_JOB_POD))
+    for key, each in platform.jobs.items():
+        name = app.DESCRIPTION.job_name(key)
+        minute, hour, day, month, week_day = each.schedule.split()
+        cron_job = k.CronJob(
+            chart,
+            f"job-{key}",
+            metadata=_meta(app, name, {}),
+            pod_metadata=_pod_meta(name),
+            schedule=Cron(minute=minute, hour=hour, day=day, month=month, week_day=week_day),
+            time_zone=each.time_zone,
+            concurrency_policy=k.ConcurrencyPolicy.FORBID,
+            starting_deadline=STARTING_DEADLINE,
+            successful_jobs_retained=KEPT_SUCCEEDED,
+            failed_jobs_retained=KEPT_FAILED,
+            active_deadline=Duration.seconds(each.timeout),
+            backoff_limit=each.retries,
+            service_account=pods.account,
+            automount_service_account_token=False,
+            docker_registry_auth=pods.pull_secret,
+            security_context=POD_SECURITY,
+            containers=[_container(app, each, pods)],
+            volumes=list(pods.volumes.values()),
+        )
+        ApiObject.of(cron_job).add_json_patch(*_gaps(_CRON_JOB_POD))
+
+
+def _meta(app: App, name: str, annotations: dict[str, str]) -> ApiObjectMetadata:
+    return ApiObjectMetadata(
+        name=name, namespace=app.NAMESPACE, annotations=annotations or None, labels=selector(name)
+    )
+
+
+def _pod_meta(name: str) -> ApiObjectMetadata:
+    """No pod of a job has the label by which the app's Service, budget and autoscaler find pods."""
+    return ApiObjectMetadata(labels={**selector(name), **JOB})
+
+
+@cache
+def _gaps(pod: str) -> tuple[JsonPatch, ...]:
+    return gaps(pod)
+
+
+def _container(app: App, job: Job, pods: Pods) -> k.ContainerProps:
+    description = app.DESCRIPTION
+    # As in Kubernetes: a command of its own leaves nothing of the container's.
+    command = job.command or description.container.command
+    return k.ContainerProps(
+        name=description.container_name,
+        image=app.image,
+        image_pull_policy=k.ImagePullPolicy.IF_NOT_PRESENT,
+        command=list(command) or None,
+        args=list(job.args) or None,
+        env_variables=pods.variables,
+        resources=amounts(description.usage(job)),
+        security_context=CONTAINER_SECURITY,
+        volume_mounts=list(pods.mounts),
+    )
