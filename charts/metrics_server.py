@@ -1,4 +1,4 @@
-"""metrics-server: the CPU figures that foobar-api's autoscaler and `kubectl top` read.
+"""metrics-server: the CPU figures that apps' autoscalers and `kubectl top` read.
 
 Vultr's clusters come without one. Where a provider brings its own, list metrics-server under the
 cluster's ``without``.

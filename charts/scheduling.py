@@ -8,7 +8,7 @@ from imports.k8s import PodDisruptionBudgetSpec, Toleration, TopologySpreadConst
 PLATFORM: Final = "platform"
 """Priority class of what workloads need in order to be served: Traefik, cert-manager, Argo CD."""
 SERVING: Final = "serving"
-"""Priority class of the workloads that answer users: foobar-api."""
+"""Priority class of the workloads that answer users: apps."""
 SYSTEM: Final = "system-node-critical"
 """Kubernetes' own class for what a node cannot do without."""
 

@@ -1,4 +1,4 @@
-"""Traefik: the only way in. Terminates TLS for the hub's pages, passes foobar-api's through.
+"""Traefik: the only way in. Terminates TLS, or passes it through to apps that do so.
 
 It sees only the namespaces of the components behind it, by Roles that those components grant
 (``grant_watch``): the program that faces the internet cannot read every Secret of the cluster.

@@ -1,6 +1,6 @@
 """What the pods, rollouts and Services of our own workloads have in common.
 
-foobar-api's is modelled with cdk8s-plus-27, which has words of its own for it.
+Those of apps are modelled with cdk8s-plus-27, which has words of its own for them.
 """
 
 from collections.abc import Sequence

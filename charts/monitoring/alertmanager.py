@@ -36,6 +36,12 @@ ALERTMANAGER: Final = "alertmanager-main"
 PORT: Final = 9093
 URL: Final = f"http://{ALERTMANAGER}.{MONITORING}.svc:{PORT}"
 
+TITLE: Final = (
+    "{{ .CommonLabels.cluster }}{{ with .CommonLabels.app }} {{ . }}{{ end }}: "
+    "{{ .CommonLabels.alertname }}"
+)
+"""What a message is about."""
+
 LABELS: Final = {NAME: "alertmanager", "alertmanager": "main"}
 """What the operator labels the pods with."""
 PODS: Final = pods(MONITORING, LABELS)
@@ -162,8 +168,8 @@ class Alertmanager(Component[Hub]):
         return {
             "route": {
                 "receiver": "notices",
-                # One message for one cause in one cluster.
-                "groupBy": ["cluster", "alertname"],
+                # One message for one cause in one cluster, and for one app.
+                "groupBy": ["cluster", "app", "alertname"],
                 "groupWait": "30s",
                 "groupInterval": "5m",
                 "repeatInterval": "12h",
@@ -196,10 +202,30 @@ class Alertmanager(Component[Hub]):
                     ],
                     "equal": ["cluster"],
                 },
+                # An app without a pod answers with errors, if it answers at all.
+                {
+                    "sourceMatch": [_matcher("alertname", "AppDown")],
+                    "targetMatch": [_matcher("alertname", "AppErrors|AppSlow", "=~")],
+                    "equal": ["cluster", "app"],
+                },
+                # Traefik answers for apps behind it, and has no other routes in a region.
+                {
+                    "sourceMatch": [_matcher("alertname", "AppDown|AppErrors", "=~")],
+                    "targetMatch": [_matcher("alertname", "TraefikErrors")],
+                    "equal": ["cluster"],
+                },
+                # Of the same thing: an app, a certificate and a volume each have a label of ours.
                 {
                     "sourceMatch": [_matcher("severity", "critical")],
                     "targetMatch": [_matcher("severity", "warning")],
-                    "equal": ["cluster", "namespace", "alertname"],
+                    "equal": [
+                        "cluster",
+                        "namespace",
+                        "alertname",
+                        "app",
+                        "name",
+                        "persistentvolumeclaim",
+                    ],
                 },
             ],
             "receivers": [
@@ -229,8 +255,7 @@ def _receiver(name: str, messenger: Messenger) -> Receiver:
                 {
                     "apiURL": secret,
                     "sendResolved": True,
-                    "title": "{{ .CommonLabels.cluster }}: {{ .CommonLabels.alertname }}"
-                    " ({{ .Status }}, {{ .Alerts.Firing | len }})",
+                    "title": f"{TITLE} ({{{{ .Status }}}}, {{{{ .Alerts.Firing | len }}}})",
                     "text": "{{ range .Alerts }}{{ .Annotations.summary }}\n"
                     "{{ .Annotations.description }}\n{{ .Annotations.runbook_url }}\n{{ end }}",
                 }
@@ -243,7 +268,7 @@ def _receiver(name: str, messenger: Messenger) -> Receiver:
                     "routingKey": secret,
                     "sendResolved": True,
                     "severity": "{{ .CommonLabels.severity }}",
-                    "description": "{{ .CommonLabels.cluster }}: {{ .CommonLabels.alertname }}",
+                    "description": TITLE,
                 }
             ],
         },

@@ -60,7 +60,7 @@ def test_panels_lie_side_by_side(dashboard: Json) -> None:
 def test_variables_are_declared(dashboard: Json) -> None:
     declared = {variable["name"] for variable in dashboard["templating"]["list"]}
     for title, _, query in targets(dashboard):
-        used = set(re.findall(r"\$(\w+)", query)) - {"__rate_interval", "__auto"}
+        used = set(re.findall(r"\$([a-z_]\w*)", query)) - {"__rate_interval", "__auto"}
         assert used <= declared, title
     if "cluster" in declared:
         assert declared >= {"cluster"}
@@ -76,9 +76,14 @@ def test_links_lead_to_dashboards(built: Sequence[Object]) -> None:
 
 def test_links_from_metrics_to_logs() -> None:
     """The issue of a panel is one click from its lines, in the same cluster and time."""
-    for uid in ("foobar-api", "region", "traefik", "cert-manager"):
+    for uid, chosen in (
+        ("apps", "${app:queryparam}"),
+        ("region", "var-namespace="),
+        ("traefik", "var-namespace="),
+        ("cert-manager", "var-namespace="),
+    ):
         text = json.dumps(BY_UID[uid])
-        assert "/d/logs/logs?${cluster:queryparam}&var-" in text, uid
+        assert f"/d/logs/logs?${{cluster:queryparam}}&{chosen}" in text, uid
         assert "&from=${__from}&to=${__to}" in text, uid
 
 

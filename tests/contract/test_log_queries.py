@@ -61,7 +61,7 @@ def trees() -> list[logql.Node]:
 def test_every_source_has_queries() -> None:
     """A walk that finds nothing would prove nothing."""
     places = {where.partition(":")[0].split("/")[0] for where, _ in QUERIES}
-    assert places >= {"docs", "operations", "logs", "region", "foobar-api", "traefik"}
+    assert places >= {"docs", "operations", "logs", "region", "apps", "traefik"}
     assert {where for where, _ in QUERIES if where.startswith("docs/runbooks/")}
 
 

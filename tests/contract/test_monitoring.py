@@ -3,11 +3,12 @@
 The OpenTelemetry Collector checks its own configuration where it is on the PATH.
 """
 
+import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import yaml
@@ -20,6 +21,8 @@ from charts.scrape import SCRAPER_NAMES
 from fleet.registry import Fleet
 from fleet.volumes import mebibytes
 from rendering.validation.objects import Object
+
+Labels: TypeAlias = Mapping[str, str]
 
 
 def one(objects: Sequence[Object], cluster: str, kind: str, name: str) -> dict[str, Any]:
@@ -72,6 +75,61 @@ def test_every_route_of_monitoring_asks_who_it_is(objects: Sequence[Object], fle
                 assert not any("alertmanager" in to["name"] for to in rule["services"])
                 seen += 1
     assert seen == 1 + 2 * len(fleet.regions)
+
+
+def silenced(rules: Sequence[Any], source: Labels, target: Labels) -> bool:
+    """Whether Alertmanager holds back ``target`` while ``source`` fires, by its documentation.
+
+    A label that neither alert has is equal.
+    """
+
+    def matches(matchers: Sequence[Any], labels: Labels) -> bool:
+        for each in matchers:
+            same = re.fullmatch(
+                each["value"] if "~" in each.get("matchType", "=") else re.escape(each["value"]),
+                labels.get(each["name"], ""),
+            )
+            if bool(same) == each.get("matchType", "=").startswith("!"):
+                return False
+        return True
+
+    return any(
+        matches(rule["sourceMatch"], source)
+        and matches(rule["targetMatch"], target)
+        and all(source.get(name) == target.get(name) for name in rule["equal"])
+        for rule in rules
+    )
+
+
+def test_an_alert_is_held_back_by_one_of_the_same_subject_alone(
+    objects: Sequence[Object], fleet: Fleet
+) -> None:
+    rules = one(objects, fleet.hub.name, "AlertmanagerConfig", "main")["spec"]["inhibitRules"]
+    errors = {"alertname": "AppErrors", "cluster": "us-east", "app": "shop-api"}
+    critical = {**errors, "severity": "critical"}
+    warning = {**errors, "severity": "warning"}
+    assert silenced(rules, critical, warning)
+    assert not silenced(rules, critical, {**warning, "app": "foobar-api"})
+    assert not silenced(rules, critical, {**warning, "cluster": "eu-west"})
+    down = {**critical, "alertname": "AppDown"}
+    assert silenced(rules, down, critical)
+    assert silenced(rules, down, {**warning, "alertname": "AppSlow"})
+    assert not silenced(rules, down, {**critical, "app": "foobar-api"})
+    assert not silenced(rules, down, {**critical, "alertname": "CertificateNotReady"})
+    behind = {"alertname": "TraefikErrors", "cluster": "us-east", "severity": "warning"}
+    assert silenced(rules, critical, behind)
+    assert not silenced(rules, critical, {**behind, "cluster": "eu-west"})
+    silent = {"alertname": "ClusterMetricsSilent", "cluster": "us-east", "severity": "critical"}
+    assert silenced(rules, silent, down)
+    expiring = {"alertname": "CertificateExpiring", "cluster": "hub", "namespace": "monitoring"}
+    grafana = {**expiring, "name": "grafana", "severity": "critical"}
+    assert silenced(rules, grafana, {**grafana, "severity": "warning"})
+    assert not silenced(rules, grafana, {**grafana, "name": "loki", "severity": "warning"})
+
+
+def test_a_message_is_about_one_app(objects: Sequence[Object], fleet: Fleet) -> None:
+    route = one(objects, fleet.hub.name, "AlertmanagerConfig", "main")["spec"]["route"]
+    assert route["groupBy"] == ["cluster", "app", "alertname"]
 
 
 def test_the_hub_takes_what_an_agent_has_kept(objects: Sequence[Object], fleet: Fleet) -> None:

@@ -15,10 +15,15 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
+from charts.app import apps
+from charts.catalogue import load
 from charts.monitoring.rules import NOT_TO_BE_SEEN
+from charts.monitoring.rules.app import WatchedApp
+from charts.monitoring.rules.arrival import WatchedRegion, of_region
+from charts.monitoring.rules.rule import Group
 from fleet.registry import Fleet
 from rendering.validation.objects import Object
-from tests.objects import ROOT
+from tests.objects import FLEETS, FOOBAR_API, ROOT
 from tests.queries import (
     SYNTHETIC,
     exported,
@@ -55,7 +60,7 @@ class Case:
     quiet: Series
 
     def __str__(self) -> str:
-        return f"{self.alert}-{self.severity}"
+        return "-".join(filter(None, (self.alert, self.severity, self.labels.get("app"))))
 
     @property
     def firing(self) -> Labels:
@@ -63,16 +68,26 @@ class Case:
         return {**self.labels, "severity": self.severity}
 
     def is_of(self, labels: Labels) -> bool:
-        """Whether an alert is the one of this case, not of another severity, cluster or window."""
+        """Whether an alert is the one of this case, not of another severity, app or window."""
         return all(
             labels.get(name) == self.firing[name]
-            for name in ("severity", "cluster", "window")
+            for name in ("severity", "app", "cluster", "window")
             if name in self.firing
         )
 
 
 def cases() -> list[Case]:
     return [Case(**case) for case in yaml.safe_load(CASES.read_text("utf-8"))]
+
+
+def groups_of_other_apps() -> Iterator[Group]:
+    """What the sample fleet has not: apps behind the edge, one of which nothing scrapes."""
+    fleet = load(FLEETS / "three-apps.yaml")
+    (north,) = (region for region in fleet.regions if region.name == "north")
+    yield of_region(fleet.hub.name, WatchedRegion.of(north))
+    for app in apps(north):
+        if app.NAME != FOOBAR_API:
+            yield WatchedApp.of(app.DESCRIPTION).records()
 
 
 def alerts(objects: Sequence[Object]) -> list[Mapping[str, Any]]:
@@ -103,6 +118,7 @@ def fired(
         if each.kind == "PrometheusRule"
         for group in each.body["spec"]["groups"]
     ]
+    groups += [group.spec("") for group in groups_of_other_apps()]
     tests = []
     for case in cases():
         rules_file, test = folder / f"{case}-rules.yaml", folder / f"{case}.yaml"

@@ -178,6 +178,13 @@ _RENAMED: Final = {
     "container": "k8s.container.name",
 }
 _JSON: Final = 'IsMatch(log.body, "^\\\\{.*\\\\}\\\\s*$")'
+_REQUEST: Final = ("method", "path", "status")
+"""The keys by which an app's line, of whatever container, is known to be about a request."""
+
+
+def _known(*keys: str) -> str:
+    return " and ".join(f'log.cache["{key}"] != nil' for key in dict.fromkeys(keys))
+
 
 LOG_STATEMENTS: Final = (
     *(
@@ -191,36 +198,28 @@ LOG_STATEMENTS: Final = (
     ),
     'keep_keys(resource.attributes, ["cluster", "region", "namespace", "pod", "container", "app"])',
     'delete_key(log.attributes, "log.file.path")',
-    # One line of JSON is a level and, of the two that log requests, the request: as metadata of
-    # the line, which may have any number of values. The line itself stays what it was.
+    # One line of JSON is a level and, of who logs requests, the request: as metadata of the line,
+    # which may have any number of values. The line itself stays what it was.
     f"set(log.cache, ParseJSON(log.body)) where {_JSON}",
     (
         'set(log.severity_text, ConvertCase(log.cache["level"], "lower"))'
         ' where IsString(log.cache["level"])'
     ),
     *(
+        f'set(log.attributes["{field}"], log.cache["{field}"]) where {_known(*_REQUEST, field)}'
+        for field in (*_REQUEST, "seconds", "client", "request_id")
+    ),
+    *(
         f'set(log.attributes["{ours}"], log.cache["{theirs}"])'
-        f' where resource.attributes["container"] == "{container}"'
-        f' and log.cache["{theirs}"] != nil'
-        for container, fields in {
-            "foobar-api": {
-                "method": "method",
-                "path": "path",
-                "status": "status",
-                "seconds": "seconds",
-                "client": "client",
-                "request_id": "request_id",
-            },
-            "traefik": {
-                "method": "RequestMethod",
-                "path": "RequestPath",
-                "status": "DownstreamStatus",
-                "client": "ClientHost",
-                "host": "RequestHost",
-                "router": "RouterName",
-            },
+        f' where resource.attributes["container"] == "traefik" and {_known(theirs)}'
+        for ours, theirs in {
+            "method": "RequestMethod",
+            "path": "RequestPath",
+            "status": "DownstreamStatus",
+            "client": "ClientHost",
+            "host": "RequestHost",
+            "router": "RouterName",
         }.items()
-        for ours, theirs in fields.items()
     ),
     # Traefik counts nanoseconds.
     (

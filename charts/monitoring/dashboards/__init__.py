@@ -3,8 +3,8 @@
 import json
 from typing import Final
 
+from charts.monitoring.dashboards.apps import APPS
 from charts.monitoring.dashboards.fleet import FLEET
-from charts.monitoring.dashboards.foobar_api import FOOBAR_API
 from charts.monitoring.dashboards.logs import LOGS
 from charts.monitoring.dashboards.model import Json
 from charts.monitoring.dashboards.platform import ARGOCD, CERT_MANAGER, TRAEFIK
@@ -12,7 +12,7 @@ from charts.monitoring.dashboards.region import REGION
 
 DASHBOARDS: Final[tuple[Json, ...]] = (
     FLEET,
-    FOOBAR_API,
+    APPS,
     REGION,
     TRAEFIK,
     CERT_MANAGER,

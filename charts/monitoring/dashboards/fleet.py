@@ -1,5 +1,6 @@
 """The fleet at a glance: a line for each cluster, and what is not as it should be."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from charts.monitoring.dashboards.model import (
@@ -7,13 +8,14 @@ from charts.monitoring.dashboards.model import (
     Link,
     Query,
     Row,
+    Steps,
     dashboard,
     graph,
     labelled_table,
     number,
     table,
 )
-from charts.monitoring.rules.app import ERRORS
+from charts.monitoring.rules.app import AVAILABLE, BURNS, ERRORS, SLOWNESS, Objective
 
 # A cluster that has fallen silent stays in the list for a day.
 _SEEN: Final = 'up{job=~"prometheus-agent|prometheus-k8s"}'
@@ -23,6 +25,26 @@ _HEARD: Final = (
 )
 _AGE: Final = f"time() - max by (cluster) (max_over_time(timestamp({_SEEN})[1d:1m]))"
 _FIRING: Final = 'ALERTS{alertstate="firing",severity=~"warning|critical"}'
+_BURN_STEPS: Final[Steps] = ((None, "green"), (1, "orange"), (BURNS[0].times, "red"))
+
+
+def _burn_rate(objective: Objective) -> str:
+    """How many times too fast each app spends the budget in each cluster, over an hour."""
+    return f"{objective.share('1h')} / on (app) group_left () {objective.budget}"
+
+
+def _burn_rates(by: str) -> Sequence[Column]:
+    """The worst of what ``by`` stands for."""
+    return tuple(
+        Column(
+            f"Burn rate, {what}",
+            f"max by ({by}) ({_burn_rate(objective)})",
+            decimals=1,
+            steps=_BURN_STEPS,
+        )
+        for what, objective in (("errors", ERRORS), ("slowness", SLOWNESS))
+    )
+
 
 FLEET: Final = dashboard(
     "fleet",
@@ -54,10 +76,10 @@ FLEET: Final = dashboard(
             ),
             number(
                 "Requests",
-                Query('sum(rate(http_requests_total{job="foobar-api"}[5m]))'),
+                Query(f"sum({ERRORS.total})"),
                 unit="reqps",
                 decimals=1,
-                description="Answered by foobar-api in all regions.",
+                description="To all apps in all regions, as far as they count for service levels.",
             ),
             number(
                 "Applications not as in Git",
@@ -90,24 +112,17 @@ FLEET: Final = dashboard(
                 ),
                 Column(
                     "Requests",
-                    'sum by (cluster) (rate(http_requests_total{job="foobar-api"}[5m]))',
+                    f"sum by (cluster) ({ERRORS.total})",
                     unit="reqps",
                     decimals=1,
                 ),
                 Column(
                     "Errors",
-                    f'{ERRORS.share("5m")}{{app="foobar-api"}}',
+                    f"sum by (cluster) ({ERRORS.broken}) / sum by (cluster) ({ERRORS.total})",
                     unit="percentunit",
                     decimals=2,
-                    steps=((None, "green"), (0.001, "orange"), (0.0144, "red")),
                 ),
-                Column(
-                    "99 % within",
-                    "histogram_quantile(0.99, sum by (cluster, le) "
-                    '(rate(http_request_duration_seconds_bucket{job="foobar-api"}[5m])))',
-                    unit="s",
-                    steps=((None, "green"), (0.25, "orange"), (1, "red")),
-                ),
+                *_burn_rates("cluster"),
                 Column(
                     "Certificate",
                     "min by (cluster) "
@@ -136,14 +151,49 @@ FLEET: Final = dashboard(
                 key_title="Cluster",
                 key_links=[
                     Link("This cluster", "/d/region/region?var-cluster=${__value.text}"),
+                    Link("Its apps", "/d/apps/apps?var-cluster=${__value.text}"),
                     Link("Its log lines", "/d/logs/logs?var-cluster=${__value.text}"),
                     Link(
                         "Its workloads",
                         "/d/efa86fd1d0c121a26444b636a3f509a8/cluster?var-cluster=${__value.text}",
                     ),
                 ],
-                description="Certificate: time that the shortest has left. A cluster stays in "
-                "the list for a day after its last sample.",
+                description="Burn rate: how many times too fast an app spends its budget of 30 "
+                "days, the worst of the cluster. Certificate: time that the shortest has left. A "
+                "cluster stays in the list for a day after its last sample.",
+            )
+        ]
+    ),
+    Row(
+        [
+            table(
+                "Apps",
+                Column("Clusters", f"count by (app) ({AVAILABLE})"),
+                Column(
+                    "Without a pod",
+                    f"count by (app) ({AVAILABLE} == 0)",
+                    steps=((None, "green"), (1, "red")),
+                ),
+                Column("Requests", f"sum by (app) ({ERRORS.total})", unit="reqps", decimals=1),
+                Column(
+                    "Errors",
+                    f"sum by (app) ({ERRORS.broken}) / sum by (app) ({ERRORS.total})",
+                    unit="percentunit",
+                    decimals=2,
+                ),
+                *_burn_rates("app"),
+                Column(
+                    "Alerts",
+                    f"count by (app) ({_FIRING} and on (app) {AVAILABLE})",
+                    steps=((None, "green"), (1, "orange")),
+                ),
+                key="app",
+                key_title="App",
+                key_links=[
+                    Link("This app", "/d/apps/apps?var-app=${__value.text}"),
+                    Link("Its log lines", "/d/logs/logs?var-app=${__value.text}"),
+                ],
+                description="Burn rate: of the worst cluster.",
             )
         ]
     ),
@@ -151,20 +201,16 @@ FLEET: Final = dashboard(
         [
             graph(
                 "Requests by region",
-                Query(
-                    'sum by (cluster) (rate(http_requests_total{job="foobar-api"}'
-                    "[$__rate_interval]))",
-                    "{{cluster}}",
-                ),
+                Query(f"sum by (cluster) ({ERRORS.total})", "{{cluster}}"),
                 unit="reqps",
                 stacked=True,
             ),
             graph(
-                "Share of errors by region",
-                Query(f'{ERRORS.share("5m")}{{app="foobar-api"}}', "{{cluster}}"),
-                unit="percentunit",
-                limit=0.0144,
-                description="Beyond the line, the budget of 30 days is gone in two.",
+                "Burn rates of error budgets",
+                Query(_burn_rate(ERRORS), "{{app}} {{cluster}}"),
+                limit=BURNS[0].times,
+                description="How many times faster than 30 days allow, over an hour. Beyond the "
+                "line, the budget is gone in two days.",
             ),
         ]
     ),
@@ -208,6 +254,7 @@ FLEET: Final = dashboard(
                     "cluster": "Cluster",
                     "severity": "Severity",
                     "alertname": "Alert",
+                    "app": "App",
                     "namespace": "Namespace",
                     "pod": "Pod",
                 },

@@ -296,8 +296,8 @@ class Variable:
     label: str
     several: bool = False
     logs: bool = False
-    everything: str = ".*"
-    """The regular expression that *All* stands for."""
+    everything: str | None = ".*"
+    """The regular expression that *All* stands for; without one, the values that there are."""
 
     def json(self) -> Json:
         return {
@@ -310,11 +310,8 @@ class Variable:
             "sort": 1,
             "multi": self.several,
             "includeAll": self.several,
-            **(
-                {"allValue": self.everything, "current": {"text": "All", "value": "$__all"}}
-                if self.several
-                else {}
-            ),
+            **({"allValue": self.everything} if self.several and self.everything else {}),
+            **({"current": {"text": "All", "value": "$__all"}} if self.several else {}),
         }
 
 
@@ -412,9 +409,6 @@ CLUSTER: Final = Variable(
     "cluster", 'label_values(up{job=~"prometheus-agent|prometheus-k8s"}, cluster)', "Cluster"
 )
 CLUSTERS: Final = Variable("cluster", CLUSTER.query, "Cluster", several=True)
-REGIONS: Final = Variable(
-    "cluster", 'label_values(up{job="foobar-api"}, cluster)', "Cluster", several=True
-)
 
 
 def to_logs(selector: str, title: str = "Log lines of this time") -> Link:

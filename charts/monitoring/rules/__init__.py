@@ -8,9 +8,9 @@ from urllib.parse import quote
 from charts.app import apps
 from charts.component import Component, JsonPatch, Patch
 from charts.monitoring.names import COLLECTOR
-from charts.monitoring.rules.app import SERVICE_LEVELS, MeasuredApp
+from charts.monitoring.rules.app import SERVICE_LEVELS, WatchedApp
 from charts.monitoring.rules.arrival import WatchedRegion, expected_jobs, of_region, of_sending
-from charts.monitoring.rules.certificates import CERTIFICATES
+from charts.monitoring.rules.certificates import certificates
 from charts.monitoring.rules.jobs import JOBS, UPSTREAM_WITHOUT_JOBS
 from charts.monitoring.rules.platform import platform
 from charts.scrape import MONITORING
@@ -61,8 +61,8 @@ class Rules(Component[Hub]):
     """Jobs that must exist in the hub's own cluster."""
     hub_logs: bool
     """Whether the hub's own logs are collected."""
-    apps: tuple[MeasuredApp, ...]
-    """The apps that some region runs and whose service levels are watched."""
+    apps: tuple[WatchedApp, ...]
+    """The apps that some region runs."""
     regions: tuple[WatchedRegion, ...]
     runbooks: str
     """URL of the folder that holds a page for each alert."""
@@ -74,12 +74,11 @@ class Rules(Component[Hub]):
             hub_jobs=expected_jobs(cluster),
             hub_logs=COLLECTOR in cluster.components,
             apps=tuple(
-                measured
+                WatchedApp.of(app.DESCRIPTION)
                 for app in sorted(
                     {app for region in fleet.regions for app in apps(region)},
                     key=lambda app: app.NAME,
                 )
-                if (measured := MeasuredApp.of(app.DESCRIPTION))
             ),
             regions=tuple(map(WatchedRegion.of, fleet.regions)),
             runbooks=f"{fleet.git.web}/blob/{quote(fleet.git.revision)}/docs/runbooks",
@@ -89,10 +88,10 @@ class Rules(Component[Hub]):
         groups: dict[str, list[Group]] = {
             "fleet": [
                 of_sending(self.hub, hub_jobs=self.hub_jobs, hub_logs=self.hub_logs),
-                CERTIFICATES,
+                certificates(served=any(app.certificate_expiry for app in self.apps)),
                 JOBS,
                 platform(self.hub),
-                *([SERVICE_LEVELS] if self.apps else ()),
+                *([SERVICE_LEVELS] if any(app.measured_by for app in self.apps) else ()),
             ],
             # An object each, so that an app or a region more or less is a file more or less.
             **{f"app-{app.name}": [app.records()] for app in self.apps},

@@ -7,7 +7,7 @@ Long windows are sums of what is recorded for five minutes. A query over three d
 of every pod would take longer than the time between two evaluations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
@@ -48,6 +48,12 @@ SLOWNESS: Final = Objective(
     budget="app:http_request_slow:budget",
     prefix="app:http_request_slow",
 )
+
+
+AVAILABLE: Final = "app:pods_available:sum"
+"""Name of the pods that work, by app and cluster: every app that a region runs has it."""
+CERTIFICATE_SERVED: Final = "app:certificate_served:not_after_timestamp_seconds"
+"""Name of the time at which the oldest certificate expires that any pod of an app serves."""
 
 
 class Burn(NamedTuple):
@@ -94,24 +100,61 @@ _FAILED_AT_TRAEFIK: Final = 'code=~"5..|4|13|14|15"'
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredApp:
-    """An app whose service levels are watched."""
+class WatchedApp:
+    """An app as its records see it."""
 
     name: str
     levels: ServiceLevels
-    by: Measure
-    """Whose metrics count."""
+    measured_by: Measure | None
+    """Whose metrics count; None if its service levels are not watched."""
+    certificate_expiry: str | None
+    """Its own metric of when the certificate expires that it serves."""
 
     @classmethod
-    def of(cls, description: Description) -> Self | None:
+    def of(cls, description: Description) -> Self:
         platform = description.platform
-        if not platform.measured_by:
-            return None
-        return cls(name=description.name, levels=platform.levels, by=platform.measured_by)
+        return cls(
+            name=description.name,
+            levels=platform.levels,
+            measured_by=platform.measured_by,
+            certificate_expiry=platform.metrics.certificate_expiry if platform.metrics else None,
+        )
+
+    def records(self) -> Group:
+        """What is recorded of this app alone, for all clusters that run it."""
+        return Group(
+            self.name,
+            [
+                Record(
+                    AVAILABLE,
+                    "sum by (cluster) (kube_deployment_status_replicas_available"
+                    f'{{namespace="{self.name}",deployment="{self.name}"}})'
+                    # Where nobody asks Kubernetes, those that answer the scraper.
+                    f' or sum by (cluster) (up{{job="{self.name}"}})',
+                    self._app,
+                ),
+                *self._of_certificate(),
+                *self._of_levels(),
+            ],
+        )
 
     @property
-    def _source(self) -> _Source:
-        if self.by == "traefik":
+    def _app(self) -> dict[str, str]:
+        return {"app": self.name}
+
+    def _of_certificate(self) -> Iterator[Record]:
+        if self.certificate_expiry:
+            yield Record(
+                CERTIFICATE_SERVED,
+                f'min by (cluster) ({self.certificate_expiry}{{job="{self.name}"}})',
+                self._app,
+            )
+
+    @property
+    def _source(self) -> _Source | None:
+        if self.measured_by is None:
+            return None
+        if self.measured_by == "traefik":
             # Of routers, not of services: only a router counts what Traefik answers when no pod
             # is left.
             ours = f'job="{TRAEFIK}",router=~"{routers(self.name)}"'
@@ -136,36 +179,32 @@ class MeasuredApp:
             timed=ours,
         )
 
-    def records(self) -> Group:
-        """What is recorded of this app alone, for all clusters that run it."""
-        source, levels, app = self._source, self.levels, {"app": self.name}
+    def _of_levels(self) -> Iterator[Record]:
+        source, levels, app = self._source, self.levels, self._app
+        if not source:
+            return
+        yield Record(ERRORS.total, _per_second(source.requests, source.ours), app)
+        yield Record(
+            ERRORS.broken,
+            # A cluster without any error has no such series.
+            f"{_per_second(source.requests, source.failed)}"
+            f' or on (cluster) 0 * {ERRORS.total}{{app="{self.name}"}}',
+            app,
+        )
+        yield Record(ERRORS.budget, f"vector({1 - levels.availability / 100:g})", app)
         # Prometheus 3 writes each bound as a float.
-        bound = f'le="{float(levels.seconds)!r}"'
-        return Group(
-            self.name,
-            [
-                Record(ERRORS.total, _per_second(source.requests, source.ours), app),
-                Record(
-                    ERRORS.broken,
-                    # A cluster without any error has no such series.
-                    f"{_per_second(source.requests, source.failed)}"
-                    f' or on (cluster) 0 * {ERRORS.total}{{app="{self.name}"}}',
-                    app,
-                ),
-                Record(SLOWNESS.total, _per_second(f"{source.duration}_count", source.timed), app),
-                Record(
-                    SLOWNESS.broken,
-                    f'{SLOWNESS.total}{{app="{self.name}"}} - on (cluster) '
-                    + _per_second(f"{source.duration}_bucket", f"{source.timed},{bound}"),
-                    app,
-                ),
-                Record(ERRORS.budget, f"vector({1 - levels.availability / 100:g})", app),
-                Record(
-                    SLOWNESS.budget,
-                    f"vector({1 - levels.latency / 100:g})",
-                    {**app, "seconds": f"{levels.seconds:g}"},
-                ),
-            ],
+        in_time = f'{source.timed},le="{float(levels.seconds)!r}"'
+        yield Record(SLOWNESS.total, _per_second(f"{source.duration}_count", source.timed), app)
+        yield Record(
+            SLOWNESS.broken,
+            f'{SLOWNESS.total}{{app="{self.name}"}} - on (cluster) '
+            + _per_second(f"{source.duration}_bucket", in_time),
+            app,
+        )
+        yield Record(
+            SLOWNESS.budget,
+            f"vector({1 - levels.latency / 100:g})",
+            {**app, "seconds": f"{levels.seconds:g}"},
         )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from charts.monitoring.rules.app import CERTIFICATE_SERVED
 from charts.monitoring.rules.rule import Alert, Group, Severity
 
 LEFT: Final = (
@@ -26,31 +27,38 @@ def _expiring(severity: Severity, share: float) -> Alert:
     )
 
 
-CERTIFICATES: Final = Group(
-    "certificates",
-    [
-        _expiring("warning", 0.2),
-        _expiring("critical", 0.08),
-        Alert(
-            name="CertificateNotReady",
-            severity="warning",
-            expression='certmanager_certificate_ready_status{condition="True"} == 0',
-            wait="20m",
-            summary="The certificate {{ $labels.namespace }}/{{ $labels.name }} of "
-            "{{ $labels.cluster }} is not issued.",
-            description="It has not been ready for 20 minutes. What is served meanwhile is the one "
-            "before, or none.",
-        ),
-        Alert(
-            name="CertificateServedIsOld",
-            severity="warning",
-            expression="max by (cluster) (certmanager_certificate_not_after_timestamp_seconds"
-            '{namespace="foobar-api"}) > min by (cluster) '
-            "(foobar_api_certificate_not_after_timestamp_seconds)",
-            wait="30m",
-            summary="foobar-api of {{ $labels.cluster }} serves an old certificate.",
-            description="A pod still serves the one before, half an hour after it was renewed: it "
-            "could not read the new pair.",
-        ),
-    ],
+_NOT_READY: Final = Alert(
+    name="CertificateNotReady",
+    severity="warning",
+    expression='certmanager_certificate_ready_status{condition="True"} == 0',
+    wait="20m",
+    summary="The certificate {{ $labels.namespace }}/{{ $labels.name }} of "
+    "{{ $labels.cluster }} is not issued.",
+    description="It has not been ready for 20 minutes. What is served meanwhile is the one "
+    "before, or none.",
 )
+_SERVED_IS_OLD: Final = Alert(
+    name="CertificateServedIsOld",
+    severity="warning",
+    # An app's certificate has its name.
+    expression="max by (cluster, app) (label_replace("
+    'certmanager_certificate_not_after_timestamp_seconds, "app", "$1", "name", "(.+)"))'
+    f" > {CERTIFICATE_SERVED}",
+    wait="30m",
+    summary="{{ $labels.app }} in {{ $labels.cluster }} serves an old certificate.",
+    description="A pod still serves the one before, half an hour after it was renewed: it "
+    "could not read the new pair.",
+)
+
+
+def certificates(*, served: bool) -> Group:
+    """Alerts of all certificates; with ``served`` also for apps that export what they serve."""
+    return Group(
+        "certificates",
+        [
+            _expiring("warning", 0.2),
+            _expiring("critical", 0.08),
+            _NOT_READY,
+            *([_SERVED_IS_OLD] if served else ()),
+        ],
+    )
