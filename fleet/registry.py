@@ -762,6 +762,22 @@ class Region(Cluster):
 
     @field_validator("apps")
     @classmethod
+    def _can_be_stored(
+        cls, apps: dict[str, Placement], info: ValidationInfo
+    ) -> dict[str, Placement]:
+        if {"storage_class", "provider"} <= info.data.keys():
+            named: str | None = info.data["storage_class"]
+            provider: ProviderName = info.data["provider"]
+            for name in apps:
+                for size in _offers(info).apps[name].VOLUMES:
+                    try:
+                        volumes.check(size, named or PROVIDERS[provider].storage_class)
+                    except ValueError as error:
+                        raise ValueError(f"{name}: a volume of {error} in its file") from None
+        return apps
+
+    @field_validator("apps")
+    @classmethod
     def _leave_room(cls, apps: dict[str, Placement], info: ValidationInfo) -> dict[str, Placement]:
         for name, placement in apps.items():
             try:
