@@ -26,6 +26,7 @@ from charts.traefik import Traefik
 from fleet.apps import TENANT
 from fleet.registry import Fleet, Region
 from fleet.score import Description
+from fleet.volumes import mebibytes
 from imports.k8s import NetworkPolicyEgressRule, ObjectMeta, ResourceQuota
 from imports.traefik import (
     IngressRoute,
@@ -223,7 +224,14 @@ def quota(description: Description) -> dict[str, str]:
             strict=True,
         )
     )
+    kept = description.persistent.values()
+    most = description.platform.scaling.max
+    stored = {
+        "persistentvolumeclaims": str(most * len(kept)),
+        "requests.storage": f"{most * sum(map(mebibytes, kept)) // 1024}Gi",
+    }
     return {
+        **(stored if kept else {}),
         "pods": str(max(20, 2 * len(pods) + 6)),
         "requests.cpu": str(max(4, -(-cpu // 1000))),
         "requests.memory": f"{max(4, -(-memory // 1024))}Gi",

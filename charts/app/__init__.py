@@ -43,6 +43,8 @@ class App(Component[Region]):
     image: str
     pull_secret: str
     """Name of a registry Secret that is made outside Git."""
+    storage_class: str | None
+    """What provides the volumes that pods keep."""
     proxy_networks: tuple[str, ...]
     """CIDRs that Traefik's pods connect from."""
     ingress_grace_seconds: int
@@ -57,6 +59,7 @@ class App(Component[Region]):
             host=cluster.host(cls.NAME),
             image=placement.image,
             pull_secret=placement.pull_secret,
+            storage_class=cluster.volume_class,
             proxy_networks=tuple(map(str, cluster.node_networks)),
             ingress_grace_seconds=termination_grace(cluster.balancer),
         )
@@ -110,5 +113,6 @@ def component(description: Description) -> type[App]:
         "NAME": description.name,
         "NAMESPACE": description.name,
         "DESCRIPTION": description,
+        "VOLUMES": tuple(description.persistent.values()),
     }
     return cast(type[App], type(description.name, (App,), constants))

@@ -46,6 +46,8 @@ BEYOND_A_SCHEMA = {
     "secret-within-a-value": "reads placeholders",
     "secret-as-a-volume": "reads placeholders",
     "whole-secret": "reads placeholders",
+    "volume-without-a-size": "relates two values",
+    "volume-in-mebibytes": "relates two values",
     "annotation-unknown": "reads placeholders",
     "dots-in-a-placeholder": "reads placeholders",
     "placeholder-in-an-argument": "reads placeholders",
