@@ -24,7 +24,7 @@ _DESCRIPTION: Final = Description.model_validate(
         "apiVersion": "score.dev/v1b1",
         "metadata": {"name": APP},
         "containers": {APP: {"image": "."}},
-        "service": {"ports": {"http": {"targetPort": 8080}}},
+        "service": {"ports": {"http": {"port": 8080}}},
     }
 )
 """The least that an app's file can say."""

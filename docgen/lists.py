@@ -16,7 +16,7 @@ from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
 from commands import COMMANDS
 from docgen.fleets import APP, EXAMPLE, Components, Manifest, complete, synthesize
 from docgen.markdown import Part, code, listed, table
-from fleet import score
+from fleet import apps, score
 from fleet.catalogue import Offer, Role, optional
 from fleet.errors import InputError
 from fleet.registry import MODELS, Fleet, Hub, Placement, Region, keys
@@ -43,6 +43,11 @@ _DESCRIBED: Final[Mapping[str, type[BaseModel]]] = {
     "mount": score.Mount,
     "resources": score.Resources,
     "http-get": score.HttpGet,
+    "http-header": score.HttpHeader,
+    "exec": score.Exec,
+    "secret": score.SecretParams,
+    "volume": score.VolumeParams,
+    "certificate": score.CertificateParams,
     "port": score.ServicePort,
 }
 KEYS: Final[Mapping[str, tuple[type[BaseModel], tuple[str, ...]]]] = {
@@ -92,6 +97,13 @@ def _flow(value: object) -> str:
             return str(value).lower()
         case _:
             return str(value)
+
+
+def _refused(_: Fleet) -> Iterator[str]:
+    """Keys of Score that no description may have."""
+    yield from table(
+        ("key", "why not"), ((code(".".join(key)), why) for key, why in apps.REFUSED.items())
+    )
 
 
 def _derived(_: Fleet) -> Iterator[str]:
@@ -344,6 +356,7 @@ def _amount(quantity: object) -> int:
 
 PARTS: Final[Mapping[str, Part]] = {
     **{f"keys-{name}": partial(_keys, name) for name in KEYS},
+    "refused": _refused,
     "derived": _derived,
     "records": _records,
     "components": _components,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,15 +17,20 @@ from fleet.source import Source, read
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+V = TypeVar("V")
+
 APPS: Final = Path("apps")
 """The folder, below the one that has clusters.yaml."""
 
-_NOT_HERE: Final = {
-    "files": "put the file into the image, or its content into a variable",
-    "before": "apps have exactly one container",
-    "class": "the platform has one class of each type",
+REFUSED: Final[Mapping[tuple[str, ...], str]] = {
+    ("containers", "*", "files"): "put the file into the image, or its content into a Secret",
+    ("containers", "*", "before"): "apps have exactly one container",
+    ("containers", "*", "volumes", "*", "path"): "the whole of a volume is mounted",
+    ("containers", "*", "volumes", "*", "target"): "the key of the mapping is the target",
+    ("resources", "*", "class"): "the platform has one class of each type",
+    ("resources", "*", "id"): "no app shares a resource with another",
 }
-"""What Score has and the platform gives no meaning to."""
+"""What Score has and the platform gives no meaning to, and why."""
 
 
 def load(folder: Path, taken: Collection[str]) -> Mapping[str, Description]:
@@ -95,8 +100,10 @@ def _place(loc: tuple[str | int, ...]) -> Location:
 
 def _say(source: Source, error: "ErrorDetails", location: Location) -> str:
     key = str(location[-1]) if location else ""
-    if error["type"] == "extra_forbidden" and key in _NOT_HERE:
-        return f"is not supported here: {_NOT_HERE[key]}; remove it"
+    if error["type"] == "extra_forbidden" and (reason := _found(REFUSED, location)):
+        return f"is not supported here: {reason}; remove it"
+    if error["type"] == "dict_type" and key == "volumes":
+        return "is a list, Score's older form; write each under its target, /data: {source: …}"
     if error["type"] == "union_tag_invalid":
         types = [part.strip(" '") for part in error["ctx"]["expected_tags"].split(",")]
         given = str(error["ctx"]["tag"])
@@ -104,6 +111,8 @@ def _say(source: Source, error: "ErrorDetails", location: Location) -> str:
             f"type {shown(given)} is none of {', '.join(types)}{did_you_mean(given, types)}; a "
             "database or a queue is reached by egress and a secret"
         )
+    if location[:1] == ("resources",) and "params" in location and "${" in source.written(location):
+        return "is a value into which the platform fills no placeholders; write it out"
     if error["type"] == "union_tag_not_found":
         return "has no type; add one"
     if key == "image":
@@ -116,9 +125,15 @@ def _known(source: Source, location: Location) -> tuple[str, ...]:
     above = location[:-1]
     if above[:1] == ("resources",) and above[2:] == ("params",):
         return keys(score.PARAMS[source.data["resources"][above[1]]["type"]])
-    for pattern, model in score.MODELS.items():
-        if len(pattern) == len(above) and all(
-            part in ("*", str(given)) for part, given in zip(pattern, above, strict=True)
+    model = _found(score.MODELS, above)
+    return keys(model) if model else ()
+
+
+def _found(patterns: Mapping[tuple[str, ...], V], location: Location) -> V | None:
+    """The value of the pattern that matches ``location``; a star stands for any part."""
+    for pattern, value in patterns.items():
+        if len(pattern) == len(location) and all(
+            part in ("*", str(given)) for part, given in zip(pattern, location, strict=True)
         ):
-            return keys(model)
-    return ()
+            return value
+    return None

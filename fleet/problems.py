@@ -253,6 +253,8 @@ def _limits(error: "ErrorDetails", written: str) -> str:
             return f"{written} is too large; write {error['ctx']['le']} or less"
         case "string_too_long" | "too_long":
             return f"{written} has more than {error['ctx']['max_length']} characters; shorten it"
+        case "string_too_short" | "too_short":
+            return "is empty; write a value, or remove it"
         case _:
             return error["msg"]
 

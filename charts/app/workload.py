@@ -13,10 +13,11 @@ from cdk8s import ApiObject, ApiObjectMetadata, Duration, JsonPatch
 from charts.app import App
 from charts.app.jobs import add_jobs
 from charts.app.pod import CONTAINER_SECURITY, POD_SECURITY, Pods, amounts, gaps
+from charts.app.probes import probes_of
 from charts.labels import selector
 from charts.scheduling import over_nodes
 from charts.workload import REVISION_HISTORY_LIMIT
-from fleet.score import Description, Probe
+from fleet.score import Description
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -49,18 +50,18 @@ class Shape:
 @cache
 def shape(description: Description) -> Shape:
     """The shape of an app's workload."""
-    labels = selector(description.name)
+    labels, probes = selector(description.name), probes_of(description, POD)
     return Shape(
         meta=ApiObjectMetadata(name=description.name, namespace=description.name),
         pod_metadata=ApiObjectMetadata(labels=labels),
         selector=k.LabelSelector.of(labels=labels),
-        startup=_probe(description, description.container.liveness_probe, period=1, failures=60),
-        liveness=_probe(description, description.container.liveness_probe, period=10, failures=3),
-        readiness=_probe(description, description.container.readiness_probe, period=5, failures=2),
+        startup=probes["startupProbe"].construct,
+        liveness=probes["livenessProbe"].construct,
+        readiness=probes["readinessProbe"].construct,
         ports=tuple(_ports(description)),
         service_port=k.ServicePort(
             name=description.port_name,
-            port=description.port.port or description.port.target_port,
+            port=description.port.port,
             target_port=description.port.target_port,
             protocol=k.Protocol.TCP,
         ),
@@ -68,7 +69,7 @@ def shape(description: Description) -> Shape:
         cpu=k.Metric.resource_cpu(
             k.MetricTarget.average_utilization(description.platform.scaling.cpu)
         ),
-        gaps=_gaps(labels),
+        gaps=(*_gaps(labels), *(patch for each in probes.values() for patch in each.gaps)),
     )
 
 
@@ -78,26 +79,6 @@ def _gaps(labels: dict[str, str]) -> tuple[JsonPatch, ...]:
         *gaps(POD),
         JsonPatch.add(f"{POD}/topologySpreadConstraints", over_nodes(labels)),
         JsonPatch.add("/spec/revisionHistoryLimit", REVISION_HISTORY_LIMIT),
-    )
-
-
-def _probe(description: Description, probe: Probe | None, *, period: int, failures: int) -> k.Probe:
-    port, period_seconds = description.port.target_port, Duration.seconds(period)
-    timeout_seconds = Duration.seconds(2)
-    if probe is None:
-        return k.Probe.from_tcp_socket(
-            port=port,
-            period_seconds=period_seconds,
-            timeout_seconds=timeout_seconds,
-            failure_threshold=failures,
-        )
-    return k.Probe.from_http_get(
-        probe.http_get.path,
-        port=probe.http_get.port or port,
-        scheme=k.ConnectionScheme[probe.http_get.scheme],
-        period_seconds=period_seconds,
-        timeout_seconds=timeout_seconds,
-        failure_threshold=failures,
     )
 
 
@@ -118,8 +99,8 @@ def add_workload(chart: "Construct", app: App) -> None:
         name=description.container_name,
         image=app.image,
         image_pull_policy=k.ImagePullPolicy.IF_NOT_PRESENT,
-        command=[app.filled(each) for each in described.command] or None,
-        args=[app.filled(each) for each in described.args] or None,
+        command=list(described.command) or None,
+        args=list(described.args) or None,
         env_variables=pods.variables,
         ports=list(fixed.ports),
         startup=fixed.startup,

@@ -8,13 +8,13 @@ from pydantic import AfterValidator, Field
 
 from fleet.diagnostics import Location, shown
 from fleet.score import placeholders
-from fleet.score.facts import Facts
+from fleet.score.facts import Facts, ScoreName
 from fleet.score.jobs import BEFORE_ROLLOUT, Job
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Metadata, Platform
 from fleet.score.resources import MOUNTED, Resource, SecretResource
 from fleet.score.workload import Container, Mount, Resources, Service, ServicePort
-from fleet.values import LONGEST_LABEL, FrozenDict, HostLabel, Label
+from fleet.values import FrozenDict
 
 
 class Description(Facts):
@@ -24,15 +24,14 @@ class Description(Facts):
         description="The version of Score.", examples=["score.dev/v1b1"]
     )
     metadata: Metadata = Field(description="The name of the app, and the platform's section.")
-    containers: Annotated[dict[Label, Container], AfterValidator(FrozenDict)] = Field(
+    containers: Annotated[dict[ScoreName, Container], AfterValidator(FrozenDict)] = Field(
         description="The container that runs the app, by its name.",
         json_schema_extra={"minProperties": 1, "maxProperties": 1},
     )
     service: Service = Field(description="What the app serves.")
-    resources: Annotated[dict[HostLabel, Resource], AfterValidator(FrozenDict)] = Field(
+    resources: Annotated[dict[ScoreName, Resource], AfterValidator(FrozenDict)] = Field(
         default_factory=FrozenDict,
         description="What the app needs, by an id that placeholders use.",
-        json_schema_extra={"propertyNames": {"maxLength": LONGEST_LABEL}},
     )
 
     @property
@@ -55,7 +54,8 @@ class Description(Facts):
     def seen_at(self) -> str:
         """The path that tells from outside whether the app answers."""
         probe = self.container.readiness_probe
-        return self.platform.certificate_path or (probe.http_get.path if probe else "/")
+        asked = probe.http_get.path if probe and probe.http_get else "/"
+        return self.platform.certificate_path or asked
 
     @property
     def port_name(self) -> str:
@@ -80,20 +80,17 @@ class Description(Facts):
         return {name: tuple(keys) for name, keys in found.items()}
 
     @property
-    def texts(self) -> dict[Location, str]:
-        """Every text that may have placeholders, by where it is, but the sources of mounts."""
-        at: Location = ("containers", self.container_name)
-        mappings: list[tuple[Location, Container | Job]] = [(at, self.container)]
-        for name, job in self.jobs.items():
-            mappings.append((job_location(name), job))
+    def commands(self) -> dict[Location, str]:
+        """Every word of a command, by where it is; of the container and of jobs."""
+        mappings: list[tuple[Location, Container | Job]] = [
+            (("containers", self.container_name), self.container),
+            *((job_location(name), job) for name, job in self.jobs.items()),
+        ]
         return {
-            **{
-                (*where, key, index): text
-                for where, each in mappings
-                for key, listed in (("command", each.command), ("args", each.args))
-                for index, text in enumerate(listed)
-            },
-            **{(*at, "variables", key): text for key, text in self.container.variables.items()},
+            (*where, key, index): text
+            for where, each in mappings
+            for key, words in (("command", each.command), ("args", each.args))
+            for index, text in enumerate(words)
         }
 
     def _variables_of(self, resource: str) -> Iterator[str]:
@@ -131,7 +128,7 @@ class Description(Facts):
 
         Raises ValueError, which says what is wrong, for a placeholder that nothing can fill in.
         """
-        return tuple(placeholders.parts(text, self.name, self.resources))
+        return tuple(placeholders.parts(text, self.metadata, self.resources))
 
     def source(self, mount: Mount) -> str:
         """The id of the resource that is mounted."""

@@ -1,12 +1,14 @@
 """What the mappings of a description have in common, and the kinds of text and number in them."""
 
 import re
+from decimal import Decimal
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from fleet.diagnostics import shown
+from fleet.values import LONGEST_LABEL, dns_label
 
 
 class Facts(BaseModel):
@@ -21,10 +23,10 @@ def _matching(text: str, pattern: str, told: str) -> str:
     return text
 
 
-_PORT_NAME: Final = "(?=.{1,15}$)(?!.*--)[a-z0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*"
+_PORT_NAME: Final = "(?=.{2,15}$)(?!.*--)[a-z0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*"
 _PATH: Final = r"/[^\s?#$]*"
 _TARGET: Final = r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
-_CPU: Final = "[1-9][0-9]{0,3}m?"
+_CPU: Final = "([1-9][0-9]{0,4}m|[1-9][0-9]{0,2}([.][0-9]{1,3})?|0[.](?!0+$)[0-9]{1,3})"
 _MEMORY: Final = "[1-9][0-9]{0,4}(Mi|Gi)"
 _VARIABLE: Final = "[A-Za-z_][A-Za-z0-9_]*"
 _METRIC: Final = "[A-Za-z_:][A-Za-z0-9_:]*"
@@ -32,6 +34,25 @@ _METRIC: Final = "[A-Za-z_:][A-Za-z0-9_:]*"
 _KEY: Final = r"(?=.{1,253}$)(?!\.\.?$)(?!\.\.)[A-Za-z0-9_.-]+"
 _FILE: Final = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 
+
+# Score's own names, in its schema score-v1b1.json.
+_NAME: Final = "[a-z0-9][a-z0-9-]{0,61}[a-z0-9]"
+_ANNOTATION: Final = (
+    f"(?=.{{2,316}}$)({_NAME}([.]{_NAME})*/)?[A-Za-z0-9][A-Za-z0-9._-]{{0,61}}[A-Za-z0-9]"
+)
+
+
+def _score_name(text: str) -> str:
+    if len(dns_label(text)) == 1:
+        raise ValueError(f"{shown(text)} is too short; Score asks for two characters or more")
+    return text
+
+
+ScoreName: TypeAlias = Annotated[
+    str,
+    AfterValidator(_score_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$", "maxLength": LONGEST_LABEL}),
+]
 
 _NO_KEY: Final = "is no key of a Secret; use letters, digits, dots, hyphens and _"
 
@@ -51,18 +72,26 @@ def _text(pattern: str, told: str) -> tuple[AfterValidator, WithJsonSchema]:
 
 PortName: TypeAlias = Annotated[
     str,
-    *_text(_PORT_NAME, "is no name of a port; use up to 15 lower-case letters, digits and hyphens"),
+    *_text(_PORT_NAME, "is no name of a port; use 2 to 15 of a-z, 0-9 and hyphens"),
 ]
 Path: TypeAlias = Annotated[str, *_text(_PATH, "is no path of a URL; write one such as /readyz")]
 Target: TypeAlias = Annotated[
     str, *_text(_TARGET, "is no path in the container; write one such as /data")
 ]
-Cpu: TypeAlias = Annotated[str, *_text(_CPU, "is no amount of CPU; write one such as 250m or 2")]
+Cpu: TypeAlias = Annotated[
+    str, *_text(_CPU, "is no amount of CPU; write one such as 250m, 0.5 or 2")
+]
 Memory: TypeAlias = Annotated[
     str, *_text(_MEMORY, "is no amount of memory; write one such as 128Mi or 2Gi")
 ]
 VariableName: TypeAlias = Annotated[
     str, *_text(_VARIABLE, "is no name of an environment variable; use letters, digits and _")
+]
+HeaderName: TypeAlias = Annotated[
+    str, *_text("[A-Za-z0-9_-]+", "is no name of a header; use letters, digits, hyphens and _")
+]
+AnnotationKey: TypeAlias = Annotated[
+    str, *_text(_ANNOTATION, "is no key of an annotation; write one such as example.org/owner")
 ]
 FileName: TypeAlias = Annotated[str, *_text(_FILE, "is no name of a file; write one such as a.pem")]
 MetricName: TypeAlias = Annotated[
@@ -77,7 +106,7 @@ AnyPort: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=65535)]
 
 def millicores(cpu: str) -> int:
     """An amount of CPU in thousandths of a core."""
-    return int(cpu.removesuffix("m")) * (1 if cpu.endswith("m") else 1000)
+    return int(cpu[:-1]) if cpu.endswith("m") else int(Decimal(cpu) * 1000)
 
 
 def mebibytes(memory: str) -> int:

@@ -8,11 +8,13 @@ from fleet.score.facts import Facts
 from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import ServiceLevels
 from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling
-from fleet.score.resources import SecretResource
+from fleet.score.resources import ResourceMetadata, SecretResource
 from fleet.score.workload import (
     Amounts,
     Container,
+    Exec,
     HttpGet,
+    HttpHeader,
     Mount,
     Probe,
     Resources,
@@ -42,11 +44,13 @@ MODELS: Final[Mapping[tuple[str, ...], type[Facts]]] = {
     ("containers", "*", "resources", "requests"): Amounts,
     ("containers", "*", "resources", "limits"): Amounts,
     ("containers", "*", "livenessProbe"): Probe,
-    ("containers", "*", "livenessProbe", "httpGet"): HttpGet,
     ("containers", "*", "readinessProbe"): Probe,
-    ("containers", "*", "readinessProbe", "httpGet"): HttpGet,
+    ("containers", "*", "*", "httpGet"): HttpGet,
+    ("containers", "*", "*", "httpGet", "httpHeaders", "*"): HttpHeader,
+    ("containers", "*", "*", "exec"): Exec,
     ("service",): Service,
     ("service", "ports", "*"): ServicePort,
     ("resources", "*"): SecretResource,
+    ("resources", "*", "metadata"): ResourceMetadata,
 }
 """The model of each mapping, by its path; ``*`` stands for a name or a position."""

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from fleet.diagnostics import choice, did_you_mean, shown
 from fleet.score.facts import secret_key
+from fleet.score.platform import Metadata
 from fleet.score.resources import (
     CLUSTER_FACTS,
     POD_FACTS,
@@ -25,42 +26,63 @@ class Reference(NamedTuple):
 
 Part: TypeAlias = str | Reference
 
+LIKE_ONE: Final = re.compile(r"\$\{(metadata|resources)\b[^}]*\}")
+"""What looks like a placeholder, where Score has none: in commands and arguments."""
 
-def parts(text: str, name: str, resources: Mapping[str, Resource]) -> Iterator[Part]:
-    """A text in which ``${…}`` is a reference and ``$$`` a dollar sign; ``name`` is the app's.
+
+def parts(text: str, metadata: Metadata, resources: Mapping[str, Resource]) -> Iterator[Part]:
+    """A text in which ``${…}`` is a reference and ``$$`` a dollar sign, as Score has it.
 
     Raises ValueError, which says what is wrong, for a placeholder that nothing can fill in.
     """
     at = 0
-    for found in re.finditer(r"\$(?:\$|\{([^{}]*)\})", text):
+    for found in re.finditer(r"\$(?:\$|\{([^}]*)\})", text):
         if text[at : found.start()]:
             yield text[at : found.start()]
         at = found.end()
         if found[1] is None:
             yield "$"
-        elif found[1] == "metadata.name":
-            yield name
         else:
-            yield _reference(found[0], found[1], resources)
+            yield _filled(found[0], found[1], metadata, resources)
     if text[at:]:
         yield text[at:]
 
 
-def _reference(written: str, inside: str, resources: Mapping[str, Resource]) -> Reference:
-    head, _, rest = inside.partition(".")
-    resource, _, output = rest.partition(".")
-    if head != "resources" or not resource:
-        raise ValueError(
-            f"{shown(written)} is no placeholder of the platform; write "
-            "${resources.<id>.<fact>} or ${metadata.name}, or $$ for a dollar sign"
-        )
-    if resource not in resources:
-        raise ValueError(
-            f"{shown(written)} names no resource of this file"
-            f"{choice(resource, resources) if resources else '; add it'}"
-        )
-    _check_output(written, resources[resource], output)
-    return Reference(resource, output)
+def _filled(
+    written: str, inside: str, metadata: Metadata, resources: Mapping[str, Resource]
+) -> Part:
+    # A dot within a key is escaped: signing\.pem.
+    keys = [key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", inside)]
+    match keys:
+        case ["metadata", "name"]:
+            return metadata.name
+        case ["metadata", "annotations", key]:
+            if key not in metadata.annotations:
+                raise ValueError(
+                    f"{shown(written)} names no annotation of this file"
+                    f"{choice(key, metadata.annotations) if metadata.annotations else '; add it'}"
+                )
+            return metadata.annotations[key]
+        case ["resources", resource, *outputs] if resource:
+            if resource not in resources:
+                raise ValueError(
+                    f"{shown(written)} names no resource of this file"
+                    f"{choice(resource, resources) if resources else '; add it'}"
+                )
+            if len(outputs) > 1:
+                escaped = "\\.".join(outputs)
+                raise ValueError(
+                    f"{shown(written)} asks for a part of a fact; if the dots are the key's own, "
+                    f"write ${{resources.{resource}.{escaped}}}"
+                )
+            output = outputs[0] if outputs else ""
+            _check_output(written, resources[resource], output)
+            return Reference(resource, output)
+        case _:
+            raise ValueError(
+                f"{shown(written)} is no placeholder of the platform; write "
+                "${resources.<id>.<fact>} or ${metadata.name}, or $$ for a dollar sign"
+            )
 
 
 def _check_output(written: str, resource: Resource, output: str) -> None:

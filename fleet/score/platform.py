@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from fleet.score.facts import AnyPort, Facts, MetricName, Path, Port, Truth
+from fleet.score.facts import (
+    AnnotationKey,
+    AnyPort,
+    Facts,
+    MetricName,
+    Path,
+    Port,
+    ScoreName,
+    Truth,
+)
 from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import Measure, ServiceLevels
 from fleet.values import FrozenDict, Label, Network
@@ -66,6 +75,12 @@ class Platform(Facts):
         "HTTP/2 in cleartext, which gRPC needs.",
         examples=["h2c"],
     )
+    grpc_health: Truth = Field(
+        default=False,
+        description="Whether the app answers grpc.health.v1.Health on its port; kubelet then asks "
+        "that in place of a probe that is not described. For `protocol: h2c` only.",
+        examples=[True],
+    )
     proxy_protocol: Truth = Field(
         default=False,
         description="Whether Traefik sends a PROXY header with the client's address in front of "
@@ -87,6 +102,11 @@ class Platform(Facts):
         description="Path that answers JSON with `tls.certificate.serial`, by which "
         "`python -m fleet status` sees that TLS ends in the pod; for `passthrough` only.",
         examples=["/api"],
+    )
+    startup: Annotated[int, Field(strict=True, ge=1, le=3600)] = Field(
+        default=60,
+        description="Seconds that a pod may take to start. Afterwards kubelet restarts it.",
+        examples=[300],
     )
     drain: Annotated[int, Field(strict=True, ge=0, le=300)] = Field(
         default=10,
@@ -128,13 +148,15 @@ class Platform(Facts):
 class Metadata(Facts):
     """The name of the app, and the platform's section."""
 
-    name: Annotated[Label, Field(max_length=40)] = Field(
+    name: Annotated[ScoreName, Field(max_length=40)] = Field(
         description="Name of the app, of its namespace and of its file.",
         examples=["shop-api"],
         json_schema_extra={"maxLength": 40},
     )
-    annotations: Annotated[dict[str, str], AfterValidator(FrozenDict)] = Field(
-        default_factory=FrozenDict, description="For other tools."
+    annotations: Annotated[dict[AnnotationKey, str], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict,
+        description="For other tools, and for placeholders.",
+        examples=[{"example.org/owner": "shop"}],
     )
     platform: Platform = Field(
         default=Platform(), description="What Score has no key for; every key has a default."

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from fleet.score.facts import Facts, FileName, Memory, SecretKey, mebibytes
-from fleet.values import Name
+from fleet.score.facts import AnnotationKey, Facts, FileName, Memory, SecretKey, mebibytes
+from fleet.values import FrozenDict, Name
 
 
 class SecretParams(Facts):
@@ -42,34 +42,46 @@ class CertificateParams(Facts):
     )
 
 
-class SecretResource(Facts):
+class ResourceMetadata(Facts):
+    """What other tools know of a resource."""
+
+    annotations: Annotated[dict[AnnotationKey, str], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict, description="For other tools."
+    )
+
+
+class _Resource(Facts):
+    metadata: ResourceMetadata = ResourceMetadata()
+
+
+class SecretResource(_Resource):
     """A Secret in the app's namespace that bootstrap creates, with values that are in no file."""
 
     type: Literal["secret"]
     params: SecretParams = SecretParams()
 
 
-class VolumeResource(Facts):
+class VolumeResource(_Resource):
     """An empty folder that lives as long as the pod."""
 
     type: Literal["volume"]
     params: VolumeParams = VolumeParams()
 
 
-class CertificateResource(Facts):
+class CertificateResource(_Resource):
     """The certificate of the app's hostname, renewed while the app runs."""
 
     type: Literal["certificate"]
     params: CertificateParams = CertificateParams()
 
 
-class ClusterResource(Facts):
+class ClusterResource(_Resource):
     """Facts of the cluster: ``name``, ``region``, ``host`` and ``proxy-networks``."""
 
     type: Literal["cluster"]
 
 
-class PodResource(Facts):
+class PodResource(_Resource):
     """Facts of the pod: ``name``, ``namespace``, ``node`` and ``region``."""
 
     type: Literal["pod"]

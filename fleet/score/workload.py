@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from fleet.score.facts import (
     AnyPort,
     Cpu,
     Facts,
+    HeaderName,
     Memory,
     Path,
     Port,
@@ -21,22 +22,54 @@ from fleet.score.facts import (
 from fleet.values import FrozenDict
 
 
+class HttpHeader(Facts):
+    """A header of a probe's request."""
+
+    name: HeaderName = Field(description="Name of the header.", examples=["X-Probe"])
+    value: Annotated[str, Field(min_length=1)] = Field(
+        description="Its value.", examples=["kubelet"], json_schema_extra={"minLength": 1}
+    )
+
+
 class HttpGet(Facts):
     """A request that is answered 2xx or 3xx if all is well."""
 
     path: Path = Field(description="Path of the request.", examples=["/readyz"])
-    port: Port | None = Field(
-        default=None, description="Port of the request. Without it, the service's `targetPort`."
-    )
+    port: Port = Field(description="Port of the request.", examples=[8080])
     scheme: Literal["HTTP", "HTTPS"] = Field(
         default="HTTP", description="`HTTPS` checks no certificate.", examples=["HTTPS"]
+    )
+    host: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="The header Host. The request goes to the pod in any case.",
+        examples=["shop.example.org"],
+    )
+    http_headers: tuple[HttpHeader, ...] = Field(
+        default=(),
+        description="Further headers.",
+        examples=[[{"name": "X-Probe", "value": "kubelet"}]],
+    )
+
+
+class Exec(Facts):
+    """A command in the container that ends with 0 if all is well."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="The command and its arguments.", examples=[["/app/healthy"]]
     )
 
 
 class Probe(Facts):
     """How kubelet asks the app how it is."""
 
-    http_get: HttpGet = Field(description="The request that kubelet sends.")
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["httpGet"]}, {"required": ["exec"]}]}
+    )
+
+    http_get: HttpGet | None = Field(default=None, description="The request that kubelet sends.")
+    exec: Exec | None = Field(
+        default=None, description="The command that kubelet runs. Score prefers it to `httpGet`."
+    )
 
 
 class Amounts(Facts):
@@ -86,7 +119,7 @@ class Mount(Facts):
     """A resource in the container's file system."""
 
     source: str = Field(
-        description="The resource: `${resources.<id>}`, of type `volume` or `certificate`.",
+        description="The resource: `${resources.<id>}`, a `volume`, `certificate` or `secret`.",
         examples=["${resources.tmp}"],
     )
     read_only: Truth = Field(
@@ -104,7 +137,9 @@ class Container(Facts):
         default=(), description="In place of the image's entry point.", examples=[["/app/server"]]
     )
     args: tuple[str, ...] = Field(
-        default=(), description="Arguments of the command.", examples=[["--port=8080"]]
+        default=(),
+        description="Arguments of the command. Kubernetes fills in `$(NAME)` with a variable.",
+        examples=[["--port=8080"]],
     )
     variables: Annotated[dict[VariableName, str], AfterValidator(FrozenDict)] = Field(
         default_factory=FrozenDict, description="Environment variables.", examples=[{"LOG": "json"}]
@@ -118,23 +153,31 @@ class Container(Facts):
     liveness_probe: Probe | None = Field(
         default=None,
         description="When kubelet restarts the app, and how it sees that it has started. Without "
-        "it, the service's port has to accept connections.",
+        "it, the app has to accept connections at `targetPort`.",
     )
     readiness_probe: Probe | None = Field(
         default=None,
-        description="When the app gets requests. Without it, the service's port has to accept "
-        "connections.",
+        description="When the app gets requests. Without it, the app has to accept connections at "
+        "`targetPort`.",
     )
 
 
 class ServicePort(Facts):
     """The port that users reach."""
 
-    port: AnyPort | None = Field(
-        default=None, description="Port of the Service. Without it, `targetPort`.", examples=[80]
+    port: AnyPort = Field(description="Port of the Service.", examples=[8080])
+    target: Port | None = Field(
+        default=None,
+        alias="targetPort",
+        description="Port that the app listens on. Without it, `port`.",
+        examples=[8080],
     )
-    target_port: Port = Field(description="Port that the app listens on.", examples=[8080])
     protocol: Literal["TCP"] = Field(default="TCP", description="`TCP`.", examples=["TCP"])
+
+    @property
+    def target_port(self) -> int:
+        """The port that the app listens on."""
+        return self.target or self.port
 
 
 class Service(Facts):
@@ -142,6 +185,6 @@ class Service(Facts):
 
     ports: Annotated[dict[PortName, ServicePort], AfterValidator(FrozenDict)] = Field(
         description="The port that users reach, by its name.",
-        examples=[{"http": {"targetPort": 8080}}],
+        examples=[{"http": {"port": 8080}}],
         json_schema_extra={"minProperties": 1, "maxProperties": 1},
     )

@@ -4,11 +4,13 @@ That policies, references, quotas and Argo CD's rights hold for them as for ever
 claimed of every fixture fleet in the tests beside this one.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from charts.catalogue import load
 from charts.monitoring.rules.app import WatchedApp
@@ -20,6 +22,7 @@ from rendering.render import render
 from tests.objects import APPS, FLEETS, ROOT, read_objects
 
 Find = Callable[[str, str, str, str], Any]
+Documented = Callable[[str, str], Any]
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +76,78 @@ def test_grpc_is_spoken_in_cleartext_behind_the_edge(find: Find) -> None:
     assert rule["services"] == [{"name": "plain-api", "port": "grpc", "scheme": "h2c"}]
 
 
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Documented:
+    """What the examples of docs/applications.md become, each by its protocol as its name."""
+    folder = tmp_path_factory.mktemp("documented")
+    text = (ROOT / "docs" / "applications.md").read_text("utf-8")
+    examples = dict(re.findall(r"^```yaml\n# (\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    placed = {}
+    for name, example in examples.items():
+        described = yaml.safe_load(example)
+        described["apiVersion"] = "score.dev/v1b1"
+        described.setdefault("metadata", {})["name"] = name
+        described.setdefault("containers", {"app": {"image": "."}})
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(described))
+        placed[name] = {"hostname": name, "image": "registry.example.org/a:1"}
+    fleet = yaml.safe_load((FLEETS / "three-apps.yaml").read_text())
+    fleet["clusters"] = [{**each, "apps": placed} for each in fleet["clusters"][1:2]] + [
+        fleet["clusters"][0]
+    ]
+    (folder / "fleet.yml").write_text(yaml.safe_dump(fleet))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("charts.catalogue.APPS", folder)
+        loaded = load(folder / "fleet.yml")
+    north = loaded.regions[0]
+    render(loaded, north, folder=folder / "dist" / north.name, overlays=folder / "none")
+    found = {
+        (each.component, each.kind): each.body
+        for each in read_objects(folder / "dist")
+        if each.component in examples
+    }
+    return lambda *key: found.get(key)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "service"),
+    [
+        ("http", {"name": "http", "port": "http"}),
+        ("h2c", {"name": "h2c", "port": "http", "scheme": "h2c"}),
+        ("grpc", {"name": "grpc", "port": "grpc", "scheme": "h2c"}),
+    ],
+)
+def test_traefik_speaks_the_documented_protocol_behind_the_edge(
+    documented: Documented, protocol: str, service: dict[str, str]
+) -> None:
+    route = documented(protocol, "IngressRoute")["spec"]
+    assert route["tls"] == {"secretName": f"{protocol}-tls"}
+    assert route["routes"][0]["services"] == [service]
+
+
+def test_traefik_passes_tls_through_to_an_app_that_has_its_own(documented: Documented) -> None:
+    assert documented("https", "IngressRoute") is None
+    route = documented("https", "IngressRouteTCP")["spec"]
+    assert route["tls"] == {"passthrough": True}
+    assert documented("https", "ServersTransportTCP")["spec"]["proxyProtocol"] == {"version": 2}
+    (port,) = documented("https", "Service")["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (443, 8443)
+
+
+def test_kubelet_asks_the_health_service_of_grpc(documented: Documented) -> None:
+    (grpc,) = documented("grpc", "Deployment")["spec"]["template"]["spec"]["containers"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert grpc[probe]["grpc"] == {"port": 9000}
+        assert "tcpSocket" not in grpc[probe]
+
+
 def test_placeholders_are_filled_in(find: Find) -> None:
     shop = container(find, "shop-api")
     assert shop["command"] == ["/app/server"]
-    assert shop["args"] == [
-        "--listen=:8080",
-        "--public=https://shop.north.example.org/",
-        "--price=$5",
-    ]
+    # As in Score, commands and arguments have no placeholders; Kubernetes expands $(PUBLIC_URL).
+    assert shop["args"] == ["--listen=:8080", "--public=$(PUBLIC_URL)", "--price=$$5"]
     variables = {each["name"]: each for each in shop["env"]}
+    assert variables["PUBLIC_URL"]["value"] == "https://shop.north.example.org/"
+    assert variables["PRICE"]["value"] == "$5 for shop"
     assert variables["WHERE"]["value"] == "shop-api in north"
     assert variables["DATABASE_URL"]["valueFrom"] == {
         "secretKeyRef": {"name": "shop-database", "key": "url"}
@@ -130,7 +196,7 @@ def test_a_scheduled_job_runs_once_at_a_time_and_ends(find: Find) -> None:
     assert (made["activeDeadlineSeconds"], made["backoffLimit"]) == (1800, 0)
     (container,) = made["template"]["spec"]["containers"]
     # A command of its own leaves nothing of the container's arguments.
-    assert container["command"] == ["/app/expire", "--of=shop-api"]
+    assert container["command"] == ["/app/expire", "--carts"]
     assert container["args"] == ["--older-than=30d"]
     assert container["resources"]["limits"] == {"memory": "128Mi"}
 
@@ -181,6 +247,25 @@ def test_an_app_without_probes_has_to_accept_connections(find: Find) -> None:
     plain = container(find, "plain-api")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert plain[probe]["tcpSocket"] == {"port": 9000}
+
+
+def test_probes_are_those_of_the_description(find: Find) -> None:
+    shop = container(find, "shop-api")
+    # Both are there; Score prefers the command.
+    assert shop["livenessProbe"]["exec"] == {"command": ["/app/healthy"]}
+    assert "httpGet" not in shop["livenessProbe"]
+    assert shop["readinessProbe"]["httpGet"] == {
+        "path": "/ready",
+        "port": 8080,
+        "scheme": "HTTP",
+        "httpHeaders": [
+            {"name": "Host", "value": "shop.example.org"},
+            {"name": "X-Probe", "value": "kubelet"},
+        ],
+    }
+    started = shop["startupProbe"]
+    assert started["exec"] == {"command": ["/app/healthy"]}
+    assert started["failureThreshold"] * started["periodSeconds"] == 120
 
 
 def test_amounts_and_scaling_are_the_descriptions(find: Find) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from foobar_api.application import Application
 from foobar_api.host import WHERE
-from foobar_api.settings import Settings, load
+from foobar_api.settings import Settings, load, variable
 from rendering.validation.objects import Object
 
 
@@ -25,10 +25,11 @@ def pod(request: pytest.FixtureRequest, objects: Sequence[Object]) -> Any:
 
 @pytest.fixture
 def settings(pod: Any) -> Settings:
-    return load(pod["containers"][0]["args"], {})
+    variables = {each["name"]: each.get("value", "") for each in pod["containers"][0]["env"]}
+    return load(pod["containers"][0]["args"], variables)
 
 
-def test_the_arguments_are_settings_of_the_app(pod: Any, settings: Settings) -> None:
+def test_arguments_and_variables_are_settings_of_the_app(pod: Any, settings: Settings) -> None:
     ports = {each["name"]: each["containerPort"] for each in pod["containers"][0]["ports"]}
     assert ports == {"https": settings.port, "metrics": settings.metrics_port}
     assert settings.proxy_from
@@ -49,7 +50,8 @@ def test_the_pod_outlives_the_drain(pod: Any, settings: Settings) -> None:
 
 
 def test_every_variable_is_one_that_the_app_reads(pod: Any) -> None:
-    assert {each["name"] for each in pod["containers"][0]["env"]} == set(WHERE.values())
+    of_settings = {variable("proxy_from")}
+    assert {each["name"] for each in pod["containers"][0]["env"]} == {*WHERE.values(), *of_settings}
 
 
 def test_every_probe_asks_for_an_endpoint(pod: Any, settings: Settings) -> None:

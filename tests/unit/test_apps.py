@@ -12,7 +12,7 @@ from charts.catalogue import TAKEN, load, offers
 from docgen import schema
 from fleet import apps
 from fleet.errors import InputError
-from fleet.score import Description, Reference, schedule
+from fleet.score import MODELS, Description, Reference, schedule
 from fleet.source import read
 from tests.objects import APPS, ROOT
 
@@ -44,6 +44,13 @@ BEYOND_A_SCHEMA = {
     "secret-within-a-value": "reads placeholders",
     "secret-as-a-volume": "reads placeholders",
     "whole-secret": "reads placeholders",
+    "annotation-unknown": "reads placeholders",
+    "dots-in-a-placeholder": "reads placeholders",
+    "placeholder-in-an-argument": "reads placeholders",
+    "low-port": "relates two values",
+    "probe-with-two-hosts": "relates two values",
+    "grpc-health-of-http": "relates two values",
+    "grpc-health-beside-probes": "relates two values",
     "secret-key-with-a-space": "reads placeholders",
     "secret-to-write": "relates two values",
     "secret-without-files": "relates two values",
@@ -63,6 +70,33 @@ BEYOND_A_SCHEMA = {
     "time-zone-unknown": "knows the names of time zones",
 }
 """The faults that apps.schema.json lets pass, each with the reason."""
+
+SCORE: dict[tuple[str, ...], tuple[set[str], set[str]]] = {
+    (): ({"apiVersion", "metadata", "containers"}, {"service", "resources"}),
+    ("containers", "*"): (
+        {"image"},
+        {
+            "command", "args", "variables", "files", "volumes", "before", "resources",
+            "livenessProbe", "readinessProbe",
+        },
+    ),
+    ("containers", "*", "volumes", "*"): ({"source"}, {"path", "target", "readOnly"}),
+    ("containers", "*", "resources"): (set(), {"requests", "limits"}),
+    ("containers", "*", "resources", "requests"): (set(), {"cpu", "memory"}),
+    ("containers", "*", "resources", "limits"): (set(), {"cpu", "memory"}),
+    ("containers", "*", "livenessProbe"): (set(), {"httpGet", "exec"}),
+    ("containers", "*", "readinessProbe"): (set(), {"httpGet", "exec"}),
+    ("containers", "*", "*", "httpGet"): (
+        {"port", "path"}, {"host", "scheme", "httpHeaders"},
+    ),
+    ("containers", "*", "*", "httpGet", "httpHeaders", "*"): ({"name", "value"}, set()),
+    ("containers", "*", "*", "exec"): ({"command"}, set()),
+    ("service",): (set(), {"ports"}),
+    ("service", "ports", "*"): ({"port"}, {"targetPort", "protocol"}),
+    ("resources", "*"): ({"type"}, {"class", "id", "metadata", "params"}),
+}  # fmt: skip
+"""What Score requires and allows in each of its mappings: score-v1b1.json of score-spec/spec, whose
+``metadata`` is open to further keys."""
 
 
 def described(name: str) -> Description:
@@ -102,6 +136,23 @@ def test_an_editor_marks_every_fault_that_a_schema_can_express() -> None:
 @pytest.mark.parametrize("file", sorted(APPS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_an_editor_accepts_what_the_loader_accepts(file: Path) -> None:
     assert [error.message for error in EDITOR.iter_errors(read(file).data)] == []
+
+
+@pytest.mark.parametrize("mapping", SCORE, ids=".".join)
+def test_a_description_is_a_score_file(mapping: tuple[str, ...]) -> None:
+    """Each key is one of Score's, what Score requires is required, and what is left is refused."""
+    required, allowed = SCORE[mapping]
+    fields = {field.alias or name: field for name, field in MODELS[mapping].model_fields.items()}
+    assert fields.keys() <= required | allowed
+    assert required <= {key for key, field in fields.items() if field.is_required()}
+    for key in (required | allowed) - fields.keys():
+        assert (*mapping, key) in apps.REFUSED
+
+
+def test_whatever_is_refused_is_a_key_of_score() -> None:
+    for *mapping, key in apps.REFUSED:
+        required, allowed = SCORE[tuple(mapping)]
+        assert key in required | allowed
 
 
 def test_a_folder_that_is_not_there_describes_no_app(tmp_path: Path) -> None:

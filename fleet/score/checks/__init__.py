@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from fleet.diagnostics import Location, Problem
 from fleet.score.checks.amounts import of_amounts, of_levels
 from fleet.score.checks.jobs import of_jobs
+from fleet.score.checks.probes import of_probes
 from fleet.score.checks.resources import of_resources
 from fleet.score.checks.texts import of_texts
 from fleet.score.description import Description
@@ -24,6 +25,7 @@ def problems(description: Description) -> Iterator[Problem]:
             )
             return
     yield from _of_tls(description)
+    yield from of_probes(description)
     yield from of_amounts(description)
     yield from of_levels(description.platform)
     yield from of_texts(description)

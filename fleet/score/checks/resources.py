@@ -45,7 +45,11 @@ def _is_mentioned(description: Description, resource: str) -> bool:
     sources = (mount.source for mount in description.container.volumes.values())
     return any(
         f"${{resources.{resource}{end}" in text
-        for text in (*description.texts.values(), *sources)
+        for text in (
+            *description.commands.values(),
+            *description.container.variables.values(),
+            *sources,
+        )
         for end in ".}"
     )
 

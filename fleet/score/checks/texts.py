@@ -1,14 +1,22 @@
-"""Commands, arguments and variables: what their placeholders ask for."""
+"""Commands and variables: what their placeholders ask for."""
 
 from collections.abc import Iterator
 
 from fleet.diagnostics import Location, Problem, shown
 from fleet.score.description import Description
-from fleet.score.placeholders import Part, Reference
+from fleet.score.placeholders import LIKE_ONE, Part, Reference
 
 
 def of_texts(description: Description) -> Iterator[Problem]:
-    for location, text in description.texts.items():
+    for location, text in description.commands.items():
+        if found := LIKE_ONE.search(text):
+            yield Problem(
+                location,
+                f"Score fills in no placeholders here; give {shown(found[0])} to a variable, and "
+                "read that, or write $(NAME) here",
+            )
+    for key, text in description.container.variables.items():
+        location = ("containers", description.container_name, "variables", key)
         try:
             parts = description.parts(text)
         except ValueError as error:
@@ -23,15 +31,15 @@ def _of_reference(
     description: Description, location: Location, parts: tuple[Part, ...], part: Reference
 ) -> Iterator[Problem]:
     kind = description.resources[part.resource].type
-    written = f"${{resources.{part.resource}.{part.output}}}"
+    whole = f"${{resources.{part.resource}"
     if kind in ("volume", "certificate"):
         yield Problem(location, f"a {kind} is no text; mount it under volumes")
     elif kind == "secret" and not part.output:
-        whole = f"${{resources.{part.resource}"
         yield Problem(location, f"{whole}}} is a whole Secret; add the key: {whole}.<key>}}")
-    elif kind in ("secret", "pod") and ("variables" not in location or parts != (part,)):
+    elif kind in ("secret", "pod") and parts != (part,):
+        written = f"{whole}.{part.output}}}"
         yield Problem(
             location,
-            f"{shown(written)} has to be the whole value of a variable; give it one, and use it "
-            "here as $(NAME)",
+            f"{shown(written)} has to be the whole value of a variable; give it one of its own, "
+            "and use it here as $(NAME)",
         )
