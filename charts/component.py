@@ -75,6 +75,8 @@ class Component(ABC, Generic[C_contra]):
     """Cluster-scoped kinds that the component, its bundles included, brings along."""
     BEHIND_TRAEFIK: ClassVar[bool] = False
     """Whether Traefik routes to pods of the component's namespace."""
+    VOLUMES: ClassVar[tuple[str, ...]] = ()
+    """Sizes of the volumes that each of its pods keeps, as its team chose them."""
     EXPECTED: ClassVar[bool] = False
     """Whether an alert fires when Prometheus scrapes no pod under the component's name as job."""
     BUNDLES: ClassVar[tuple[str, ...]] = ()

@@ -16,10 +16,13 @@ EVERY_NODE: Final[Sequence[Toleration]] = ({"operator": "Exists"},)
 """For agents of a node: no taint keeps them off it."""
 
 
-def over_nodes(labels: dict[str, str]) -> list[TopologySpreadConstraint]:
+def over_nodes(
+    labels: dict[str, str], *, revision: str = "pod-template-hash"
+) -> list[TopologySpreadConstraint]:
     """Spreads the pods with ``labels`` over the nodes, each rollout's by themselves.
 
-    Softly: a cluster of one node still runs them all.
+    Softly: a cluster of one node still runs them all. ``revision`` is the label that each rollout
+    has a value of its own for: a Deployment's, unless it is given.
     """
     return [
         {
@@ -27,7 +30,7 @@ def over_nodes(labels: dict[str, str]) -> list[TopologySpreadConstraint]:
             "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "ScheduleAnyway",
             "labelSelector": {"matchLabels": labels},
-            "matchLabelKeys": ["pod-template-hash"],
+            "matchLabelKeys": [revision],
         }
     ]
 

@@ -97,7 +97,7 @@ def _request(fleet: Fleet) -> Iterator[str]:
         transport = one("ServersTransportTCP", target["serversTransport"])
         proxy = transport["spec"].get("proxyProtocol", {}).get("version")
         spoken = f"PROXY v{proxy}, then TLS untouched" if proxy else "TLS untouched"
-        (container,) = one("Deployment", app.NAME)["spec"]["template"]["spec"]["containers"]
+        (container,) = one(app.DESCRIPTION.kind, app.NAME)["spec"]["template"]["spec"]["containers"]
         (mount,) = (
             mount["mountPath"]
             for mount in container["volumeMounts"]

@@ -47,6 +47,7 @@ from fleet.values import (
     Email,
     FrozenDict,
     GitUrl,
+    HostKey,
     HostLabel,
     Image,
     Label,
@@ -57,9 +58,17 @@ from fleet.values import (
 )
 
 Issuer: TypeAlias = Literal["staging", "production"]
+GitCredential: TypeAlias = Literal["token", "github-app"]
 Messenger: TypeAlias = Literal["webhook", "slack", "pagerduty"]
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
+
+# manifests/base/config/argocd-ssh-known-hosts-cm.yaml of Argo CD v3.5.7.
+KNOWN_HOSTS: Final = (
+    *("github.com", "[ssh.github.com]:443", "gitlab.com", "bitbucket.org"),
+    *("ssh.dev.azure.com", "vs-ssh.visualstudio.com"),
+)
+"""The Git servers whose host keys Argo CD brings along."""
 
 HUB_LABELS: Final = ("argocd", "grafana", "prometheus", "loki")
 """The first label of each hostname of a hub."""
@@ -190,6 +199,18 @@ class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
+def _parsed(repository: str) -> SplitResult:
+    """A repository as a URL; without a scheme it is git@host:path, over SSH."""
+    if "://" in repository:
+        return urlsplit(repository)
+    return urlsplit(f"ssh://{repository.replace(':', '/', 1)}")
+
+
+def _ssh_host(url: SplitResult) -> str:
+    """A server as the file known_hosts names it, by its port unless that is SSH's own."""
+    return f"{url.hostname}" if url.port in (None, 22) else f"[{url.hostname}]:{url.port}"
+
+
 class Git(_Facts):
     """The repository that Argo CD reads dist/ from."""
 
@@ -206,6 +227,59 @@ class Git(_Facts):
         "Argo CD reads.",
         examples=["dist-staging"],
     )
+    credential: GitCredential | None = Field(
+        default=None,
+        description="How Argo CD signs in to a private repository over HTTPS: with a `token`, or "
+        "as a `github-app`. Over SSH, it always needs a key.",
+        examples=["token"],
+    )
+    host_keys: Annotated[tuple[HostKey, ...], AfterValidator(_once)] = Field(
+        default=(),
+        validate_default=True,
+        description="Public host keys of the Git server, if it is reached over SSH and Argo CD "
+        "does not know it.",
+        examples=[
+            ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+XFuVk/HShKixRFxJCzX2woUbuvHq/lMHymvR5LCDt"]
+        ],
+        json_schema_extra={"uniqueItems": True},
+    )
+
+    @field_validator("credential")
+    @classmethod
+    def _is_for_https(
+        cls, credential: GitCredential | None, info: ValidationInfo
+    ) -> GitCredential | None:
+        repository: str | None = info.data.get("repository")
+        if credential and repository and _parsed(repository).scheme == "ssh":
+            raise ValueError("is for HTTPS; over SSH, Argo CD signs in with a key; remove it")
+        return credential
+
+    @field_validator("host_keys")
+    @classmethod
+    def _are_known(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "repository" not in info.data:
+            return keys
+        url = _parsed(info.data["repository"])
+        if url.scheme != "ssh":
+            if keys:
+                raise ValueError("are for a repository over SSH; remove them")
+        elif not keys and (host := _ssh_host(url)) not in KNOWN_HOSTS:
+            raise ValueError(
+                f"are missing, and Argo CD does not know {host}; add what "
+                f"`ssh-keyscan -p {url.port or 22} {url.hostname}` prints after the host, once "
+                "you have compared it with what the server's owner publishes"
+            )
+        return keys
+
+    @property
+    def over_ssh(self) -> bool:
+        """Whether Argo CD clones the repository over SSH."""
+        return self._url.scheme == "ssh"
+
+    @property
+    def known_hosts(self) -> tuple[str, ...]:
+        """The lines of the file known_hosts for the Git server."""
+        return tuple(f"{_ssh_host(self._url)} {key}" for key in self.host_keys)
 
     @property
     def web(self) -> str:
@@ -224,10 +298,7 @@ class Git(_Facts):
 
     @property
     def _url(self) -> SplitResult:
-        """The repository as a URL; without a scheme it is git@host:path, over SSH."""
-        if "://" in self.repository:
-            return urlsplit(self.repository)
-        return urlsplit(f"ssh://{self.repository.replace(':', '/', 1)}")
+        return _parsed(self.repository)
 
 
 class Acme(_Facts):
@@ -688,6 +759,22 @@ class Region(Cluster):
     @property
     def hosts(self) -> tuple[str, ...]:
         return tuple(map(self.host, self.apps))
+
+    @field_validator("apps")
+    @classmethod
+    def _can_be_stored(
+        cls, apps: dict[str, Placement], info: ValidationInfo
+    ) -> dict[str, Placement]:
+        if {"storage_class", "provider"} <= info.data.keys():
+            named: str | None = info.data["storage_class"]
+            provider: ProviderName = info.data["provider"]
+            for name in apps:
+                for size in _offers(info).apps[name].VOLUMES:
+                    try:
+                        volumes.check(size, named or PROVIDERS[provider].storage_class)
+                    except ValueError as error:
+                        raise ValueError(f"{name}: a volume of {error} in its file") from None
+        return apps
 
     @field_validator("apps")
     @classmethod

@@ -10,7 +10,7 @@ from charts.ingress import LABELS, IngressController
 from fleet import registry
 from fleet.errors import InputError
 from fleet.registry import Fleet
-from operations import kubectl
+from operations import kubectl, nodes
 from operations.addresses import address_of, name_of
 from operations.cluster import Cluster, ClusterError, Manifest
 from operations.hostnames import Resolve
@@ -125,21 +125,8 @@ def _of_storage(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
 
 
 def _of_nodes(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
-    """Traefik ignores a PROXY header from outside ``nodeNetworks``, and says nothing."""
-    if not member.balancer.proxy_protocol or member.traefik is not None:
-        return
-    outside = {
-        address["address"]
-        for node in cluster.list_objects("node")
-        for address in node.get("status", {}).get("addresses", [])
-        if address["type"] == "InternalIP"
-        and not any(ip_address(address["address"]) in each for each in member.node_networks)
-    }
-    if outside:
-        yield (
-            f"{cluster.name}: nodes have addresses outside `nodeNetworks`, {_listed(outside)}; add "
-            "their networks, or Traefik takes every client for a node"
-        )
+    if why := nodes.outside(member, cluster.list_objects("node")):
+        yield f"{cluster.name}: {why}"
 
 
 def _of_replacements(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:

@@ -27,6 +27,7 @@ from charts.scrape import scraped
 from charts.traefik import Traefik, termination_grace
 from fleet.registry import Fleet, Region
 from fleet.score import Description, Reference
+from fleet.volumes import mebibytes
 from imports.k8s import NetworkPolicyEgressRule, ObjectMeta, PodDisruptionBudget, ResourceQuota
 from imports.traefik import (
     IngressRoute,
@@ -70,6 +71,8 @@ class App(Component[Region]):
     image: str
     pull_secret: str
     """Name of a registry Secret that is made outside Git."""
+    storage_class: str | None
+    """What provides the volumes that pods keep."""
     proxy_networks: tuple[str, ...]
     """CIDRs that Traefik's pods connect from."""
     ingress_grace_seconds: int
@@ -86,6 +89,7 @@ class App(Component[Region]):
             ingress=IngressController.of(cluster),
             image=placement.image,
             pull_secret=placement.pull_secret,
+            storage_class=cluster.volume_class,
             proxy_networks=tuple(map(str, cluster.node_networks)),
             ingress_grace_seconds=termination_grace(cluster.balancer),
         )
@@ -269,7 +273,14 @@ def quota(description: Description) -> dict[str, str]:
             strict=True,
         )
     )
+    kept = description.persistent.values()
+    most = description.platform.scaling.max
+    stored = {
+        "persistentvolumeclaims": str(most * len(kept)),
+        "requests.storage": f"{most * sum(map(mebibytes, kept)) // 1024}Gi",
+    }
     return {
+        **(stored if kept else {}),
         "pods": str(max(20, 2 * len(pods) + 6)),
         "requests.cpu": str(max(4, -(-cpu // 1000))),
         "requests.memory": f"{max(4, -(-memory // 1024))}Gi",
@@ -295,5 +306,6 @@ def component(description: Description) -> type[App]:
         "NAME": description.name,
         "NAMESPACE": description.name,
         "DESCRIPTION": description,
+        "VOLUMES": tuple(description.persistent.values()),
     }
     return cast(type[App], type(description.name, (App,), constants))

@@ -61,7 +61,7 @@ class Pods:
     pull_secret: k.ISecret
     variables: Mapping[str, k.EnvValue]
     volumes: Mapping[str, k.Volume]
-    """By the ids of their resources."""
+    """By the ids of their resources; without those that each serving pod keeps for itself."""
     mounts: Sequence[k.VolumeMount]
 
     @classmethod
@@ -97,6 +97,7 @@ class Pods:
                     read_only=mount.read_only or None,
                 )
                 for target, mount in description.container.volumes.items()
+                if description.source(mount) in volumes
             ],
         )
 
@@ -135,6 +136,8 @@ def amounts(usage: Resources) -> k.ContainerResources:
 def _volumes(chart: "Construct", app: App, secrets: Mapping[str, k.ISecret]) -> dict[str, k.Volume]:
     found: dict[str, k.Volume] = {}
     for key, resource in app.DESCRIPTION.resources.items():
+        if key in app.DESCRIPTION.persistent:
+            continue
         if isinstance(resource, VolumeResource):
             found[key] = k.Volume.from_empty_dir(
                 chart, f"volume-{key}", key, size_limit=Size.mebibytes(resource.params.mebibytes)

@@ -1,8 +1,9 @@
-"""What cdk8s-plus-27 models of an app: Deployment, Service, autoscaler and jobs.
+"""What cdk8s-plus-27 models of an app: its workload, Service, autoscaler and jobs.
 
 Importing this module starts Node.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ from charts.app.pod import CONTAINER_SECURITY, POD_SECURITY, Pods, amounts, gaps
 from charts.app.probes import probes_of
 from charts.labels import selector
 from charts.scheduling import over_nodes
+from charts.storage import claim
 from charts.workload import REVISION_HISTORY_LIMIT
 from fleet.score import Description
 
@@ -69,15 +71,17 @@ def shape(description: Description) -> Shape:
         cpu=k.Metric.resource_cpu(
             k.MetricTarget.average_utilization(description.platform.scaling.cpu)
         ),
-        gaps=(*_gaps(labels), *(patch for each in probes.values() for patch in each.gaps)),
+        gaps=(*_gaps(description), *(patch for each in probes.values() for patch in each.gaps)),
     )
 
 
-def _gaps(labels: dict[str, str]) -> tuple[JsonPatch, ...]:
-    """What a Deployment has and cdk8s-plus-27 cannot say."""
+def _gaps(description: Description) -> tuple[JsonPatch, ...]:
+    """What a workload has and cdk8s-plus-27 cannot say."""
+    label = "controller-revision-hash" if description.persistent else "pod-template-hash"
+    spread = over_nodes(selector(description.name), revision=label)
     return (
         *gaps(POD),
-        JsonPatch.add(f"{POD}/topologySpreadConstraints", over_nodes(labels)),
+        JsonPatch.add(f"{POD}/topologySpreadConstraints", spread),
         JsonPatch.add("/spec/revisionHistoryLimit", REVISION_HISTORY_LIMIT),
     )
 
@@ -88,6 +92,91 @@ def _ports(description: Description) -> list[k.ContainerPort]:
     if metrics and metrics.port != port:
         ports.append(k.ContainerPort(name="metrics", number=metrics.port))
     return ports
+
+
+def _deployment(
+    chart: "Construct", app: App, pods: Pods, container: k.ContainerProps
+) -> k.Deployment:
+    fixed = shape(app.DESCRIPTION)
+    deployment = k.Deployment(
+        chart,
+        "deployment",
+        metadata=fixed.meta,
+        # Selected by the name alone: the default selector is a hash of the construct's path,
+        # and a workload's selector can never change.
+        select=False,
+        pod_metadata=fixed.pod_metadata,
+        service_account=pods.account,
+        automount_service_account_token=False,
+        docker_registry_auth=pods.pull_secret,
+        security_context=POD_SECURITY,
+        containers=[container],
+        volumes=list(pods.volumes.values()),
+        strategy=ROLLOUT,
+        min_ready=SETTLED,
+        termination_grace_period=Duration.seconds(app.termination_grace_seconds),
+    )
+    deployment.select(fixed.selector)
+    return deployment
+
+
+def _stateful_set(
+    chart: "Construct", app: App, pods: Pods, container: k.ContainerProps, service: k.Service
+) -> k.StatefulSet:
+    """What runs an app whose pods keep volumes: each has its own, and gets it back when it moves.
+
+    A rollout replaces one pod at a time, from the last on, and starts none beforehand.
+    """
+    fixed = shape(app.DESCRIPTION)
+    stateful_set = k.StatefulSet(
+        chart,
+        "stateful-set",
+        metadata=fixed.meta,
+        select=False,
+        pod_metadata=fixed.pod_metadata,
+        service_account=pods.account,
+        automount_service_account_token=False,
+        docker_registry_auth=pods.pull_secret,
+        security_context=POD_SECURITY,
+        containers=[container],
+        volumes=list(pods.volumes.values()),
+        service=service,
+        # In order, a pod that does not start would keep all after it from starting.
+        pod_management_policy=k.PodManagementPolicy.PARALLEL,
+        min_ready=SETTLED,
+        termination_grace_period=Duration.seconds(app.termination_grace_seconds),
+    )
+    stateful_set.select(fixed.selector)
+    ApiObject.of(service).add_json_patch(JsonPatch.remove("/spec/selector/cdk8s.io~1metadata.addr"))
+    ApiObject.of(stateful_set).add_json_patch(*_claims(app, pods))
+    return stateful_set
+
+
+def _claims(app: App, pods: Pods) -> Iterator[JsonPatch]:
+    """The volumes of a StatefulSet's pods, for which cdk8s-plus-27 has no word."""
+    kept = app.DESCRIPTION.persistent
+    templates = []
+    for key, size in kept.items():
+        spec = claim(size, app.storage_class)
+        # The library's own form of a quantity; it would drop a text.
+        storage = {"value": spec["resources"]["requests"]["storage"]}
+        resources = {"requests": {"storage": storage}}
+        templates.append({"metadata": {"name": key}, "spec": {**spec, "resources": resources}})
+    yield JsonPatch.add("/spec/volumeClaimTemplates", templates)
+    mounts = [
+        {
+            "mountPath": target,
+            "name": key,
+            **({"readOnly": True} if mount.read_only else {}),
+        }
+        for target, mount in app.DESCRIPTION.container.volumes.items()
+        if (key := app.DESCRIPTION.source(mount)) in kept
+    ]
+    path = f"{POD}/containers/0/volumeMounts"
+    if pods.mounts:
+        yield from (JsonPatch.add(f"{path}/-", mount) for mount in mounts)
+    else:
+        yield JsonPatch.add(path, mounts)
 
 
 def add_workload(chart: "Construct", app: App) -> None:
@@ -110,26 +199,6 @@ def add_workload(chart: "Construct", app: App) -> None:
         security_context=CONTAINER_SECURITY,
         volume_mounts=list(pods.mounts),
     )
-    deployment = k.Deployment(
-        chart,
-        "deployment",
-        metadata=fixed.meta,
-        # Selected by the name alone: the default selector is a hash of the construct's path,
-        # and a Deployment's selector can never change.
-        select=False,
-        pod_metadata=fixed.pod_metadata,
-        service_account=pods.account,
-        automount_service_account_token=False,
-        docker_registry_auth=pods.pull_secret,
-        security_context=POD_SECURITY,
-        containers=[container],
-        volumes=list(pods.volumes.values()),
-        strategy=ROLLOUT,
-        min_ready=SETTLED,
-        termination_grace_period=Duration.seconds(app.termination_grace_seconds),
-    )
-    deployment.select(fixed.selector)
-    ApiObject.of(deployment).add_json_patch(*fixed.gaps)
     service = k.Service(
         chart,
         "service",
@@ -138,11 +207,17 @@ def add_workload(chart: "Construct", app: App) -> None:
         ports=[fixed.service_port],
     )
     ApiObject.of(service).add_json_patch(NO_EXTERNAL_ADDRESSES)
+    workload = (
+        _stateful_set(chart, app, pods, container, service)
+        if description.persistent
+        else _deployment(chart, app, pods, container)
+    )
+    ApiObject.of(workload).add_json_patch(*fixed.gaps)
     k.HorizontalPodAutoscaler(
         chart,
         "autoscaler",
         metadata=fixed.meta,
-        target=deployment,
+        target=workload,
         min_replicas=description.platform.scaling.min,
         max_replicas=description.platform.scaling.max,
         metrics=[fixed.cpu],

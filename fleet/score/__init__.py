@@ -7,7 +7,7 @@ for a key that is silently ignored is a promise that is not kept. What Score has
 """
 
 from fleet.score.checks import problems
-from fleet.score.description import Description, tls_secret
+from fleet.score.description import Description, Kind, tls_secret
 from fleet.score.jobs import BEFORE_ROLLOUT, BeforeRollout, Job, ScheduledJob
 from fleet.score.levels import TRAEFIK_BUCKETS, Measure, ServiceLevels
 from fleet.score.models import MODELS
@@ -59,6 +59,7 @@ __all__ = [
     "HttpGet",
     "HttpHeader",
     "Job",
+    "Kind",
     "Measure",
     "Metadata",
     "Metrics",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
@@ -12,9 +12,11 @@ from fleet.score.facts import Facts, ScoreName
 from fleet.score.jobs import BEFORE_ROLLOUT, Job
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Metadata, Platform
-from fleet.score.resources import MOUNTED, Resource, SecretResource
+from fleet.score.resources import MOUNTED, Resource, SecretResource, VolumeResource
 from fleet.score.workload import Container, Mount, Resources, Service, ServicePort
 from fleet.values import FrozenDict
+
+Kind: TypeAlias = Literal["Deployment", "StatefulSet"]
 
 
 class Description(Facts):
@@ -103,6 +105,20 @@ class Description(Facts):
     def supplied_as(self, secret: str, key: str) -> str:
         """The environment variable from which bootstrap takes a value: ``SHOP_API_DB_URL``."""
         return re.sub("[^A-Z0-9]+", "_", f"{self.name}_{secret}_{key}".upper())
+
+    @property
+    def persistent(self) -> dict[str, str]:
+        """The size of each volume that pods keep, by the id of its resource."""
+        return {
+            key: resource.params.size or ""
+            for key, resource in self.resources.items()
+            if isinstance(resource, VolumeResource) and resource.params.persistent
+        }
+
+    @property
+    def kind(self) -> Kind:
+        """What runs the app's pods."""
+        return "StatefulSet" if self.persistent else "Deployment"
 
     @property
     def tls_secret(self) -> str:

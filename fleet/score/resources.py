@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from fleet.score.facts import AnnotationKey, Facts, FileName, Memory, SecretKey, mebibytes
+from fleet.score.facts import AnnotationKey, Facts, FileName, Memory, SecretKey, Truth, mebibytes
 from fleet.values import FrozenDict, Name
 
 
@@ -23,14 +23,22 @@ class SecretParams(Facts):
 
 
 class VolumeParams(Facts):
-    size: Memory = Field(
-        default="64Mi", description="Limit of what the app may write there.", examples=["1Gi"]
+    size: Memory | None = Field(
+        default=None,
+        description="Limit of what the app may write there. Without it, `64Mi`; a persistent "
+        "volume has none.",
+        examples=["1Gi"],
+    )
+    persistent: Truth = Field(
+        default=False,
+        description="Whether each pod keeps a volume of its own, of the region's storage class.",
+        examples=[True],
     )
 
     @property
     def mebibytes(self) -> int:
         """The limit in MiB."""
-        return mebibytes(self.size)
+        return mebibytes(self.size or "64Mi")
 
 
 class CertificateParams(Facts):
@@ -62,7 +70,7 @@ class SecretResource(_Resource):
 
 
 class VolumeResource(_Resource):
-    """An empty folder that lives as long as the pod."""
+    """A folder: empty, and gone with the pod; or one that each pod keeps."""
 
     type: Literal["volume"]
     params: VolumeParams = VolumeParams()

@@ -196,7 +196,8 @@ def has_an_account(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
 def spreads(workload: Object, pod: Mapping[str, Any]) -> Iterator[str]:
     """kube-linter: no-anti-affinity; spread constraints do the same and hold during a rollout."""
     replicas = workload.body["spec"].get("replicas", 1)
-    if workload.kind == "Deployment" and replicas > 1 and not pod.get("topologySpreadConstraints"):
+    served = workload.kind in ("Deployment", "StatefulSet")
+    if served and replicas > 1 and not pod.get("topologySpreadConstraints"):
         yield f"its {replicas} replicas may share a node; add topologySpreadConstraints"
 
 
@@ -314,7 +315,7 @@ def has_a_budget(cluster: ClusterObjects) -> Iterator[Finding]:
         (each.namespace, each.body["spec"]["scaleTargetRef"]["name"])
         for each in cluster.of("HorizontalPodAutoscaler")
     }
-    for each in cluster.of("Deployment"):
+    for each in cluster.of("Deployment", "StatefulSet"):
         if each.body["spec"].get("replicas", 1) <= 1 and (each.namespace, each.name) not in scaled:
             continue
         labels = (each.template or {})["metadata"].get("labels", {})

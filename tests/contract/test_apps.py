@@ -44,7 +44,8 @@ def find(three: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Find:
 
 
 def container(find: Find, app: str) -> Any:
-    (found,) = find("north", app, "Deployment", app)["spec"]["template"]["spec"]["containers"]
+    workload = find("north", app, "Deployment", app) or find("north", app, "StatefulSet", app)
+    (found,) = workload["spec"]["template"]["spec"]["containers"]
     return found
 
 
@@ -268,6 +269,57 @@ def test_probes_are_those_of_the_description(find: Find) -> None:
     assert started["failureThreshold"] * started["periodSeconds"] == 120
 
 
+def test_pods_keep_volumes_of_their_own(find: Find) -> None:
+    assert find("north", "store-api", "Deployment", "store-api") is None
+    spec = find("north", "store-api", "StatefulSet", "store-api")["spec"]
+    (template,) = spec["volumeClaimTemplates"]
+    assert template == {
+        "metadata": {"name": "data"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "50Gi"}},
+            "storageClassName": "vultr-block-storage",
+        },
+    }
+    (kept,) = spec["template"]["spec"]["containers"]
+    assert kept["volumeMounts"] == [
+        {"mountPath": "/scratch", "name": "scratch"},
+        {"mountPath": "/data", "name": "data"},
+    ]
+    assert [volume["name"] for volume in spec["template"]["spec"]["volumes"]] == ["scratch"]
+    labels = spec["template"]["metadata"]["labels"]
+    for kind in ("Service", "PodDisruptionBudget"):
+        selector = find("north", "store-api", kind, "store-api")["spec"]["selector"]
+        assert selector.get("matchLabels", selector) == labels == spec["selector"]["matchLabels"]
+    scaled = find("north", "store-api", "HorizontalPodAutoscaler", "store-api")["spec"]
+    assert scaled["scaleTargetRef"]["kind"] == "StatefulSet"
+    assert "replicas" not in spec
+    hard = find("north", "store-api", "ResourceQuota", "store-api")["spec"]["hard"]
+    # Three pods, each with 50 GiB.
+    assert (hard["persistentvolumeclaims"], hard["requests.storage"]) == ("3", "150Gi")
+
+
+def test_a_volume_that_the_region_cannot_provide_is_refused(tmp_path: Path) -> None:
+    text = (FLEETS / "three-apps.yaml").read_text()
+    description = (APPS / "store-api.yaml").read_text().replace("50Gi", "10Gi")
+    (tmp_path / "store-api.yaml").write_text(description)
+    for name in ("foobar-api", "shop-api", "plain-api"):
+        (tmp_path / f"{name}.yaml").write_text((APPS / f"{name}.yaml").read_text())
+    registry = tmp_path / "fleet.yml"
+    hard_disks = "address: 192.0.2.2\n    storageClass: vultr-block-storage-hdd"
+    registry.write_text(text.replace("address: 192.0.2.2", hard_disks))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("charts.catalogue.APPS", tmp_path)
+        with pytest.raises(InputError) as caught:
+            load(registry)
+    assert caught.value.problems == (
+        (
+            f"{registry}:19: clusters[1].apps: store-api: a volume of 10Gi is less than "
+            "vultr-block-storage-hdd provides; write 40Gi or more in its file"
+        ),
+    )
+
+
 def test_amounts_and_scaling_are_the_descriptions(find: Find) -> None:
     assert container(find, "shop-api")["resources"] == {
         "requests": {"cpu": "500m", "memory": "512Mi"},
@@ -306,7 +358,7 @@ def test_the_scraper_asks_where_the_description_says(find: Find) -> None:
 
 
 def test_an_app_is_restricted_whatever_it_says(find: Find) -> None:
-    for app in ("foobar-api", "shop-api", "plain-api"):
+    for app in ("foobar-api", "shop-api", "plain-api", "store-api"):
         security = container(find, app)["securityContext"]
         assert security["readOnlyRootFilesystem"]
         assert security["capabilities"] == {"drop": ["ALL"]}
@@ -315,7 +367,10 @@ def test_an_app_is_restricted_whatever_it_says(find: Find) -> None:
 
 
 def test_traefik_reads_the_namespaces_of_a_regions_apps_alone(find: Find) -> None:
-    for cluster, apps in (("north", "foobar-api,shop-api,plain-api"), ("south", "shop-api")):
+    for cluster, apps in (
+        ("north", "foobar-api,shop-api,plain-api,store-api"),
+        ("south", "shop-api"),
+    ):
         (traefik,) = find(cluster, "traefik", "Deployment", "traefik")["spec"]["template"]["spec"][
             "containers"
         ]
@@ -331,10 +386,11 @@ def alerts(find: Find, name: str) -> dict[str, Any]:
 
 def test_every_app_of_a_region_has_an_alert_for_its_absence(find: Find) -> None:
     north = alerts(find, "arrival-north")
-    assert set(north) == {"foobar-api", "shop-api", "plain-api"}
+    assert set(north) == {"foobar-api", "shop-api", "plain-api", "store-api"}
     assert north["shop-api"]["expr"] == 'absent(up{cluster="north",job="shop-api"} == 1)'
     # Nothing scrapes it, so Kubernetes is asked.
     assert "kube_deployment_status_replicas_available" in north["plain-api"]["expr"]
+    assert "kube_statefulset_status_replicas_available" in north["store-api"]["expr"]
     assert set(alerts(find, "arrival-south")) == {"shop-api"}
     assert alerts(find, "arrival-west") == {}
 
@@ -370,6 +426,7 @@ def test_a_bucket_is_named_as_prometheus_stores_it() -> None:
             name="a",
             levels=ServiceLevels(seconds=seconds),
             measured_by="traefik",
+            kind="Deployment",
             certificate_expiry=None,
         )
         assert seconds in TRAEFIK_BUCKETS
@@ -405,6 +462,7 @@ def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:
     assert {key for key in found if key[0] == "north"} == {
         ("north", "foobar-api", "registry-pull"),
         ("north", "plain-api", "registry-pull"),
+        ("north", "store-api", "registry-pull"),
         ("north", "shop-api", "mirror-pull"),
         ("north", "shop-api", "shop-database"),
         ("north", "shop-api", "signing"),

@@ -17,6 +17,8 @@ from tests.live.git import served
 from tests.live.hub import REFUSED, HubOverTls, Logs, Query
 from tests.live.load import Way
 from tests.live.setting import GIT_PORT, Fork, Place, fork
+from tests.postgres import Postgres
+from tests.postgres import served as postgres_served
 
 SECRETS = {
     "REGISTRY_USERNAME": "puller",
@@ -40,6 +42,8 @@ class Bootstrapped:
     """What bootstrap had said when it was killed."""
     first: subprocess.CompletedProcess[str]
     seconds: float
+    applications: int
+    """How many there were by then."""
 
     def command(
         self, *arguments: str, variables: Mapping[str, str] = SECRETS
@@ -95,9 +99,17 @@ def up(checkout: Fork) -> Iterator[Bootstrapped]:
         seconds = time.monotonic() - start
         assert first.returncode == 0, first.stdout + first.stderr
         _REPORT.append(f"bare clusters to every Application synced and healthy: {seconds:.0f} s")
-        yield Bootstrapped(checkout, taken, first, seconds)
+        number = sum(len(each.components) for each in checkout.fleet.clusters)
+        yield Bootstrapped(checkout, taken, first, seconds, number)
     if anew:
         _REPORT.append(f"orders that stayed at 'processing', and were made anew: {len(anew)}")
+
+
+@pytest.fixture(scope="session")
+def postgres(checkout: Fork) -> Iterator[Postgres]:
+    """A server that pods reach, to the end: an app stays that has its data there."""
+    with postgres_served(checkout.place.address("us-east")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -55,14 +55,16 @@ class Load:
 
 
 @contextmanager
-def under_load(way: Way, *, clients: int = CLIENTS, pause: float = 0.02) -> Iterator[Load]:
-    """Asks until the context ends; each request counts as answered or lost."""
+def under_load(
+    way: Way, *, path: str = "/version", clients: int = CLIENTS, pause: float = 0.02
+) -> Iterator[Load]:
+    """Asks for ``path`` until the context ends; each request counts as answered or lost."""
     load, stop, lock = Load(), threading.Event(), threading.Lock()
 
     def ask() -> None:
         while not stop.is_set():
             try:
-                status, _, served = way.get("/version")
+                status, _, served = way.get(path)
                 with lock:
                     load.certificates.add(served)
                     if status == 200:

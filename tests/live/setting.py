@@ -29,7 +29,8 @@ import trustme
 import yaml
 
 from charts.applications import ARGOCD
-from charts.catalogue import load
+from charts.catalogue import offers
+from fleet import registry
 from fleet.registry import Fleet
 from tests.live.cluster import said
 from tests.objects import FOOBAR_API, ROOT, read
@@ -92,7 +93,8 @@ class Fork:
 
     @property
     def fleet(self) -> Fleet:
-        return load(self.folder / "clusters.yaml", overlays=self.folder / "overlays")
+        described = offers(self.folder / "apps")
+        return registry.load(self.folder / "clusters.yaml", described, self.folder / "overlays")
 
     def run(
         self, *arguments: str, variables: Mapping[str, str] | None = None, timeout: float = 600

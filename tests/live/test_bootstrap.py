@@ -22,8 +22,7 @@ def test_every_application_is_synced_and_healthy(up: Bootstrapped) -> None:
     assert all(f"= {line}" in after for line in before[:-1])
     taken = [line for line in after if line.startswith("+ ")]
     assert len(taken) >= 10
-    expected = sum(len(each.components) for each in up.fork.fleet.clusters)
-    assert f"{expected} Applications are synced and healthy" in up.first.stdout
+    assert f"{up.applications} Applications are synced and healthy" in up.first.stdout
 
 
 def test_a_second_run_finds_nothing_to_do(up: Bootstrapped) -> None:
@@ -91,7 +90,8 @@ def test_status_is_green_and_says_so_to_programs(up: Bootstrapped) -> None:
 
     assert eventually("status is green", green)
     rows = {row["cluster"]: row for row in json.loads(up.status("--json").stdout)}
-    assert rows["us-east"]["app"]["told"] == "passthrough"
+    # Or how many apps are well, once test_apps.py has brought a second one.
+    assert rows["us-east"]["app"]["told"] in ("passthrough", "2/2")
     assert rows["tooling"]["app"]["told"] == "-"
     assert "Pebble" in rows["eu-west"]["certificate"]["told"]
 

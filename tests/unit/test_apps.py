@@ -44,6 +44,8 @@ BEYOND_A_SCHEMA = {
     "secret-within-a-value": "reads placeholders",
     "secret-as-a-volume": "reads placeholders",
     "whole-secret": "reads placeholders",
+    "volume-without-a-size": "relates two values",
+    "volume-in-mebibytes": "relates two values",
     "annotation-unknown": "reads placeholders",
     "dots-in-a-placeholder": "reads placeholders",
     "placeholder-in-an-argument": "reads placeholders",
@@ -266,5 +268,5 @@ def test_two_clusters_never_have_one_application(tmp_path: Path) -> None:
 
 def test_apps_are_offers_like_components() -> None:
     assert {name: offer.NAMESPACE for name, offer in offers().apps.items()} == {
-        name: name for name in ("foobar-api", "plain-api", "shop-api")
+        name: name for name in ("foobar-api", "plain-api", "shop-api", "store-api")
     }

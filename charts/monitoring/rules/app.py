@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 from charts.ingress import TRAEFIK, routers
 from charts.monitoring.rules.rule import Alert, Group, Record
 from charts.monitoring.rules.service_levels import ERRORS, SLOWNESS
-from fleet.score import Description, Measure, ServiceLevels
+from fleet.score import Description, Kind, Measure, ServiceLevels
 
 AVAILABLE: Final = "app:pods_available:sum"
 """Name of the pods that work, by app and cluster: every app that a region runs has it."""
@@ -46,6 +46,8 @@ class WatchedApp:
     levels: ServiceLevels
     measured_by: Measure | None
     """Whose metrics count; None if its service levels are not watched."""
+    kind: Kind
+    """What runs its pods."""
     certificate_expiry: str | None
     """Its own metric of when the certificate expires that it serves."""
 
@@ -56,6 +58,7 @@ class WatchedApp:
             name=description.name,
             levels=platform.levels,
             measured_by=platform.measured_by,
+            kind=description.kind,
             certificate_expiry=platform.metrics.certificate_expiry if platform.metrics else None,
         )
 
@@ -66,8 +69,7 @@ class WatchedApp:
             [
                 Record(
                     AVAILABLE,
-                    "sum by (cluster) (kube_deployment_status_replicas_available"
-                    f'{{namespace="{self.name}",deployment="{self.name}"}})'
+                    f"sum by (cluster) ({available(self.name, self.kind)})"
                     # Where nobody asks Kubernetes, those that answer the scraper.
                     f' or sum by (cluster) (up{{job="{self.name}"}})',
                     self._app,
@@ -151,16 +153,25 @@ def _per_second(metric: str, selector: str) -> str:
     return f"sum by (cluster) (rate({metric}{{{selector}}}[5m]))"
 
 
-def down(cluster: str, app: str, *, scraped: bool) -> Alert:
+def available(app: str, kind: Kind, selectors: str = "") -> str:
+    """The pods of ``app`` that work, as Kubernetes counts them."""
+    workload = kind.lower()
+    return (
+        f"kube_{workload}_status_replicas_available"
+        f'{{{selectors}namespace="{app}",{workload}="{app}"}}'
+    )
+
+
+def down(cluster: str, app: str, kind: Kind, *, scraped: bool) -> Alert:
     """Whether ``cluster`` has any pod of ``app`` that works.
 
     One that is scraped answers the scraper; of another, Kubernetes knows whether it is available.
     """
+    selectors = f'cluster="{cluster}",'
     expression = (
-        f'absent(up{{cluster="{cluster}",job="{app}"}} == 1)'
+        f'absent(up{{{selectors}job="{app}"}} == 1)'
         if scraped
-        else f'absent(kube_deployment_status_replicas_available{{cluster="{cluster}",'
-        f'namespace="{app}",deployment="{app}"}} > 0)'
+        else f"absent({available(app, kind, selectors)} > 0)"
     )
     return Alert(
         name="AppDown",

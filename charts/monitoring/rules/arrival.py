@@ -5,7 +5,7 @@ Silence is seen at the hub alone, where nothing of the cluster is needed to see 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from charts.app import apps
 from charts.ingress import routers
@@ -15,6 +15,7 @@ from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
 from charts.scrape import MONITORING
 from fleet.registry import Cluster, Region
+from fleet.score import Kind
 
 SILENT_AFTER_MINUTES = 5
 """From the last sample to the alert."""
@@ -27,8 +28,8 @@ class WatchedRegion:
     sender: Sender
     jobs: tuple[str, ...]
     """What its agent is expected to scrape."""
-    apps: tuple[tuple[str, bool], ...]
-    """The apps whose absence can be seen, and whether each is scraped."""
+    apps: tuple["SeenApp", ...]
+    """The apps whose absence can be seen."""
 
     @classmethod
     def of(cls, region: Region) -> Self:
@@ -43,11 +44,20 @@ class WatchedRegion:
         return self.sender.cluster
 
 
-def _seen(region: Region) -> Iterator[tuple[str, bool]]:
+class SeenApp(NamedTuple):
+    """An app as the alert for its absence sees it."""
+
+    name: str
+    kind: Kind
+    """What runs its pods."""
+    scraped: bool
+
+
+def _seen(region: Region) -> Iterator[SeenApp]:
     for app in apps(region):
         scraped = app.DESCRIPTION.platform.metrics is not None
         if scraped or KubeStateMetrics.NAME in region.components:
-            yield app.NAME, scraped
+            yield SeenApp(app.NAME, app.DESCRIPTION.kind, scraped)
 
 
 def expected_jobs(cluster: Cluster) -> tuple[str, ...]:
@@ -90,8 +100,8 @@ def _of_region(hub: str, region: WatchedRegion) -> Iterator[Alert]:
             labels=labels,
         )
         yield parts_of(cluster, region.jobs)
-        for app, scraped in region.apps:
-            yield down(cluster, app, scraped=scraped)
+        for app in region.apps:
+            yield down(cluster, app.name, app.kind, scraped=app.scraped)
     if LOGS in sender.signals:
         yield Alert(
             name="ClusterLogsSilent",

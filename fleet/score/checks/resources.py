@@ -28,6 +28,14 @@ def of_resources(description: Description) -> Iterator[Problem]:
     for key, resource in description.resources.items():
         if isinstance(resource, VolumeResource | CertificateResource) and key not in mounted:
             yield Problem(("resources", key), "is mounted nowhere; mount it, or remove it")
+        if isinstance(resource, VolumeResource) and resource.params.persistent:
+            if not resource.params.size:
+                yield Problem(("resources", key, "params"), "has no size; add it, such as 10Gi")
+            elif resource.params.size.endswith("Mi"):
+                yield Problem(
+                    ("resources", key, "params", "size"),
+                    f"{resource.params.size} is too small to be kept; write Gi, such as 10Gi",
+                )
         if isinstance(resource, SecretResource) and resource.params.keys and key not in mounted:
             yield Problem(
                 ("resources", key, "params", "keys"),
