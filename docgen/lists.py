@@ -19,7 +19,7 @@ from docgen.markdown import Part, code, listed, table
 from fleet import apps, score
 from fleet.catalogue import Offer, Role, optional
 from fleet.errors import InputError
-from fleet.registry import MODELS, Fleet, Hub, Placement, Region, keys
+from fleet.registry import MODELS, Fleet, Git, Hub, Placement, Region, keys
 from foobar_api import VERSION
 from foobar_api.settings import OPTIONS, flag, variable
 from operations import credentials
@@ -28,6 +28,13 @@ from operations.status import RED_WHEN
 
 BUCKET: Final = "https://s3.example.com/logs"
 """Stands for the bucket of a fleet that has none, so that its variables are listed as well."""
+
+GIT_FORMS: Final = (
+    Git(repository="https://git.example.com/fleet.git", revision="main", credential="token"),
+    Git(repository="https://github.com/acme/fleet.git", revision="main", credential="github-app"),
+    Git(repository="git@github.com:acme/fleet.git", revision="main"),
+)
+"""Each way of signing in to a repository, so that the variables of all are listed."""
 
 HUB, REGION = keys(Hub), keys(Region)
 _DESCRIBED: Final[Mapping[str, type[BaseModel]]] = {
@@ -196,9 +203,10 @@ def _variables(fleet: Fleet) -> Iterator[str]:
     hub = whole.hub.model_copy(update={"logs_bucket": whole.hub.logs_bucket or BUCKET})
     everything = whole.model_copy(update={"clusters": (hub, *whole.regions)})
     meanings: dict[str, dict[str, None]] = {}
-    for secret in credentials.supplied(everything):
-        for name, what in secret.variables.items():
-            meanings.setdefault(name, {})[what] = None
+    for git in GIT_FORMS:
+        for secret in credentials.supplied(everything.model_copy(update={"git": git})):
+            for name, what in secret.variables.items():
+                meanings.setdefault(name, {})[what] = None
     yield from table(
         ("variable", "what it is"),
         ((code(name), "; ".join(meaning)) for name, meaning in meanings.items()),

@@ -29,8 +29,10 @@ _CREDENTIAL: Final = re.compile(
     r"|-----BEGIN |AGE-SECRET-KEY-|gl(pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-"
     r"|gh[pousr]_[A-Za-z0-9]{10}|github_pat_|xox[abprs]-[0-9]{5}|(AKIA|ASIA)[A-Z0-9]{12}"
     r"|eyJ[A-Za-z0-9_-]{10,}\."
-    # Base64: of JSON, such as a registry's credentials, and whatever is padded.
-    r"|(eyJ|ew(og|oJ|oi|0K))[A-Za-z0-9+/]{20,}|[A-Za-z0-9+/]{20,}==?(\s|$)",
+    # Base64: of JSON, such as a registry's credentials, and whatever is padded, but for public keys
+    # of SSH, which begin with the length of their type's name.
+    r"|(eyJ|ew(og|oJ|oi|0K))[A-Za-z0-9+/]{20,}"
+    r"|(?<![A-Za-z0-9+/])(?!AAAA[BCE])[A-Za-z0-9+/]{20,}==?(\s|$)",
 )
 """Text that may hold a credential. Rather too much than too little: what it matches is hidden."""
 

@@ -47,19 +47,31 @@ from fleet.values import (
     Email,
     FrozenDict,
     GitUrl,
+    HostKey,
     HostLabel,
     Image,
     Label,
     Name,
     Network,
     Revision,
+    SecretName,
     Size,
 )
 
 Issuer: TypeAlias = Literal["staging", "production"]
+GitCredential: TypeAlias = Literal["token", "github-app"]
 Messenger: TypeAlias = Literal["webhook", "slack", "pagerduty"]
+SHARED_NETWORK: Final = "100.64.0.0/10"
+"""RFC 6598: between the NAT of a carrier and that of its customers."""
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
+
+# manifests/base/config/argocd-ssh-known-hosts-cm.yaml of Argo CD v3.5.7.
+KNOWN_HOSTS: Final = (
+    *("github.com", "[ssh.github.com]:443", "gitlab.com", "bitbucket.org"),
+    *("ssh.dev.azure.com", "vs-ssh.visualstudio.com"),
+)
+"""The Git servers whose host keys Argo CD brings along."""
 
 HUB_LABELS: Final = ("argocd", "grafana", "prometheus", "loki")
 """The first label of each hostname of a hub."""
@@ -190,6 +202,18 @@ class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
+def _parsed(repository: str) -> SplitResult:
+    """A repository as a URL; without a scheme it is git@host:path, over SSH."""
+    if "://" in repository:
+        return urlsplit(repository)
+    return urlsplit(f"ssh://{repository.replace(':', '/', 1)}")
+
+
+def _ssh_host(url: SplitResult) -> str:
+    """A server as the file known_hosts names it, by its port unless that is SSH's own."""
+    return f"{url.hostname}" if url.port in (None, 22) else f"[{url.hostname}]:{url.port}"
+
+
 class Git(_Facts):
     """The repository that Argo CD reads dist/ from."""
 
@@ -206,6 +230,59 @@ class Git(_Facts):
         "Argo CD reads.",
         examples=["dist-staging"],
     )
+    credential: GitCredential | None = Field(
+        default=None,
+        description="How Argo CD signs in to a private repository over HTTPS: with a `token`, or "
+        "as a `github-app`. Over SSH, it always needs a key.",
+        examples=["token"],
+    )
+    host_keys: Annotated[tuple[HostKey, ...], AfterValidator(_once)] = Field(
+        default=(),
+        validate_default=True,
+        description="Public host keys of the Git server, if it is reached over SSH and Argo CD "
+        "does not know it.",
+        examples=[
+            ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+XFuVk/HShKixRFxJCzX2woUbuvHq/lMHymvR5LCDt"]
+        ],
+        json_schema_extra={"uniqueItems": True},
+    )
+
+    @field_validator("credential")
+    @classmethod
+    def _is_for_https(
+        cls, credential: GitCredential | None, info: ValidationInfo
+    ) -> GitCredential | None:
+        repository: str | None = info.data.get("repository")
+        if credential and repository and _parsed(repository).scheme == "ssh":
+            raise ValueError("is for HTTPS; over SSH, Argo CD signs in with a key; remove it")
+        return credential
+
+    @field_validator("host_keys")
+    @classmethod
+    def _are_known(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "repository" not in info.data:
+            return keys
+        url = _parsed(info.data["repository"])
+        if url.scheme != "ssh":
+            if keys:
+                raise ValueError("are for a repository over SSH; remove them")
+        elif not keys and (host := _ssh_host(url)) not in KNOWN_HOSTS:
+            raise ValueError(
+                f"are missing, and Argo CD does not know {host}; add what "
+                f"`ssh-keyscan -p {url.port or 22} {url.hostname}` prints after the host, once "
+                "you have compared it with what the server's owner publishes"
+            )
+        return keys
+
+    @property
+    def over_ssh(self) -> bool:
+        """Whether Argo CD clones the repository over SSH."""
+        return self._url.scheme == "ssh"
+
+    @property
+    def known_hosts(self) -> tuple[str, ...]:
+        """The lines of the file known_hosts for the Git server."""
+        return tuple(f"{_ssh_host(self._url)} {key}" for key in self.host_keys)
 
     @property
     def web(self) -> str:
@@ -224,10 +301,7 @@ class Git(_Facts):
 
     @property
     def _url(self) -> SplitResult:
-        """The repository as a URL; without a scheme it is git@host:path, over SSH."""
-        if "://" in self.repository:
-            return urlsplit(self.repository)
-        return urlsplit(f"ssh://{self.repository.replace(':', '/', 1)}")
+        return _parsed(self.repository)
 
 
 class Acme(_Facts):
@@ -506,11 +580,12 @@ class Cluster(_Facts):
     def _can_be_reached(cls, issuer: Issuer, info: ValidationInfo) -> Issuer:
         address: IPv4Address | IPv6Address | None = info.data.get("address")
         private = address is not None and any(
-            address in ip_network(network) for network in (*PRIVATE_NETWORKS, "fc00::/7")
+            address in ip_network(network)
+            for network in (*PRIVATE_NETWORKS, SHARED_NETWORK, "fc00::/7")
         )
         if issuer == "production" and private and not info.data.get("behind_proxy"):
             raise ValueError(
-                f"production cannot validate names that lead to {address}, which is a private "
+                f"production cannot validate names that lead to {address}, which is no public "
                 "address; give the public one, or set behindProxy if something in front has it"
             )
         return issuer
@@ -628,7 +703,7 @@ class Placement(_Facts):
         "digest, or both.",
         examples=["sjc.vultrcr.com/globalregistry/foobar-api:1.0.0"],
     )
-    pull_secret: Name = Field(
+    pull_secret: SecretName = Field(
         default="registry-pull",
         description="Name of the Secret with which a kubelet pulls the image, created outside Git.",
         examples=["mirror-pull"],

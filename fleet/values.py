@@ -5,6 +5,7 @@ pattern for editors, which says no more than that there is one. Patterns are in 
 Python and JavaScript share.
 """
 
+import base64
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final, TypeAlias, TypeVar
@@ -52,6 +53,8 @@ _GIT: Final = (
     f"(https://{_HOST}{_PORT}/{_GIT_PATH}|ssh://({_GIT_USER}@)?{_HOST}{_PORT}/{_GIT_PATH}"
     f"|{_GIT_USER}@{_HOST}:{_GIT_PATH})"
 )
+# The types that OpenSSH's servers have by default.
+_HOST_KEY: Final = "(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}"
 # What `git check-ref-format` allows in a name, less what git takes for an option, and {{.
 _REVISION: Final = (
     r"(?![-/.])(?!@$)(?!.*(\.\.|//|/\.|@\{|\{\{|\.lock(/|$)|[./]$))"
@@ -123,6 +126,17 @@ def _name(text: str) -> str:
         except ValueError as error:
             raise ValueError(f"in {shown(text)}, {error}" if label != text else error) from None
     return text
+
+
+def _secret_name(text: str) -> str:
+    """The name of a Secret; what is none is not shown, for people paste what is in the Secret."""
+    try:
+        return _name(text)
+    except ValueError:
+        raise ValueError(
+            "is no name of a Secret, which has lower-case letters, digits, hyphens and dots; write "
+            "the name, and never what is in it"
+        ) from None
 
 
 def _domain(text: str) -> str:
@@ -246,6 +260,21 @@ def _check_port(url: str) -> None:
         raise ValueError(f"{shown(url)} has a port above 65535; write the one it has") from None
 
 
+def _host_key(text: str) -> str:
+    """A public key of SSH, whose text is its type and, in base64, its type once more."""
+    kind, _, encoded = text.partition(" ")
+    try:
+        blob = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        blob = b""
+    if not re.fullmatch(_HOST_KEY, text) or blob[4 : 4 + len(kind)] != kind.encode():
+        raise ValueError(
+            f"{shown(text)} is no host key; write its type and its base64, as ssh-keyscan prints "
+            "them after the host"
+        )
+    return text
+
+
 def _revision(text: str) -> str:
     if not re.fullmatch(_REVISION, text):
         raise ValueError(f"{shown(text)} is no revision; write a branch, a tag or a commit")
@@ -332,6 +361,9 @@ ClusterName: TypeAlias = Annotated[
     _pattern(f"(?!(in-cluster|default)$){_LABEL}", LONGEST_LABEL),
 ]
 Name: TypeAlias = Annotated[str, AfterValidator(_name), _pattern(_DNS_NAME, LONGEST_NAME)]
+SecretName: TypeAlias = Annotated[
+    str, AfterValidator(_secret_name), _pattern(_DNS_NAME, LONGEST_NAME)
+]
 HostLabel: TypeAlias = Annotated[str, AfterValidator(_host_label), _pattern(_LABEL, LONGEST_LABEL)]
 Domain: TypeAlias = Annotated[
     str,
@@ -348,6 +380,7 @@ Network: TypeAlias = Annotated[
 ]
 Image: TypeAlias = Annotated[str, AfterValidator(_image), _pattern(_WHOLE_IMAGE)]
 GitUrl: TypeAlias = Annotated[str, AfterValidator(_git), _pattern(_GIT)]
+HostKey: TypeAlias = Annotated[str, AfterValidator(_host_key), _pattern(_HOST_KEY)]
 Revision: TypeAlias = Annotated[str, AfterValidator(_revision), _pattern(_REVISION)]
 Email: TypeAlias = Annotated[
     str,

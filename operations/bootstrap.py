@@ -126,10 +126,25 @@ def check(site: Site, resolve: Resolve, *, ask: bool) -> None:
     missing = _not_supplied(site) if ask else ()
     if not credentials.can_ask():
         problems += [secret.missing for secret in missing]
+    problems += _of_no_use(site)
     if problems:
         raise InputError(*problems)
     for secret in missing:
         site.answers.ask(secret)
+    if problems := _of_no_use(site):
+        raise InputError(*problems)
+
+
+def _of_no_use(site: Site) -> list[str]:
+    """What is wrong with what was supplied."""
+    problems: list[str] = []
+    for secret in credentials.supplied(site.fleet):
+        if site.answers.has(secret):
+            try:
+                site.answers.content(secret)
+            except InputError as error:
+                problems += error.problems
+    return problems
 
 
 def _not_supplied(site: Site) -> Sequence[Supplied]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from charts.ingress import LABELS, IngressController
-from fleet import registry
+from fleet import registry, volumes
 from fleet.errors import InputError
 from fleet.registry import Fleet
-from operations import kubectl
+from operations import kubectl, nodes
 from operations.addresses import address_of, name_of
 from operations.cluster import Cluster, ClusterError, Manifest
 from operations.hostnames import Resolve
@@ -20,6 +20,8 @@ OLDEST_KUBERNETES: Final = (1, 33)
 OLDEST_KUBECTL: Final = (1, 32)
 """One minor version behind the server is as far as kubectl's own skew policy goes."""
 
+REGION: Final = "topology.kubernetes.io/region"
+"""The label with which a provider's controller says where a node is."""
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -122,24 +124,31 @@ def _of_storage(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
             f"{cluster.name}: has no StorageClass {wanted}; "
             f"name one as `storageClass`: {_listed(classes)}"
         )
+    elif member.storage_class is None:
+        # The list may be out of date; who names the class knows better.
+        yield from _of_location(wanted, cluster)
+
+
+def _of_location(storage_class: str, cluster: Cluster) -> Iterator[str]:
+    """The class exists even where the provider has no such disks, and volumes then never bind."""
+    offered = volumes.LOCATIONS.get(storage_class)
+    if offered is None:
+        return
+    locations = {
+        location
+        for node in cluster.list_objects("node")
+        if (location := node["metadata"].get("labels", {}).get(REGION))
+    }
+    if elsewhere := locations - offered:
+        yield (
+            f"{cluster.name}: its provider does not list {storage_class} in {_listed(elsewhere)}; "
+            "set `storageClass` to another one, or to this one if it is offered there by now"
+        )
 
 
 def _of_nodes(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
-    """Traefik ignores a PROXY header from outside ``nodeNetworks``, and says nothing."""
-    if not member.balancer.proxy_protocol or member.traefik is not None:
-        return
-    outside = {
-        address["address"]
-        for node in cluster.list_objects("node")
-        for address in node.get("status", {}).get("addresses", [])
-        if address["type"] == "InternalIP"
-        and not any(ip_address(address["address"]) in each for each in member.node_networks)
-    }
-    if outside:
-        yield (
-            f"{cluster.name}: nodes have addresses outside `nodeNetworks`, {_listed(outside)}; add "
-            "their networks, or Traefik takes every client for a node"
-        )
+    if why := nodes.outside(member, cluster.list_objects("node")):
+        yield f"{cluster.name}: {why}"
 
 
 def _of_replacements(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from charts.app import App, apps
+from charts.applications import ARGOCD
 from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.monitoring.secrets import (
     ALERT_RECEIVERS,
@@ -28,8 +29,10 @@ from charts.monitoring.secrets import (
     ingest_user,
 )
 from charts.scrape import MONITORING
+from fleet.errors import InputError
 from fleet.registry import Fleet, Hub, Region
 from operations.cluster import Cluster, Manifest
+from operations.keys import private_key
 
 Content: TypeAlias = Mapping[str, str]
 """The data of a Secret, not encoded."""
@@ -61,6 +64,7 @@ class Supplied:
     """The environment variables it is made of, each with its meaning in words for a prompt."""
     make: Callable[[Mapping[str, str]], Content]
     kind: str = OPAQUE
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> str:
@@ -87,6 +91,7 @@ class Answers:
                 self.known[variable] = getpass.getpass(f"{secret.ref.cluster}: {meaning}: ")
 
     def content(self, secret: Supplied) -> Content:
+        """What is in the Secret; raises InputError if what was supplied is of no use."""
         return secret.make(self.known)
 
 
@@ -164,7 +169,66 @@ def supplied(fleet: Fleet) -> list[Supplied]:
             for app in apps(region)
             for secret in (_pull_secret(region, app.NAME), *_of_app(region, app))
         ),
+        *_repository(fleet),
     ]
+
+
+REPOSITORY: Final = "repository"
+"""Name of the Secret with which Argo CD reads the fleet's repository."""
+
+
+def _repository(fleet: Fleet) -> Iterator[Supplied]:
+    """In the form of Argo CD's declarative setup, by the label of which it finds the Secret."""
+    git = fleet.git
+    if git.over_ssh:
+        variables = {"GIT_SSH_KEY_FILE": "path of a private key that may read the repository"}
+        make = _ssh_key
+    elif git.credential == "token":
+        variables = {
+            "GIT_USERNAME": "user of the token; with most Git servers any will do, such as git",
+            "GIT_TOKEN": "token that may read the repository",
+        }
+        make = _token
+    elif git.credential == "github-app":
+        variables = {
+            "GITHUB_APP_ID": "ID of the GitHub App that may read the repository",
+            "GITHUB_APP_INSTALLATION_ID": "ID of its installation",
+            "GITHUB_APP_KEY_FILE": "path of its private key",
+        }
+        make = partial(_github_app, git.web)
+    else:
+        return
+    yield Supplied(
+        SecretRef(fleet.hub.name, ARGOCD, REPOSITORY),
+        variables,
+        lambda known: {"type": "git", "url": git.repository, **make(known)},
+        labels={"argocd.argoproj.io/secret-type": "repository"},
+    )
+
+
+def _ssh_key(known: Mapping[str, str]) -> Content:
+    return {"sshPrivateKey": private_key("GIT_SSH_KEY_FILE", known["GIT_SSH_KEY_FILE"])}
+
+
+def _token(known: Mapping[str, str]) -> Content:
+    return {"username": known["GIT_USERNAME"], "password": known["GIT_TOKEN"]}
+
+
+def _github_app(web: str, known: Mapping[str, str]) -> Content:
+    """The App of a server of one's own is asked at that server."""
+    for variable in ("GITHUB_APP_ID", "GITHUB_APP_INSTALLATION_ID"):
+        if not known[variable].isdecimal():
+            raise InputError(f"{variable}: is no number; set it to the ID that GitHub shows")
+    server = "/".join(web.split("/")[:3])
+    enterprise = (
+        {} if server == "https://github.com" else {"githubAppEnterpriseBaseUrl": f"{server}/api/v3"}
+    )
+    return {
+        "githubAppID": known["GITHUB_APP_ID"],
+        "githubAppInstallationID": known["GITHUB_APP_INSTALLATION_ID"],
+        "githubAppPrivateKey": private_key("GITHUB_APP_KEY_FILE", known["GITHUB_APP_KEY_FILE"]),
+        **enterprise,
+    }
 
 
 def _alert_receivers(hub: Hub) -> Supplied:
@@ -247,15 +311,28 @@ def decoded(secret: Manifest) -> Content:
     }
 
 
-def manifest(ref: SecretRef, content: Content, kind: str = OPAQUE) -> Manifest:
+def manifest(
+    ref: SecretRef,
+    content: Content,
+    kind: str = OPAQUE,
+    labels: Mapping[str, str] | None = None,
+) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": kind,
-        "metadata": {"name": ref.name, "namespace": ref.namespace},
+        "metadata": {
+            "name": ref.name,
+            "namespace": ref.namespace,
+            **({"labels": dict(labels)} if labels else {}),
+        },
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in content.items()},
     }
 
 
 def store(cluster: Cluster, ref: SecretRef, content: Content, kind: str = OPAQUE) -> None:
     cluster.apply([manifest(ref, content, kind)])
+
+
+def store_supplied(cluster: Cluster, secret: Supplied, content: Content) -> None:
+    cluster.apply([manifest(secret.ref, content, secret.kind, secret.labels)])

@@ -18,7 +18,10 @@ from operations.steps import GRAFANA
 
 
 def rotate(site: Site, console: Console) -> None:
-    """Replaces what the regions write by, the hub's sign-ins, and Argo CD's tokens."""
+    """Replaces what the regions write by, the hub's sign-ins, and Argo CD's tokens.
+
+    What only people can replace is replaced by what the environment has of it.
+    """
     replaced = _replace_ingest(site, console)
     for ref in credentials.page_sign_ins(site.fleet):
         content = credentials.sign_in(credentials.ADMIN, credentials.password())
@@ -28,6 +31,11 @@ def rotate(site: Site, console: Console) -> None:
     if site.hub.get("deployment", GRAFANA, MONITORING):
         site.hub.restart(GRAFANA, MONITORING)
         console.print(f"  (Grafana restarts, to read {GRAFANA_SIGN_IN})")
+    for secret in credentials.supplied(site.fleet):
+        if site.answers.has(secret):
+            content = site.answers.content(secret)
+            credentials.store_supplied(site.clusters[secret.ref.cluster], secret, content)
+            console.print(f"+ {secret.ref.cluster}  {secret.ref}")
     for region in site.fleet.regions:
         renew_account(site, region)
         if register := registration(site, region).look():

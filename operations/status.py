@@ -23,7 +23,7 @@ from charts.app import App, apps
 from fleet import registry
 from fleet.errors import InputError
 from fleet.registry import Fleet, Region
-from operations import credentials, hub, terminal, values, waiting
+from operations import credentials, hub, nodes, terminal, values, waiting
 from operations.cluster import Cluster, ClusterError
 from operations.contexts import FleetOptions
 from operations.credentials import SecretRef
@@ -41,6 +41,8 @@ WATCH_SECONDS: Final = 15
 
 RED_WHEN: Final = {
     "reachable": "the API server does not answer",
+    "nodes": "a node has an address outside `nodeNetworks`, and the load balancer sends a PROXY "
+    "header, which Traefik then ignores",
     "applications": "an Application is not synced and healthy; the sentence below says why",
     "certificate": "a hostname serves no certificate, one that clients refuse, or one with less "
     f"than {LEAST_LIFE:.0%} of its life left",
@@ -77,6 +79,7 @@ class Row:
 
     cluster: str
     reachable: Cell
+    nodes: Cell
     applications: Cell
     certificate: Cell
     app: Cell
@@ -206,6 +209,7 @@ def _row(
     return Row(
         member.name,
         reachable,
+        _nodes(member, cluster),
         _applications(member, reported),
         certificate,
         app,
@@ -218,6 +222,17 @@ def _row(
 def _without_name(error: ClusterError) -> str:
     """What the error says, in a row that names the cluster already."""
     return "; ".join(problem.removeprefix(f"{error.cluster}: ") for problem in error.problems)
+
+
+def _nodes(member: registry.Cluster, cluster: Cluster) -> Cell:
+    """How many there are."""
+    if cluster.fault:
+        return NONE
+    try:
+        found = cluster.list_objects("node")
+    except ClusterError as error:
+        return Cell("?", _without_name(error))
+    return Cell(str(len(found)), nodes.outside(member, found))
 
 
 def _applications(member: registry.Cluster, report: HubReport) -> Cell:

@@ -185,7 +185,7 @@ def _supplied(site: Site, secret: Supplied) -> Step:
         wanted = site.answers.content(secret)
         if content == wanted:
             return None
-        return lambda: credentials.store(cluster, secret.ref, wanted, secret.kind)
+        return lambda: credentials.store_supplied(cluster, secret, wanted)
 
     def refuse() -> None:
         raise InputError(secret.missing)

@@ -3,7 +3,7 @@
 Dex is left out: sign-in is the local admin until an identity provider is configured.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Self
@@ -75,6 +75,8 @@ class Argocd(Component[Hub]):
     ingress: IngressController
     git_port: int
     """TCP port that Argo CD clones from."""
+    known_hosts: tuple[str, ...]
+    """Host keys of the Git server; none if those that Argo CD brings along are enough."""
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Hub) -> Self:
@@ -83,6 +85,7 @@ class Argocd(Component[Hub]):
             issuer=issuer_of(cluster),
             ingress=IngressController.of(cluster),
             git_port=fleet.git.port,
+            known_hosts=fleet.git.known_hosts,
         )
 
     def add_to(self, chart: "Construct") -> None:
@@ -192,6 +195,15 @@ class Argocd(Component[Hub]):
                     "applicationsetcontroller.enable.policy.override": "true",
                 },
             ),
+            *(
+                [
+                    _config(
+                        "argocd-ssh-known-hosts-cm", {"ssh_known_hosts": _lines(self.known_hosts)}
+                    )
+                ]
+                if self.known_hosts
+                else []
+            ),
             # Nobody but the admin sees anything until roles are given.
             _config("argocd-rbac-cm", {"policy.default": "", "policy.csv": ""}),
             {
@@ -234,6 +246,10 @@ class Argocd(Component[Hub]):
                 "Deployment", "argocd-redis", memory="64Mi", limit="256Mi", container="redis"
             ),
         )
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _config(name: str, data: Mapping[str, str]) -> Patch:

@@ -20,7 +20,7 @@ from fleet.registry import Git
 from fleet.volumes import LIMITS, at_least, mebibytes
 from rendering.render import Rendered, render
 from rendering.validation.objects import Object
-from tests.objects import read_objects
+from tests.objects import FLEETS, read_objects, read_patches
 
 HUB = {"name": "hub", "role": "hub", "address": "192.0.2.1"}
 REGION = {
@@ -29,6 +29,8 @@ REGION = {
     "address": "192.0.2.2",
     "apps": {"foobar-api": {"hostname": "north", "image": "registry.example.org/app:1.0.0"}},
 }
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+XFuVk/HShKixRFxJCzX2woUbuvHq/lMHymvR5LCDt"
 
 Objects = Sequence[Object]
 Make = Callable[..., Objects]
@@ -43,12 +45,18 @@ def make(tmp_path: Path) -> Make:
         *regions: Mapping[str, object],
         hub: Mapping[str, object] | None = None,
         git: str = "https://git.example.org/fleet.git",
+        host_keys: Sequence[str] = (),
         folder: str = "dist",
         only: str | None = None,
     ) -> Objects:
         registry = tmp_path / "clusters.yaml"
         data = {
-            "git": {"repository": git, "revision": "main", "folder": folder},
+            "git": {
+                "repository": git,
+                "revision": "main",
+                "folder": folder,
+                "hostKeys": list(host_keys),
+            },
             "acme": {"email": "ops@foobar-platform.dev"},
             "clusters": [{**HUB, **(hub or {})}, *({**REGION, **each} for each in regions)],
         }
@@ -78,6 +86,12 @@ def ports(policy: Mapping[str, Any], cidr: str = "0.0.0.0/0") -> set[int]:
     }
 
 
+def git_of(repository: str, host_keys: Sequence[str] = ()) -> Git:
+    return Git.model_validate(
+        {"repository": repository, "revision": "main", "hostKeys": list(host_keys)}
+    )
+
+
 class TestGit:
     @pytest.mark.parametrize(
         ("repository", "port"),
@@ -94,7 +108,7 @@ class TestGit:
     ) -> None:
         policy = next(
             each.body
-            for each in make(git=repository)
+            for each in make(git=repository, host_keys=[HOST_KEY] if port in (22, 2222) else [])
             if (each.component, each.kind, each.name) == ("argocd", "NetworkPolicy", "egress")
         )
         # 443 and 6443 lead to API servers and bundles.
@@ -110,7 +124,43 @@ class TestGit:
         ],
     )
     def test_runbooks_are_found_beside_the_code(self, repository: str, page: str) -> None:
-        assert Git(repository=repository, revision="main").web == page
+        keys = () if repository.startswith("https") else (HOST_KEY,)
+        assert git_of(repository, keys).web == page
+
+    @pytest.mark.parametrize(
+        ("repository", "host"),
+        [
+            ("ssh://git@git.acme.io:2222/fleet.git", "[git.acme.io]:2222"),
+            ("ssh://git@git.acme.io:22/fleet.git", "git.acme.io"),
+            ("git@git.acme.io:fleet.git", "git.acme.io"),
+        ],
+    )
+    def test_argo_cd_knows_the_server_by_its_host_keys(
+        self, repository: str, host: str, tmp_path: Path
+    ) -> None:
+        """In a file known_hosts, whose format sshd(8) describes."""
+        git = git_of(repository, [HOST_KEY])
+        fleet = load(FLEETS / "one-region.yaml").model_copy(update={"git": git})
+        render(fleet, fleet.hub, folder=tmp_path / "dist" / "hub", overlays=tmp_path / "overlays")
+        (patch,) = (
+            each.body
+            for each in read_patches(tmp_path / "dist")
+            if each.name == "argocd-ssh-known-hosts-cm"
+        )
+        assert patch["data"] == {"ssh_known_hosts": f"{host} {HOST_KEY}\n"}
+
+    @pytest.mark.parametrize(
+        "repository", ["https://git.acme.io/fleet.git", "git@github.com:acme/fleet.git"]
+    )
+    def test_the_host_keys_that_argo_cd_brings_along_stay(
+        self, repository: str, tmp_path: Path
+    ) -> None:
+        git = git_of(repository)
+        fleet = load(FLEETS / "one-region.yaml").model_copy(update={"git": git})
+        render(fleet, fleet.hub, folder=tmp_path / "dist" / "hub", overlays=tmp_path / "overlays")
+        names = {each.name for each in read_patches(tmp_path / "dist")}
+        assert names
+        assert "argocd-ssh-known-hosts-cm" not in names
 
     def test_argocd_reads_the_folder_that_is_rendered(self, make: Make) -> None:
         objects = make({}, folder="dist-staging", only="hub")

@@ -56,6 +56,49 @@ def region(name: str, number: int) -> str:
 
 FOUR_REGIONS: Final = ONE_REGION + region("alps", 3) + region("iberia", 4) + region("baltics", 5)
 
+OWN_APPS: Final = {
+    "shop-api": """\
+apiVersion: score.dev/v1b1
+metadata:
+  name: shop-api
+containers:
+  shop-api: {image: "."}
+service:
+  ports:
+    http: {port: 80, targetPort: 8080}
+""",
+    "mail-api": """\
+apiVersion: score.dev/v1b1
+metadata:
+  name: mail-api
+  platform:
+    tls: passthrough
+    metrics: {port: 9090}
+containers:
+  mail-api:
+    image: "."
+    variables:
+      RELAY_URL: ${resources.relay.url}
+    volumes:
+      /certificate: {source: "${resources.certificate}", readOnly: true}
+service:
+  ports:
+    https: {port: 443, targetPort: 8443}
+resources:
+  relay: {type: secret}
+  certificate: {type: certificate}
+""",
+}
+
+PLACED: Final = """\
+      shop-api:
+        hostname: shop
+        image: registry.example.net/apps/shop-api:1.0.0
+      mail-api:
+        hostname: mail
+        image: registry.example.net/apps/mail-api:2.0.0
+"""
+
 OVERLAY: Final = {
     "kustomization.yaml": """\
 apiVersion: kustomize.config.k8s.io/v1alpha1
@@ -127,6 +170,27 @@ def test_a_fork_deploys_nothing_of_the_original(own: Checkout) -> None:
     assert [
         (file, fact) for file in files for fact in facts if fact in file.read_text("utf-8")
     ] == []
+
+
+def test_a_fork_runs_apps_of_its_own_and_no_foobar_api(four: Checkout) -> None:
+    (four.folder / "apps" / "foobar-api.yaml").unlink()
+    for name, description in OWN_APPS.items():
+        (four.folder / "apps" / f"{name}.yaml").write_text(description)
+    first = region("nordics", 2).partition("      foobar-api:\n")
+    others = (region("alps", 3), region("iberia", 4), region("baltics", 5))
+    four.edit(
+        "clusters.yaml",
+        {
+            **{each: each.partition("    apps:\n")[0] for each in others},
+            "".join(first[1:]): PLACED,
+        },
+    )
+    four.make("update")
+    four.contract_suite()
+    rendered = [file for file in (four.folder / "dist").rglob("*") if file.is_file()]
+    assert [file for file in rendered if "foobar-api" in file.read_text("utf-8")] == []
+    named = {app for app in OWN_APPS for file in rendered if app in file.read_text("utf-8")}
+    assert named == set(OWN_APPS)
 
 
 def test_a_fork_grown_to_four_regions_is_green(four: Checkout) -> None:

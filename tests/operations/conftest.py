@@ -82,7 +82,7 @@ def _pruned(manifest: Manifest) -> Manifest:
 def make_world(one_region: Rendered, monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
     """Makes fleets of bare clusters, of which the last one is what the commands find."""
     for name in list(os.environ):
-        if name.startswith(("ALERTS_", "BUCKET_", "REGISTRY_")):
+        if name.startswith(("ALERTS_", "BUCKET_", "GIT_", "GITHUB_APP_", "REGISTRY_")):
             monkeypatch.delenv(name)
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)

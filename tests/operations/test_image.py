@@ -17,7 +17,7 @@ from tests.objects import APPS, ROOT
 
 HUB = """\
 git:
-  repository: git@git.example.org:team/fleet.git
+  repository: git@gitlab.com:team/fleet.git
   revision: main
 acme:
   email: ops@foobar-platform.dev
@@ -88,8 +88,8 @@ def test_a_fleet_without_regions_has_no_image(tmp_path: Path) -> None:
     [
         ("https://github.com/team/fleet.git", "https://github.com/team/fleet"),
         ("https://git.example.org/team/sub/fleet", "https://git.example.org/team/sub/fleet"),
-        ("git@git.example.org:team/fleet.git", "https://git.example.org/team/fleet"),
-        ("ssh://git@git.example.org:2222/team/fleet.git", "https://git.example.org/team/fleet"),
+        ("git@gitlab.com:team/fleet.git", "https://gitlab.com/team/fleet"),
+        ("ssh://git@ssh.github.com:443/team/fleet.git", "https://ssh.github.com/team/fleet"),
     ],
 )
 def test_people_read_the_repository_over_https(url: str, expected: str) -> None:
@@ -139,7 +139,7 @@ class TestCommand:
             assert result.stdout == f"{name}\n"
         else:
             assert f"--build-arg VERSION={VERSION} --build-arg REVISION={head} " in result.stdout
-            assert "--build-arg SOURCE=https://git.example.org/team/fleet\n" in result.stdout
+            assert "--build-arg SOURCE=https://gitlab.com/team/fleet\n" in result.stdout
 
     def test_the_workflow_signs_in_to_that_registry(self, checkout: Path) -> None:
         output = checkout / "output"

@@ -184,6 +184,29 @@ def test_a_fleet_that_is_well_is_green(well: World, look: Look) -> None:
     assert report.rows["hub"]["app"]["told"] == "-"
 
 
+def test_nodes_that_traefik_would_not_believe_are_reported(well: World, look: Look) -> None:
+    hub, edge = well.fleet.clusters
+    proxied = edge.model_copy(update={"provider": "vultr"})
+    well.fleet = well.fleet.model_copy(update={"clusters": (hub, proxied)})
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node-1"},
+        "status": {"addresses": [{"type": "InternalIP", "address": "203.0.113.4"}]},
+    }
+    well.clusters["edge"].put(node)
+    report = look()
+    assert report.wrong == [("edge", "nodes")]
+    assert report.rows["edge"]["nodes"]["told"] == "1"
+    assert report.why("edge", "nodes") == (
+        "nodes have addresses outside `nodeNetworks`, 203.0.113.4; add their networks, or Traefik "
+        "takes every client for a node"
+    )
+    node["status"] = {"addresses": [{"type": "InternalIP", "address": "10.0.0.4"}]}
+    well.clusters["edge"].put(node)
+    assert look().wrong == []
+
+
 def test_people_get_a_table_and_a_sentence_for_each_problem(
     well: World, hub: Hub, command: Command
 ) -> None:
@@ -392,7 +415,10 @@ def test_a_watch_looks_again(
 
 def row(**cells: Cell) -> Row:
     good = dict.fromkeys(
-        ("reachable", "applications", "certificate", "app", "newest_sample", "newest_line"),
+        (
+            *("reachable", "nodes", "applications", "certificate", "app"),
+            *("newest_sample", "newest_line"),
+        ),
         Cell("yes"),
     )
     return Row("us-east", **{**good, "alerts": Cell("0"), **cells})

@@ -20,7 +20,7 @@ from fleet.registry import HUB_LABELS, Fleet
 from operations.status import RED_WHEN, Row
 from tests.objects import ROOT
 
-GIT = "git: {repository: 'git@git.example.org:team/many-fleet.git', revision: main}\n"
+GIT = "git: {repository: 'git@gitlab.com:team/many-fleet.git', revision: main}\n"
 ACME = "acme: {email: ops@foobar-platform.dev}\n"
 HUB = "  - {name: headquarters, role: hub, address: 198.51.100.99}\n"
 OWN_DOMAIN = (
@@ -96,7 +96,7 @@ class TestEveryFleet:
     def test_the_picture_is_of_its_own_clusters(self, other: Fleet) -> None:
         texts = [text.text or "" for text in svg(other).iter("{http://www.w3.org/2000/svg}text")]
         assert f"{other.hub.name}, the hub" in texts
-        assert "git.example.org/team/many-fleet" in texts
+        assert "gitlab.com/team/many-fleet" in texts
         for each in other.regions[:SHOWN]:
             host = each.hosts[0] if each.hosts else "no app"
             assert f"{each.name}: {host}" in texts
@@ -180,6 +180,12 @@ class TestWhatTheListsSay:
             "BUCKET_SECRET_KEY",
             "REGISTRY_USERNAME",
             "REGISTRY_PASSWORD",
+            "GIT_USERNAME",
+            "GIT_TOKEN",
+            "GITHUB_APP_ID",
+            "GITHUB_APP_INSTALLATION_ID",
+            "GITHUB_APP_KEY_FILE",
+            "GIT_SSH_KEY_FILE",
         ]
         assert "user at registry.example.net:5000" in self.text("variables", own)
 

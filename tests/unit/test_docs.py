@@ -183,6 +183,7 @@ def test_the_readme_shows_status_as_it_is_printed(capsys: pytest.CaptureFixture[
         Row(
             name,
             yes,
+            Cell("3"),
             Cell(f"{parts}/{parts}"),
             certificate,
             app if role == "region" else NONE,

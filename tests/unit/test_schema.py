@@ -67,6 +67,10 @@ UNSEEN = {
     "hostname_with_reserved_hyphens": "knows what punycode is",
     "context_that_is_anothers_name": "compares two clusters",
     "git_port_out_of_range": "compares numbers",
+    "host_keys_missing": "relates two values",
+    "host_keys_for_https": "relates two values",
+    "host_key_of_another_type": "reads base64",
+    "credential_over_ssh": "relates two values",
     "traefik_left_out_alone": "relates two items",
     "ingress_and_issuer_left_out": "relates two items",
     "issuer_left_out": "relates two items",
@@ -78,6 +82,7 @@ UNSEEN = {
     "issuer_beside_a_name": "relates two keys",
     "address_missing": "relates two keys",
     "address_private_in_production": "relates two values",
+    "address_behind_carrier_nat_in_production": "relates two values",
     "domain_missing_on_aws": "relates two keys",
     "load_balancer_of_a_known_provider": "relates two values",
     "bucket_in_the_host_of_aws": "depends on the provider",
@@ -164,6 +169,17 @@ def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: Role) -> No
 
 
 REPLACEMENTS = {"traefik": {"namespace": "kube-system"}, "issuerName": "own"}
+APART: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
+    "over HTTPS, with the components of the platform": (("hostKeys", *REPLACEMENTS), {}),
+    "over SSH, with components of one's own": (
+        ("credential", "issuer", "loadBalancer"),
+        {
+            "repository": "ssh://git@git.example.org:2222/fleet.git",
+            "without": ["traefik", "cert-manager"],
+        },
+    ),
+}
+"""Two forms of a fleet: the keys whose examples are not of that form, and values that are."""
 SOUND: Mapping[str, Mapping[str, Any]] = {
     "hub": {"name": "hub", "role": "hub", "address": "192.0.2.1"},
     "region": {
@@ -248,7 +264,7 @@ def test_what_the_registry_accepts_an_editor_accepts(changed: dict[str, Any], ro
     if role == "region":
         clusters.append(dict(SOUND["hub"]))
     data = {
-        "git": {"repository": "git@git.example.org:fleet.git", "revision": "main"},
+        "git": {"repository": "git@gitlab.com:fleet.git", "revision": "main"},
         "acme": {"email": "ops@foobar-platform.dev"},
         "clusters": clusters,
     }
@@ -303,14 +319,16 @@ class TestDocumentation:
         }
 
     @pytest.mark.parametrize("name", ["git", "acme", "hub", "region"])
-    def test_its_examples_are_accepted(self, name: str) -> None:
-        """What a cluster has in place of components goes with other keys than the components."""
+    @pytest.mark.parametrize("form", APART)
+    def test_its_examples_are_accepted(self, form: str, name: str) -> None:
+        """All at once, but for keys that exclude each other."""
+        without, instead = APART[form]
         fields = {str(field.alias): field for field in MODELS[name].model_fields.values()}
         examples = {key: field.examples[0] for key, field in fields.items() if field.examples}
-        own = {key: examples.pop(key) for key in REPLACEMENTS if key in examples}
-        MODELS[name].model_validate(examples, context=offers())
-        if own:
-            left_out = {each.NAME for each in COMPONENTS if each.REPLACED_BY in own}
-            examples = {**examples, **own, "without": [*left_out]}
-            del examples["loadBalancer"], examples["issuer"]
-            MODELS[name].model_validate(examples, context=offers())
+        changed = {key: value for key, value in instead.items() if key in fields}
+        kept = {key: value for key, value in examples.items() if key not in without}
+        MODELS[name].model_validate({**kept, **changed}, context=offers())
+
+    def test_every_example_is_in_one_of_the_forms(self) -> None:
+        first, second = (set(without) for without, _ in APART.values())
+        assert not first & second
