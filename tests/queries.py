@@ -106,12 +106,18 @@ def promql_of_dashboards() -> Iterator[tuple[str, str]]:
 
 def selectors(query: str) -> Iterator[promql_parser.VectorSelector]:
     """Each vector selector of a query, wherever it stands in it."""
+    return (node for node in _nodes(query) if isinstance(node, promql_parser.VectorSelector))
+
+
+def _nodes(query: str) -> Iterator[Any]:
+    """Each part of a query, and their parts."""
     todo: list[Any] = [promql_parser.parse(query)]
     while todo:
         node = todo.pop()
+        yield node
         match node:
             case promql_parser.VectorSelector():
-                yield node
+                pass
             case promql_parser.MatrixSelector():
                 todo.append(node.vector_selector)
             case promql_parser.BinaryExpr():
@@ -123,6 +129,13 @@ def selectors(query: str) -> Iterator[promql_parser.VectorSelector]:
             case _:
                 # Aggregations, parentheses, subqueries, and minus.
                 todo.append(node.expr)
+
+
+def ranges(query: str) -> Iterator[tuple[str, float]]:
+    """Each metric that a query reads over a range, and the minutes of the range."""
+    for node in _nodes(query):
+        if isinstance(node, promql_parser.MatrixSelector):
+            yield node.vector_selector.name or "", node.range.total_seconds() / 60
 
 
 def names(query: str) -> set[str]:

@@ -451,8 +451,12 @@ def test_an_app_more_is_seven_rules_more(find: Find) -> None:
     # And when the certificate expires that it serves itself.
     assert len(records(find, "foobar-api")) == 8
     groups = find("hub", "rules", "PrometheusRule", "fleet")["spec"]["groups"]
-    (shared,) = (group for group in groups if group["name"] == "service-levels")
-    assert not [name for name in ("foobar-api", "shop-api") if name in str(shared)]
+    assert not [name for name in ("foobar-api", "shop-api", "plain-api") if name in str(groups)]
+    rules = [
+        rule for group in groups if "service-levels" in group["name"] for rule in group["rules"]
+    ]
+    # Seven windows of two objectives, and four alerts of each.
+    assert len(rules) == 22
 
 
 def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:

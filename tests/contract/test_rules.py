@@ -30,6 +30,7 @@ from tests.queries import (
     names,
     of_bundles,
     promql_of_dashboards,
+    ranges,
     recorded,
     rules,
 )
@@ -260,6 +261,17 @@ def test_every_expression_asks_for_metrics_that_exist(objects: Sequence[Object])
         asked = names(rule["expr"])
         assert asked <= known, rule
     assert len(ours) >= 45
+
+
+def test_long_windows_are_sums_of_records(objects: Sequence[Object]) -> None:
+    """What a query over days costs grows with the series: with pods, routes and answers."""
+    ours = rules(objects)
+    seen = 0
+    for rule in ours:
+        for name, minutes in ranges(rule["expr"]):
+            assert minutes <= 60 or name in recorded(ours), rule
+            seen += minutes > 60
+    assert seen >= 10
 
 
 def test_every_region_has_alerts_of_its_own_name(objects: Sequence[Object], fleet: Fleet) -> None:

@@ -18,14 +18,8 @@ from charts.monitoring.dashboards.model import (
     number,
     to_logs,
 )
-from charts.monitoring.rules.app import (
-    AVAILABLE,
-    BURNS,
-    CERTIFICATE_SERVED,
-    ERRORS,
-    SLOWNESS,
-    Objective,
-)
+from charts.monitoring.rules.app import AVAILABLE, CERTIFICATE_SERVED
+from charts.monitoring.rules.service_levels import BURNS, ERRORS, SLOWNESS, Objective
 
 _CHOSEN: Final = '{app=~"$app",cluster=~"$cluster"}'
 """Of what rules record by app."""

@@ -15,7 +15,8 @@ from charts.monitoring.dashboards.model import (
     number,
     table,
 )
-from charts.monitoring.rules.app import AVAILABLE, BURNS, ERRORS, SLOWNESS, Objective
+from charts.monitoring.rules.app import AVAILABLE
+from charts.monitoring.rules.service_levels import BURNS, ERRORS, SLOWNESS, Objective
 
 # A cluster that has fallen silent stays in the list for a day.
 _SEEN: Final = 'up{job=~"prometheus-agent|prometheus-k8s"}'

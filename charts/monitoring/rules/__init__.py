@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 from charts.component import Component, JsonPatch, Patch
 from charts.monitoring.names import COLLECTOR
-from charts.monitoring.rules.app import SERVICE_LEVELS, WatchedApp
+from charts.monitoring.rules.app import WatchedApp
 from charts.monitoring.rules.arrival import WatchedRegion, expected_jobs, of_region, of_sending
 from charts.monitoring.rules.certificates import certificates
 from charts.monitoring.rules.jobs import JOBS, UPSTREAM_WITHOUT_JOBS
 from charts.monitoring.rules.platform import platform
+from charts.monitoring.rules.service_levels import SERVICE_LEVELS
 from charts.scrape import MONITORING
 from charts.tenant import apps
 from charts.upstream import kube_prometheus
@@ -91,7 +92,7 @@ class Rules(Component[Hub]):
                 certificates(served=any(app.certificate_expiry for app in self.apps)),
                 JOBS,
                 platform(self.hub),
-                *([SERVICE_LEVELS] if any(app.measured_by for app in self.apps) else ()),
+                *(SERVICE_LEVELS if any(app.measured_by for app in self.apps) else ()),
             ],
             # An object each, so that an app or a region more or less is a file more or less.
             **{f"app-{app.name}": [app.records()] for app in self.apps},

@@ -1,83 +1,22 @@
-"""The service levels of apps: how fast each spends its error budget of 30 days.
+"""An app as the hub watches it: what its pods, its certificate and its requests add up to.
 
-For each app, rules record per cluster how many requests there are, how many fail and how many take
-too long. From there on the label ``app`` tells apps apart, and one set of rules serves them all.
-
-Long windows are sums of what is recorded for five minutes. A query over three days of every series
-of every pod would take longer than the time between two evaluations.
+Everything that is recorded has the labels ``app`` and ``cluster``, so dashboards and the rules for
+service levels need to know no app by name.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from charts.ingress import TRAEFIK, routers
-from charts.monitoring.rules.rule import Alert, Group, Record, Severity
+from charts.monitoring.rules.rule import Alert, Group, Record
+from charts.monitoring.rules.service_levels import ERRORS, SLOWNESS
 from fleet.score import Description, Kind, Measure, ServiceLevels
-
-WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
-"""Over which the shares of failed and of slow requests are recorded."""
-
-
-class Objective(NamedTuple):
-    """One of the two promises, by the names of its records."""
-
-    total: str
-    """Requests per second that the promise is about."""
-    broken: str
-    """Requests per second that break it."""
-    budget: str
-    """Share of requests that may break it."""
-    prefix: str
-
-    def share(self, window: str) -> str:
-        """Name of the share of requests that broke it, over ``window``."""
-        return f"{self.prefix}:ratio_rate{window}"
-
-
-ERRORS: Final = Objective(
-    total="app:http_requests:rate5m",
-    broken="app:http_request_errors:rate5m",
-    budget="app:http_request_errors:budget",
-    prefix="app:http_request_errors",
-)
-SLOWNESS: Final = Objective(
-    # A WebSocket lasts as long as the client wants.
-    total="app:http_requests_timed:rate5m",
-    broken="app:http_request_slow:rate5m",
-    budget="app:http_request_slow:budget",
-    prefix="app:http_request_slow",
-)
-
 
 AVAILABLE: Final = "app:pods_available:sum"
 """Name of the pods that work, by app and cluster: every app that a region runs has it."""
 CERTIFICATE_SERVED: Final = "app:certificate_served:not_after_timestamp_seconds"
 """Name of the time at which the oldest certificate expires that any pod of an app serves."""
-
-
-class Burn(NamedTuple):
-    """How fast a budget is spent, seen over a long and a short window.
-
-    The long one shows how much, the short one whether it still goes on: "Alerting on SLOs" in the
-    Site Reliability Workbook.
-    """
-
-    severity: Severity
-    times: float
-    """As a multiple of the speed that spends the budget in exactly 30 days."""
-    long: str
-    short: str
-    wait: str
-    """How long it has to last."""
-
-
-BURNS: Final[Sequence[Burn]] = (
-    Burn(severity="critical", times=14.4, long="1h", short="5m", wait="2m"),
-    Burn(severity="critical", times=6, long="6h", short="30m", wait="15m"),
-    Burn(severity="warning", times=3, long="1d", short="2h", wait="1h"),
-    Burn(severity="warning", times=1, long="3d", short="6h", wait="3h"),
-)
 
 
 class _Source(NamedTuple):
@@ -212,53 +151,6 @@ class WatchedApp:
 
 def _per_second(metric: str, selector: str) -> str:
     return f"sum by (cluster) (rate({metric}{{{selector}}}[5m]))"
-
-
-def _share(objective: Objective, window: str) -> str:
-    if window == "5m":
-        broken, total = objective.broken, objective.total
-    else:
-        broken = f"sum_over_time({objective.broken}[{window}])"
-        total = f"sum_over_time({objective.total}[{window}])"
-    # Nobody asked: no share, rather than 0 / 0.
-    return f"{broken} / ({total} > 0)"
-
-
-def _burning(objective: Objective, times: float, window: str) -> str:
-    return (
-        f"{objective.share(window)} > on (app) group_left (seconds) {times:g} * {objective.budget}"
-    )
-
-
-SERVICE_LEVELS: Final = Group(
-    "service-levels",
-    [
-        *(
-            Record(objective.share(window), _share(objective, window))
-            for objective in (ERRORS, SLOWNESS)
-            for window in WINDOWS
-        ),
-        *(
-            Alert(
-                name=alert,
-                severity=severity,
-                expression=f"{_burning(objective, times, long)}"
-                f" and {_burning(objective, times, short)}",
-                wait=wait,
-                summary=f"{{{{ $labels.app }}}} in {{{{ $labels.cluster }}}} {what}.",
-                description=f"{{{{ $value | humanizePercentage }}}} of its requests in {long}: "
-                f"{times:g} times what its service level allows, or more.",
-                labels={"window": long},
-            )
-            for alert, what, objective in (
-                ("AppErrors", "answers with errors", ERRORS),
-                ("AppSlow", "takes longer than {{ $labels.seconds }} s to answer", SLOWNESS),
-            )
-            for severity, times, long, short, wait in BURNS
-        ),
-    ],
-)
-"""The shares and alerts of all apps, by the labels ``app`` and ``cluster``."""
 
 
 def available(app: str, kind: Kind, selectors: str = "") -> str:

@@ -64,6 +64,11 @@ class Group:
 
     name: str
     rules: Sequence[Record | Alert]
+    interval: str | None = None
+    """Time between two evaluations; None is that of Prometheus."""
 
     def spec(self, runbooks: str) -> GroupSpec:
-        return {"name": self.name, "rules": [rule.spec(runbooks) for rule in self.rules]}
+        spec: GroupSpec = {"name": self.name}
+        if self.interval:
+            spec["interval"] = self.interval
+        return {**spec, "rules": [rule.spec(runbooks) for rule in self.rules]}
