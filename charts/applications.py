@@ -5,12 +5,16 @@ new region adds a pair instead of changing others. One pair per app, so that who
 runs of an app changes nothing else: neither what guards it, nor the platform, nor another app.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from charts.component import KEEP, Component
 from charts.kinds import APP_KINDS, GroupKind
+from charts.tenant import apps
+from fleet.package import Package, Repository
 from fleet.registry import Cluster, Fleet, Hub, Region
+from fleet.score import Description
 from imports.argocd import (
     ApplicationSet,
     ApplicationSetGenerator,
@@ -19,6 +23,7 @@ from imports.argocd import (
     AppProjectSpec,
     GitDirectory,
     ObjectMeta,
+    Source,
     Template,
 )
 
@@ -76,14 +81,26 @@ class AppTarget:
     """An app to deploy, and the regions that run it."""
 
     name: str
-    clusters: tuple[str, ...]
+    images: tuple[tuple[str, str], ...]
+    """The name of each region that runs it, and the image there."""
+    source: Repository | None
+    """The repository of the app's own, if its manifests are there."""
 
     @classmethod
-    def of(cls, fleet: Fleet, name: str) -> Self:
+    def of(cls, fleet: Fleet, app: Description) -> Self:
         return cls(
-            name=name,
-            clusters=tuple(region.name for region in fleet.regions if name in region.apps),
+            name=app.name,
+            images=tuple(
+                (region.name, region.apps[app.name].image)
+                for region in fleet.regions
+                if app.name in region.apps
+            ),
+            source=app.git if isinstance(app, Package) else None,
         )
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        return tuple(cluster for cluster, _ in self.images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +122,7 @@ class Applications(Component[Hub]):
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Hub) -> Self:
-        apps = dict.fromkeys(name for region in fleet.regions for name in region.apps)
+        described = dict.fromkeys(app for region in fleet.regions for app in apps(region))
         return cls(
             repository=fleet.git.repository,
             revision=fleet.git.revision,
@@ -114,7 +131,7 @@ class Applications(Component[Hub]):
                 Target.of(target, destination=IN_CLUSTER if target is cluster else target.name)
                 for target in fleet.clusters
             ),
-            apps=tuple(AppTarget.of(fleet, name) for name in apps),
+            apps=tuple(AppTarget.of(fleet, app) for app in described),
         )
 
     def add_to(self, chart: "Construct") -> None:
@@ -148,7 +165,7 @@ class Applications(Component[Hub]):
     def _app_project(self, app: AppTarget) -> AppProjectSpec:
         return {
             "description": f"What runs of {app.name}, in its own namespace.",
-            "sourceRepos": [self.repository],
+            "sourceRepos": [app.source.repository if app.source else self.repository],
             "destinations": [{"name": cluster, "namespace": app.name} for cluster in app.clusters],
             "clusterResourceWhitelist": [],
             "namespaceResourceWhitelist": [
@@ -174,7 +191,8 @@ class Applications(Component[Hub]):
                 project=target.cluster,
                 cluster=target.cluster,
                 component="{{.path.basename}}",
-                path="{{.path.path}}",
+                source=self._rendered("{{.path.path}}"),
+                watched=_watched(target.cluster, "{{.path.basename}}"),
                 destination=target.destination,
                 # Every object in dist names its namespace; this one only has to be allowed.
                 namespace=ARGOCD,
@@ -183,17 +201,33 @@ class Applications(Component[Hub]):
 
     def _app_set(self, app: AppTarget) -> ApplicationSetSpec:
         cluster = "{{.cluster}}"
-        return _set(
-            {"list": {"elements": [{"cluster": name} for name in app.clusters]}},
-            self._application(
-                project=app.name,
-                cluster=cluster,
-                component=app.name,
-                path=f"{self.folder}/{cluster}/{app.name}",
-                destination=cluster,
-                namespace=app.name,
-            ),
+        elements = [{"cluster": name} for name in app.clusters]
+        source = self._rendered(f"{self.folder}/{cluster}/{app.name}")
+        watched = _watched(cluster, app.name)
+        if app.source:
+            elements = [{"cluster": name, "image": image} for name, image in app.images]
+            source = {
+                "repoURL": app.source.repository,
+                "targetRevision": app.source.revision,
+                "path": app.source.path.replace("{cluster}", cluster),
+                # Its image called like the app becomes the region's.
+                "kustomize": {"images": [f"{app.name}={{{{.image}}}}"]},
+            }
+            watched = {}
+        template = self._application(
+            project=app.name,
+            cluster=cluster,
+            component=app.name,
+            source=source,
+            watched=watched,
+            destination=cluster,
+            namespace=app.name,
         )
+        return _set({"list": {"elements": elements}}, template)
+
+    def _rendered(self, path: str) -> Source:
+        """A folder that we render."""
+        return {"repoURL": self.repository, "targetRevision": self.revision, "path": path}
 
     def _application(
         self,
@@ -201,7 +235,8 @@ class Applications(Component[Hub]):
         project: str,
         cluster: str,
         component: str,
-        path: str,
+        source: Source,
+        watched: Mapping[str, str],
         destination: str,
         namespace: str,
     ) -> Template:
@@ -213,19 +248,12 @@ class Applications(Component[Hub]):
                     # The webhooks' own defaults take part in the comparison, as the API server
                     # sees it.
                     "argocd.argoproj.io/compare-options": "ServerSideDiff=true",
-                    # A commit elsewhere renders nothing anew.
-                    "argocd.argoproj.io/manifest-generate-paths": (
-                        f".;/overlays/{cluster}/{component};/vendor"
-                    ),
+                    **watched,
                 },
             },
             "spec": {
                 "project": project,
-                "source": {
-                    "repoURL": self.repository,
-                    "targetRevision": self.revision,
-                    "path": path,
-                },
+                "source": source,
                 "destination": {"name": destination, "namespace": namespace},
                 "syncPolicy": {
                     "automated": {"prune": True, "selfHeal": True},
@@ -245,6 +273,12 @@ class Applications(Component[Hub]):
                 },
             },
         }
+
+
+def _watched(cluster: str, component: str) -> dict[str, str]:
+    """A commit that changes none of these renders nothing anew."""
+    paths = f".;/overlays/{cluster}/{component};/vendor"
+    return {"argocd.argoproj.io/manifest-generate-paths": paths}
 
 
 def _add(

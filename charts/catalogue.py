@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from charts import app, tenant
+from charts.app.package import packaged
 from charts.applications import Applications
 from charts.argocd import Argocd
 from charts.argocd_access import ArgocdAccess
@@ -31,7 +32,9 @@ from charts.traefik import Traefik
 from fleet import apps, registry
 from fleet.apps import APPS
 from fleet.catalogue import Catalogue
+from fleet.package import Package
 from fleet.registry import Cluster, Fleet, Hub, Offers, Region
+from fleet.score import Description
 from fleet.values import dns_label
 
 
@@ -115,8 +118,25 @@ def offers(folder: Path | None = None) -> Offers:
     described = apps.load(folder or APPS, TAKEN)
     return Offers(
         CATALOGUE,
-        {name: (tenant.tenant(each), app.component(each)) for name, each in described.items()},
+        {name: (tenant.tenant(each), *_what_runs(each)) for name, each in described.items()},
     )
+
+
+def charts(folder: Path | None = None) -> frozenset[str]:
+    """URLs of the Helm charts that the apps in ``folder`` name."""
+    described = apps.load(folder or APPS, TAKEN).values()
+    return frozenset(
+        each.helm.url
+        for each in described
+        if isinstance(each, Package) and each.helm and each.helm.url
+    )
+
+
+def _what_runs(described: Description) -> tuple[type[Component[Region]], ...]:
+    """What we render of it: nothing where the manifests are in a repository of the app's own."""
+    if not isinstance(described, Package):
+        return (app.component(described),)
+    return () if described.git else (packaged(described),)
 
 
 def load(path: Path, overlays: Path | None = None) -> Fleet:

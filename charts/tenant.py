@@ -24,6 +24,7 @@ from charts.network import TO_DNS, allow, default_deny, tcp
 from charts.scrape import scraped
 from charts.traefik import Traefik
 from fleet.apps import TENANT
+from fleet.package import Package
 from fleet.registry import Fleet, Region
 from fleet.score import Description
 from fleet.volumes import mebibytes
@@ -181,6 +182,16 @@ class Tenant(Component[Region]):
             ingress=[{"from": [self.ingress.pods], "ports": tcp(description.port.target_port)}],
             egress=[TO_DNS, *outside],
         )
+        if isinstance(description, Package):
+            # Its workloads are its own affair, and so is what they say to each other.
+            allow(
+                chart,
+                f"{self.app}-inside",
+                namespace=self.NAMESPACE,
+                labels={},
+                ingress=[{"from": [{"podSelector": {}}]}],
+                egress=[TO_DNS, {"to": [{"podSelector": {}}]}, *outside],
+            )
         if description.jobs:
             allow(
                 chart,

@@ -6,16 +6,18 @@ only the whole of a file can have wrong, such as an address given twice, is left
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from charts.catalogue import CATALOGUE
 from fleet import atomic
 from fleet.catalogue import optional
+from fleet.package import Package
 from fleet.registry import Fleet
 from fleet.score import Description
 
@@ -80,11 +82,21 @@ def of_clusters() -> str:
 
 def of_apps() -> str:
     """The text of apps.schema.json."""
-    schema = Description.model_json_schema(
+    return _of_model(Description)
+
+
+def of_packages() -> str:
+    """The text of packages.schema.json."""
+    return _of_model(Package, without=("containers",))
+
+
+def _of_model(model: type[BaseModel], without: Sequence[str] = ()) -> str:
+    schema = model.model_json_schema(
         ref_template="#/definitions/{model}", schema_generator=_Generator
     )
     definitions = schema.pop("$defs")
-    return _text({**schema, "definitions": definitions})
+    properties = {key: value for key, value in schema["properties"].items() if key not in without}
+    return _text({**schema, "properties": properties, "definitions": definitions})
 
 
 def _text(schema: dict[str, Any]) -> str:
@@ -100,4 +112,5 @@ def _text(schema: dict[str, Any]) -> str:
 SCHEMAS: Final[Mapping[str, Callable[[], str]]] = {
     "clusters.schema.json": of_clusters,
     "apps.schema.json": of_apps,
+    "packages.schema.json": of_packages,
 }

@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from fleet import score
+from fleet import package, score
 from fleet.diagnostics import Location, Problem, did_you_mean, may_hold_a_credential, shown
 from fleet.errors import InputError
+from fleet.package import Helm, Package, Repository
 from fleet.problems import words
 from fleet.registry import keys
 from fleet.score import Description
@@ -37,6 +38,14 @@ REFUSED: Final[Mapping[tuple[str, ...], str]] = {
 """What Score has and the platform gives no meaning to, and why."""
 
 
+_OF_PACKAGES: Final[Mapping[tuple[str, ...], type[BaseModel]]] = {
+    **score.MODELS,
+    (): Package,
+    ("helm",): Helm,
+    ("git",): Repository,
+}
+
+
 def load(folder: Path, taken: Collection[str]) -> Mapping[str, Description]:
     """The apps of ``folder`` by name; raises InputError with every problem that they have.
 
@@ -44,30 +53,47 @@ def load(folder: Path, taken: Collection[str]) -> Mapping[str, Description]:
     does a name begin like those of the platform's side of apps, or of Kubernetes' namespaces.
     """
     found: dict[str, Description] = {}
-    faults: list[str] = []
-    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+    paths: dict[str, Path] = {}
+    faults = [
+        f"{each}: has no {package.FILE}; add it, or remove the folder"
+        for each in sorted(folder.glob("[!.]*"))
+        if each.is_dir() and not (each / package.FILE).is_file()
+    ]
+    for path in sorted((*folder.glob("*.yaml"), *folder.glob(f"*/{package.FILE}"))):
         try:
-            description = _load(path, taken)
+            description = _load(path, taken, packaged=path.parent != folder)
         except InputError as error:
             faults += error.problems
         else:
+            if other := paths.get(description.name):
+                faults.append(f"{path}: {other} describes this app too; remove one of the two")
+            paths[description.name] = path
             found[description.name] = description
     if faults:
         raise InputError(*faults)
     return found
 
 
-def _load(path: Path, taken: Collection[str]) -> Description:
+def _load(path: Path, taken: Collection[str], *, packaged: bool) -> Description:
     source = read(path)
     problems = [*source.problems]
-    description = None
+    description: Description | None = None
     try:
-        description = Description.model_validate(source.data)
+        description = (
+            Package.model_validate(source.data, context=path.parent)
+            if packaged
+            else Description.model_validate(source.data)
+        )
     except ValidationError as error:
         problems += _of_values(source, error)
     else:
-        problems += _of_name(description.name, path.stem, taken)
-        problems += score.problems(description)
+        named = path.parent.name if packaged else path.stem
+        problems += _of_name(description.name, named, taken)
+        problems += (
+            package.problems(description)
+            if isinstance(description, Package)
+            else score.problems(description)
+        )
     if description is None or problems:
         raise InputError(*source.report(problems))
     return description
@@ -137,7 +163,7 @@ def _known(source: Source, location: Location) -> tuple[str, ...]:
     above = location[:-1]
     if above[:1] == ("resources",) and above[2:] == ("params",):
         return keys(score.PARAMS[source.data["resources"][above[1]]["type"]])
-    model = _found(score.MODELS, above)
+    model = _found(_OF_PACKAGES if source.path.name == package.FILE else score.MODELS, above)
     return keys(model) if model else ()
 
 

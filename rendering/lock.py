@@ -1,15 +1,16 @@
 """``python -m fleet lock``: brings upstream.lock to hold what the code uses, and nothing else.
 
-The code uses the bundles of all components, even of those that every cluster leaves out, and the
-schemas that cdk8s.yaml imports. Without ``--accept`` no entry changes. It reads only
-files that are not locked yet, and those in the folder of ``--mirror``, which must be as locked.
+The code uses the bundles of all components, even of those that every cluster leaves out, the
+schemas that cdk8s.yaml imports, and the Helm charts of apps. Without ``--accept`` no entry changes.
+It reads only files that are not locked yet, and those in the folder of ``--mirror``, which must be
+as locked.
 """
 
 import argparse
 from pathlib import Path
 
 from bindings.generator import ROOT, read_config
-from charts.catalogue import COMPONENTS
+from charts.catalogue import COMPONENTS, charts
 from fleet.errors import InputError
 from upstream import lock, mirror
 from upstream.fetch import Fetch, add_mirror, download, fetch_all, mirrored, place
@@ -61,7 +62,7 @@ def used() -> set[str]:
     """The URLs of all upstream files that rendering, imports and tests use."""
     bundles = {url for component in COMPONENTS for url in component.BUNDLES}
     schemas = {url for urls in read_config(ROOT / "cdk8s.yaml").values() for url in urls}
-    urls = bundles | schemas
+    urls = bundles | schemas | charts()
     if wrong := sorted(url for url in urls if not lock.URL.fullmatch(url)):
         raise InputError(*(f"{url}: is not of the form https://<host>/<path>" for url in wrong))
     return urls

@@ -23,9 +23,11 @@ from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
 from charts.scrape import monitor
+from charts.tenant import apps
 from charts.traefik import Traefik
 from charts.upstream import ARGOCD_BUNDLE
-from fleet.registry import Fleet, Hub
+from fleet.package import Package
+from fleet.registry import Fleet, Git, Hub
 from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
 
 if TYPE_CHECKING:
@@ -73,19 +75,22 @@ class Argocd(Component[Hub]):
     issuer: str
     """The ClusterIssuer of the certificate of ``host``."""
     ingress: IngressController
-    git_port: int
-    """TCP port that Argo CD clones from."""
+    git_ports: tuple[int, ...]
+    """TCP ports that Argo CD clones from: for the fleet, and for apps with their own repository."""
     known_hosts: tuple[str, ...]
     """Host keys of the Git server; none if those that Argo CD brings along are enough."""
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Hub) -> Self:
+        repositories = _repositories(fleet)
         return cls(
             host=cluster.argocd_host,
             issuer=issuer_of(cluster),
             ingress=IngressController.of(cluster),
-            git_port=fleet.git.port,
-            known_hosts=fleet.git.known_hosts,
+            git_ports=tuple(sorted({each.port for each in repositories})),
+            known_hosts=tuple(
+                dict.fromkeys(line for each in repositories for line in each.known_hosts)
+            ),
         )
 
     def add_to(self, chart: "Construct") -> None:
@@ -125,7 +130,7 @@ class Argocd(Component[Hub]):
             egress=[
                 TO_DNS,
                 TO_API_SERVER,
-                {"to": EVERYWHERE, "ports": tcp(self.git_port)},
+                {"to": EVERYWHERE, "ports": tcp(*self.git_ports)},
                 {"to": [{"podSelector": {}}]},
             ],
         )
@@ -250,6 +255,17 @@ class Argocd(Component[Hub]):
 
 def _lines(lines: Sequence[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
+
+
+def _repositories(fleet: Fleet) -> tuple[Git, ...]:
+    """What Argo CD clones: the fleet's repository, and those of apps."""
+    own = (
+        app.git
+        for region in fleet.regions
+        for app in apps(region)
+        if isinstance(app, Package) and app.git
+    )
+    return tuple(dict.fromkeys((fleet.git, *own)))
 
 
 def _config(name: str, data: Mapping[str, str]) -> Patch:

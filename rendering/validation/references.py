@@ -1,13 +1,14 @@
 """What an object names is there, across the components of a cluster.
 
-Not checked: Secrets, most of which are made outside Git (python -m fleet bootstrap), and what a
-component that was left out would bring.
+Not checked: Secrets, most of which are made outside Git (python -m fleet bootstrap), what a
+component that was left out would bring, and what is in a repository of an app's own.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from fleet.apps import TENANT
 from fleet.diagnostics import choice
 from rendering.validation.objects import ClusterObjects, Finding, as_selector, containers
 
@@ -29,8 +30,15 @@ _NAMESPACES_OUTSIDE: Final = ("kube-system", "default", "kube-public")
 
 
 def check(cluster: ClusterObjects) -> Iterator[Finding]:
+    components = {each.component for each in cluster.all}
+    # Of an app with a repository of its own, dist has nothing but what guards it.
+    elsewhere = {
+        name
+        for name in components
+        if name.startswith(TENANT) and name.removeprefix(TENANT) not in components
+    }
     for rule in RULES:
-        yield from rule(cluster)
+        yield from (each for each in rule(cluster) if each[0].component not in elsewhere)
 
 
 def objects_are_there_once(cluster: ClusterObjects) -> Iterator[Finding]:

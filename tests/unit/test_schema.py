@@ -280,6 +280,7 @@ class TestCommand:
     def path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(schema, "ROOT", tmp_path)
         (tmp_path / "apps.schema.json").write_text(schema.of_apps())
+        (tmp_path / "packages.schema.json").write_text(schema.of_packages())
         return tmp_path / "clusters.schema.json"
 
     @staticmethod

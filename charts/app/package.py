@@ -1,0 +1,106 @@
+"""What runs of an app that brings its own manifests (``fleet.package``), in one region."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+from bindings.kinds import Kind
+from charts.app.manifests import WORKLOADS, Manifest, filled, manifests
+from charts.component import Component
+from fleet.errors import InputError
+from fleet.package import Package
+from fleet.registry import Fleet, Region
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedApp(Component[Region]):
+    """The app's own objects, with the image and the facts of the region."""
+
+    # Those of no app: ``packaged`` makes a class for each.
+    NAME = ""
+    NAMESPACE = ""
+
+    PACKAGE: ClassVar[Package]
+
+    cluster: str
+    """Name of the cluster."""
+    region: str
+    """The provider's name for the cluster's location."""
+    host: str
+    """The app is at ``https://host/``."""
+    proxy_networks: tuple[str, ...]
+    """CIDRs that Traefik's pods connect from."""
+    image: str
+    pull_secret: str
+    """Name of a registry Secret that is made outside Git."""
+
+    @classmethod
+    def of(cls, fleet: Fleet, cluster: Region) -> Self:
+        placement = cluster.apps[cls.NAME]
+        return cls(
+            cluster=cluster.name,
+            region=cluster.region_label,
+            host=cluster.host(cls.NAME),
+            proxy_networks=tuple(map(str, cluster.node_networks)),
+            image=placement.image,
+            pull_secret=placement.pull_secret,
+        )
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What ``${cluster.<fact>}`` stands for in the manifests."""
+        return {
+            "name": self.cluster,
+            "region": self.region,
+            "host": self.host,
+            "proxy-networks": ",".join(self.proxy_networks),
+        }
+
+    def add_to(self, chart: "Construct") -> None:
+        for at, each in enumerate(manifests(self.PACKAGE)):
+            body = dict(filled(each, self.facts, self.PACKAGE))
+            if body["kind"] in WORKLOADS and body["metadata"]["name"] == self.NAME:
+                body = self._with_image(body)
+            kind = Kind(body.pop("apiVersion"), body.pop("kind"))
+            kind(chart, f"{at}-{kind.name}", **body)
+
+    def _with_image(self, workload: Manifest) -> dict[str, Any]:
+        """The workload with the region's image in its container, or in the one named like it."""
+        spec = workload["spec"]
+        pod = spec["template"]["spec"]
+        containers = pod["containers"]
+        names = [each["name"] for each in containers]
+        name = names[0] if len(names) == 1 else self.NAME
+        if name not in names:
+            raise InputError(
+                f"{self.PACKAGE.folder}: {workload['kind']}/{self.NAME} has the containers "
+                f"{', '.join(names)}, and the region's image is for one called {self.NAME}; "
+                "rename it"
+            )
+        pod = {
+            "imagePullSecrets": [{"name": self.pull_secret}],
+            **pod,
+            "containers": [
+                {**each, "image": self.image} if each["name"] == name else each
+                for each in containers
+            ],
+        }
+        template = {**spec["template"], "spec": pod}
+        return {**workload, "spec": {**spec, "template": template}}
+
+
+@cache
+def packaged(package: Package) -> type[PackagedApp]:
+    """The class of the app that ``package`` is of; the same one for equal packages."""
+    constants: dict[str, Any] = {
+        "__doc__": f"What runs of the app {package.name}.",
+        "__module__": __name__,
+        "NAME": package.name,
+        "NAMESPACE": package.name,
+        "PACKAGE": package,
+    }
+    return cast(type[PackagedApp], type(package.name, (PackagedApp,), constants))
