@@ -78,8 +78,15 @@ def _of_name(name: str, stem: str, taken: Collection[str]) -> Iterator[Problem]:
 
 def _of_values(source: Source, error: ValidationError) -> Iterator[Problem]:
     """What pydantic found, in our words."""
-    for each in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    # Whoever corrects a key has another value there, so what is wrong with this one is left out.
+    keys_at_fault = {_place(each["loc"]) for each in errors if each["loc"][-1:] == ("[key]",)}
+    for each in errors:
         location = _place(each["loc"])
+        if each["loc"][-1:] != ("[key]",) and any(
+            location[:length] in keys_at_fault for length in range(1, len(location) + 1)
+        ):
+            continue
         place = source.places.get(location)
         reported = place is not None and (
             each["input"] is None

@@ -231,7 +231,7 @@ def words(source: Source, error: "ErrorDetails", location: Location, known: Coll
             return f"{written} is none of {', '.join(choices)}{did_you_mean(written, choices)}"
         case "literal_error" | "string_type":
             return _not_text(error["input"], source.written(location))
-        case "tuple_type" | "model_type" | "dict_type" as wanted:
+        case "tuple_type" | "model_type" | "model_attributes_type" | "dict_type" as wanted:
             remedy = (
                 "a list, each item after a hyphen" if wanted == "tuple_type" else "key: value lines"
             )
@@ -245,6 +245,8 @@ def _limits(error: "ErrorDetails", written: str) -> str:
     match error["type"]:
         case "int_type" | "int_from_float":
             return f"{written} is no whole number; write one, without quotes"
+        case "float_type" | "float_parsing" | "finite_number":
+            return f"{written} is no number; write one, without quotes"
         case "bool_type":
             return "is neither true nor false; write one of them, without quotes"
         case "greater_than_equal":

@@ -54,12 +54,15 @@ from fleet.values import (
     Name,
     Network,
     Revision,
+    SecretName,
     Size,
 )
 
 Issuer: TypeAlias = Literal["staging", "production"]
 GitCredential: TypeAlias = Literal["token", "github-app"]
 Messenger: TypeAlias = Literal["webhook", "slack", "pagerduty"]
+SHARED_NETWORK: Final = "100.64.0.0/10"
+"""RFC 6598: between the NAT of a carrier and that of its customers."""
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
 
@@ -577,11 +580,12 @@ class Cluster(_Facts):
     def _can_be_reached(cls, issuer: Issuer, info: ValidationInfo) -> Issuer:
         address: IPv4Address | IPv6Address | None = info.data.get("address")
         private = address is not None and any(
-            address in ip_network(network) for network in (*PRIVATE_NETWORKS, "fc00::/7")
+            address in ip_network(network)
+            for network in (*PRIVATE_NETWORKS, SHARED_NETWORK, "fc00::/7")
         )
         if issuer == "production" and private and not info.data.get("behind_proxy"):
             raise ValueError(
-                f"production cannot validate names that lead to {address}, which is a private "
+                f"production cannot validate names that lead to {address}, which is no public "
                 "address; give the public one, or set behindProxy if something in front has it"
             )
         return issuer
@@ -699,7 +703,7 @@ class Placement(_Facts):
         "digest, or both.",
         examples=["sjc.vultrcr.com/globalregistry/foobar-api:1.0.0"],
     )
-    pull_secret: Name = Field(
+    pull_secret: SecretName = Field(
         default="registry-pull",
         description="Name of the Secret with which a kubelet pulls the image, created outside Git.",
         examples=["mirror-pull"],

@@ -128,6 +128,17 @@ def _name(text: str) -> str:
     return text
 
 
+def _secret_name(text: str) -> str:
+    """The name of a Secret; what is none is not shown, for people paste what is in the Secret."""
+    try:
+        return _name(text)
+    except ValueError:
+        raise ValueError(
+            "is no name of a Secret, which has lower-case letters, digits, hyphens and dots; write "
+            "the name, and never what is in it"
+        ) from None
+
+
 def _domain(text: str) -> str:
     top = text.rpartition(".")[2]
     # No top-level domain is a number (RFC 3696, section 2).
@@ -350,6 +361,9 @@ ClusterName: TypeAlias = Annotated[
     _pattern(f"(?!(in-cluster|default)$){_LABEL}", LONGEST_LABEL),
 ]
 Name: TypeAlias = Annotated[str, AfterValidator(_name), _pattern(_DNS_NAME, LONGEST_NAME)]
+SecretName: TypeAlias = Annotated[
+    str, AfterValidator(_secret_name), _pattern(_DNS_NAME, LONGEST_NAME)
+]
 HostLabel: TypeAlias = Annotated[str, AfterValidator(_host_label), _pattern(_LABEL, LONGEST_LABEL)]
 Domain: TypeAlias = Annotated[
     str,

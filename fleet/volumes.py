@@ -35,6 +35,18 @@ LIMITS: Final[Mapping[str, Limits]] = {
 """What is known of StorageClasses; a class that is not in here may have limits of its own."""
 
 
+# docs/kubernetes/README.md of vultr-csi v0.18.0, which names the cities; these are their codes in
+# Vultr's API. The classes exist in every cluster, whether or not its location has the disks.
+_NVME_LOCATIONS: Final = frozenset(
+    ("ams", "atl", "blr", "ewr", "lax", "lhr", "nrt", "ord", "sea", "sgp", "syd")
+)
+LOCATIONS: Final[Mapping[str, frozenset[str]]] = {
+    "vultr-block-storage": _NVME_LOCATIONS,
+    "vultr-block-storage-retain": _NVME_LOCATIONS,
+}
+"""Where a StorageClass is offered, if not everywhere, by the labels of nodes."""
+
+
 def mebibytes(size: str) -> int:
     """A size such as ``50Gi`` as a number."""
     return int(size[:-2]) * MEBIBYTES[size[-2:]]

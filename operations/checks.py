@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from charts.ingress import LABELS, IngressController
-from fleet import registry
+from fleet import registry, volumes
 from fleet.errors import InputError
 from fleet.registry import Fleet
 from operations import kubectl, nodes
@@ -20,6 +20,8 @@ OLDEST_KUBERNETES: Final = (1, 33)
 OLDEST_KUBECTL: Final = (1, 32)
 """One minor version behind the server is as far as kubectl's own skew policy goes."""
 
+REGION: Final = "topology.kubernetes.io/region"
+"""The label with which a provider's controller says where a node is."""
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -121,6 +123,26 @@ def _of_storage(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
         yield (
             f"{cluster.name}: has no StorageClass {wanted}; "
             f"name one as `storageClass`: {_listed(classes)}"
+        )
+    elif member.storage_class is None:
+        # The list may be out of date; who names the class knows better.
+        yield from _of_location(wanted, cluster)
+
+
+def _of_location(storage_class: str, cluster: Cluster) -> Iterator[str]:
+    """The class exists even where the provider has no such disks, and volumes then never bind."""
+    offered = volumes.LOCATIONS.get(storage_class)
+    if offered is None:
+        return
+    locations = {
+        location
+        for node in cluster.list_objects("node")
+        if (location := node["metadata"].get("labels", {}).get(REGION))
+    }
+    if elsewhere := locations - offered:
+        yield (
+            f"{cluster.name}: its provider does not list {storage_class} in {_listed(elsewhere)}; "
+            "set `storageClass` to another one, or to this one if it is offered there by now"
         )
 
 

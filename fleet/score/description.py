@@ -12,7 +12,13 @@ from fleet.score.facts import Facts, ScoreName
 from fleet.score.jobs import BEFORE_ROLLOUT, Job
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Metadata, Platform
-from fleet.score.resources import MOUNTED, Resource, SecretResource, VolumeResource
+from fleet.score.resources import (
+    MOUNTED,
+    CertificateResource,
+    Resource,
+    SecretResource,
+    VolumeResource,
+)
 from fleet.score.workload import Container, Mount, Resources, Service, ServicePort
 from fleet.values import FrozenDict
 
@@ -114,6 +120,16 @@ class Description(Facts):
             for key, resource in self.resources.items()
             if isinstance(resource, VolumeResource) and resource.params.persistent
         }
+
+    @property
+    def certificate(self) -> str | None:
+        """The id of the resource that is the certificate of an app with its own TLS."""
+        certificates = (
+            key
+            for key, resource in self.resources.items()
+            if isinstance(resource, CertificateResource) and self.platform.tls == "passthrough"
+        )
+        return next(certificates, None)
 
     @property
     def kind(self) -> Kind:

@@ -21,6 +21,9 @@ from tests.tutorial import Step, add_apps, steps
 
 APP: Final = "links-api"
 TOKEN: Final = "token-of-the-live-tests"
+DOCUMENTED: Final = "registry.example.com/links-api"
+IMAGE: Final = os.environ.get("LIVE_LINKS_API", DOCUMENTED)
+"""The repository that the clusters pull it from, with the tags 1.0.0 and 1.1.0."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Newcomer:
         while True:
             step = self.ahead.pop(0)
             if step.kind == "yaml":
-                add_apps(self.fork.folder / "clusters.yaml", step.text)
+                entry = step.text.replace(DOCUMENTED, IMAGE)
+                add_apps(self.fork.folder / "clusters.yaml", entry)
                 continue
             printed = self._run(step.text)
             if step.text.startswith("cp "):
@@ -84,7 +88,7 @@ class Newcomer:
         if APP in region.apps:
             command = command.replace("links-newyork.example.com", region.host(APP))
         # It regenerates what no Application deploys as well; tests/fork has all of it.
-        command = command.replace("make update", "python main.py")
+        command = command.replace("make update", "python main.py").replace(DOCUMENTED, IMAGE)
         result = subprocess.run(
             ["bash", "-c", command],
             cwd=self.fork.folder,

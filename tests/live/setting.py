@@ -8,6 +8,7 @@ LIVE_ACME           URL of the directory of an ACME server that can reach the cl
 LIVE_ACME_CA        file with the authority of that server's own certificate
 LIVE_ACME_ROOT      file with the authority of the certificates that it issues
 LIVE_ABSENT         workloads whose image cannot be had, of ``events`` and ``grafana``
+LIVE_LINKS_API      repository of the image of examples/links_api, with the tags 1.0.0 and 1.1.0
 LIVE_HOST           address by which the clusters reach this machine, if it is none of its own
 """
 

@@ -15,7 +15,7 @@ from tests.live.cluster import apply, eventually, kubectl, said, secret
 from tests.live.conftest import SECRETS, Bootstrapped
 from tests.live.hub import Query
 from tests.live.load import under_load
-from tests.live.newcomer import APP, Edge, Newcomer, look_at_git, newcomer
+from tests.live.newcomer import APP, IMAGE, Edge, Newcomer, look_at_git, newcomer
 from tests.objects import read
 from tests.postgres import Postgres
 
@@ -167,7 +167,7 @@ def test_a_bad_migration_leaves_the_old_version_serving(
     content = read(registry)
     for cluster in content["clusters"]:
         if cluster["name"] == "us-east":
-            cluster["apps"][APP]["image"] = "registry.example.com/links-api:1.0.0"
+            cluster["apps"][APP]["image"] = f"{IMAGE}:1.0.0"
     registry.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
     with under_load(edge.way, path="/readyz") as load:
         fork.push("A migration that fails")

@@ -118,6 +118,44 @@ def test_a_load_balancer_is_known_by_its_dns_name(cluster: MemoryCluster) -> Non
     assert name_of(region("aws"), cluster) == "lb.example.net"
 
 
+class TestLocations:
+    """By the page of Vultr's CSI driver: NVMe is not everywhere, and its class exists anyway."""
+
+    @pytest.fixture
+    def cluster(self, cluster: MemoryCluster) -> MemoryCluster:
+        for name in ("vultr-block-storage", "vultr-block-storage-hdd"):
+            cluster.put(
+                {
+                    "apiVersion": "storage.k8s.io/v1",
+                    "kind": "StorageClass",
+                    "metadata": {"name": name},
+                }
+            )
+        return cluster
+
+    def told(self, cluster: MemoryCluster, location: str | None, **keys: object) -> list[str]:
+        placed = node("10.0.0.4")
+        labels = {} if location is None else {"topology.kubernetes.io/region": location}
+        cluster.put({**placed, "metadata": {"name": "node-1", "labels": labels}})
+        member = region("vultr").model_copy(update=keys)
+        return list(checks._of_storage(member, cluster))
+
+    def test_a_default_class_that_is_not_offered_is_reported(self, cluster: MemoryCluster) -> None:
+        (told,) = self.told(cluster, "cdg", storage_class=None)
+        assert told == (
+            "aws: its provider does not list vultr-block-storage in cdg; set `storageClass` to "
+            "another one, or to this one if it is offered there by now"
+        )
+
+    @pytest.mark.parametrize("location", ["ewr", None])
+    def test_one_that_is_offered_is_not(self, location: str | None, cluster: MemoryCluster) -> None:
+        assert self.told(cluster, location, storage_class=None) == []
+
+    @pytest.mark.parametrize("named", ["vultr-block-storage", "vultr-block-storage-hdd"])
+    def test_who_names_a_class_knows_better(self, named: str, cluster: MemoryCluster) -> None:
+        assert self.told(cluster, "cdg", storage_class=named) == []
+
+
 class TestOwnTraefik:
     """The Service, pods, class and issuer that the registry names in place of components."""
 

@@ -35,6 +35,7 @@ BEYOND_A_SCHEMA = {
     "passthrough-of-h2c": "relates two values",
     "certificate-at-the-edge": "relates two values",
     "certificate-metric-at-the-edge": "relates two values",
+    "certificate-at-the-edge-unmounted": "relates two values",
     "certificate-to-write": "relates two values",
     "volume-mounted-nowhere": "relates two values",
     "resource-unknown": "reads placeholders",

@@ -183,3 +183,32 @@ def test_folders_that_would_be_left_out_are_named(project: Path, tmp_path: Path)
     for folder in ("apps", "overlays"):
         assert f"{project / folder}: would be left out" in result.stderr
     assert f"run main.py in {project}" in result.stderr
+
+
+def test_a_folder_that_argo_cd_would_not_read_is_named(project: Path, tmp_path: Path) -> None:
+    """As with `--fleet staging.yaml --output dist-staging`, where the registry says nothing."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(project, checkout)
+    staging = (checkout / "clusters.yaml").read_text()
+    for name in ("tooling", "us-east", "eu-west"):
+        staging = staging.replace(f"name: {name}", f"name: {name}-staging")
+    notes = []
+    for text in (staging, staging.replace("git:", "git:\n  folder: dist-staging", 1)):
+        (checkout / "staging.yaml").write_text(text)
+        result = subprocess.run(
+            [*MAIN, "--fleet", "staging.yaml", "--output", "dist-staging"],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert (checkout / "dist-staging" / "tooling-staging" / "argocd").is_dir()
+        notes.append(result.stderr)
+    assert notes == [
+        (
+            "dist-staging: Argo CD reads dist/, as git.folder says; set that to dist-staging if it "
+            "is to read this one\n"
+        ),
+        "",
+    ]

@@ -141,6 +141,23 @@ class TestCredentials:
         assert told
         assert not [line for line in told if "SECRET" in line]
 
+    @pytest.mark.parametrize(
+        "value",
+        [
+            # The base64 of user:password, of which the first has no padding.
+            *("dXNlcjpwYXNzd29yZGxvbmdlcg", "dXNlcjpwYXNzd29yZA==", "user:SECRET", "SECRET"),
+            '{"auths":{"registry.example.org":{"auth":"dXNlcjpwYXNzd29yZGxvbmdlcg"}}}',
+        ],
+    )
+    def test_what_is_in_a_pull_secret_is_not_shown(self, value: str, write: Write) -> None:
+        app = f"{{foobar-api: {{hostname: a, image: 'r.example.org/a:1', pullSecret: '{value}'}}}}"
+        cluster = f"{{name: a, role: region, address: 192.0.2.2, apps: {app}}}"
+        hub = "{name: hub, role: hub, address: 192.0.2.1}"
+        (told,) = problems(write(f"{NO_CLUSTER}  - {hub}\n  - {cluster}\n"))
+        assert "pullSecret: " in told
+        assert value not in told
+        assert "dXNl" not in told
+
     @pytest.mark.parametrize("key", ["pagesBy", "noticesBy", "issuer", "provider", "role"])
     @pytest.mark.parametrize("address", ["https://hooks.example.org/T0/SECRET", "hooks.org/SECRET"])
     def test_an_address_in_place_of_a_word_is_not_shown(

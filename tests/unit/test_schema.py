@@ -82,6 +82,7 @@ UNSEEN = {
     "issuer_beside_a_name": "relates two keys",
     "address_missing": "relates two keys",
     "address_private_in_production": "relates two values",
+    "address_behind_carrier_nat_in_production": "relates two values",
     "domain_missing_on_aws": "relates two keys",
     "load_balancer_of_a_known_provider": "relates two values",
     "bucket_in_the_host_of_aws": "depends on the provider",

@@ -26,7 +26,9 @@ def of_resources(description: Description) -> Iterator[Problem]:
                 ("resources", key), "is mounted, and has no files; add params.keys, a list"
             )
     for key, resource in description.resources.items():
-        if isinstance(resource, VolumeResource | CertificateResource) and key not in mounted:
+        # Of a certificate that must not be there, that is all there is to say.
+        wanted = isinstance(resource, VolumeResource) or key == description.certificate
+        if wanted and key not in mounted:
             yield Problem(("resources", key), "is mounted nowhere; mount it, or remove it")
         if isinstance(resource, VolumeResource) and resource.params.persistent:
             if not resource.params.size:
