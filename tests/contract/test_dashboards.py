@@ -117,7 +117,7 @@ def test_apps_are_shown_whoever_measures_them(answers: Mapping[str, str]) -> Non
     for where, answer in answers.items():
         if where.startswith("apps: "):
             got = answer.partition("got:")[2]
-            assert got.strip() not in ("", "nil"), answer
+            assert not got.startswith(" nil"), answer
             assert "monitoring" not in got, answer
 
 
