@@ -15,12 +15,12 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
-from charts.app import apps
 from charts.catalogue import load
 from charts.monitoring.rules import NOT_TO_BE_SEEN
 from charts.monitoring.rules.app import WatchedApp
 from charts.monitoring.rules.arrival import WatchedRegion, of_region
 from charts.monitoring.rules.rule import Group
+from charts.tenant import apps
 from fleet.registry import Fleet
 from rendering.validation.objects import Object
 from tests.objects import FLEETS, FOOBAR_API, ROOT
@@ -87,8 +87,8 @@ def groups_of_other_apps() -> Iterator[Group]:
     (north,) = (region for region in fleet.regions if region.name == "north")
     yield of_region(fleet.hub.name, WatchedRegion.of(north))
     for app in apps(north):
-        if app.NAME != FOOBAR_API:
-            yield WatchedApp.of(app.DESCRIPTION).records()
+        if app.name != FOOBAR_API:
+            yield WatchedApp.of(app).records()
 
 
 def alerts(objects: Sequence[Object]) -> list[Mapping[str, Any]]:
