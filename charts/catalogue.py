@@ -1,14 +1,14 @@
 """The components of each role: the only list of them, in the order in which people read it.
 
 A new component is a class in a module of its own, and a line here. Apps come from files: see
-``charts.app``.
+``charts.app`` and ``charts.tenant``.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
-from charts import app
+from charts import app, tenant
 from charts.applications import Applications
 from charts.argocd import Argocd
 from charts.argocd_access import ArgocdAccess
@@ -99,7 +99,7 @@ TAKEN: Final = frozenset(
     (
         "default",
         "in-cluster",
-        *app.OWN_NAMES,
+        *tenant.OWN_NAMES,
         *(
             name
             for each in COMPONENTS
@@ -113,7 +113,10 @@ TAKEN: Final = frozenset(
 def offers(folder: Path | None = None) -> Offers:
     """What clusters can have; raises InputError with every problem of the apps in ``folder``."""
     described = apps.load(folder or APPS, TAKEN)
-    return Offers(CATALOGUE, {name: app.component(each) for name, each in described.items()})
+    return Offers(
+        CATALOGUE,
+        {name: (tenant.tenant(each), app.component(each)) for name, each in described.items()},
+    )
 
 
 def load(path: Path, overlays: Path | None = None) -> Fleet:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from charts.app import apps
 from charts.argocd import Argocd
 from charts.monitoring import ingest
 from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
+from charts.tenant import apps
 from charts.traefik import Traefik
 from docgen.fleets import SHOWN, Manifest, complete, synthesize
 from docgen.markdown import Part
@@ -72,7 +72,7 @@ def _request(fleet: Fleet) -> Iterator[str]:
     whole = complete(fleet)
     placed = [(region, app) for region in whole.regions for app in apps(region)]
     region, app = next(
-        ((region, app) for region, app in placed if app.DESCRIPTION.platform.tls == "passthrough"),
+        ((region, app) for region, app in placed if app.platform.tls == "passthrough"),
         placed[0],
     )
     objects = [each for some in synthesize(whole, region).values() for each in some]
@@ -82,12 +82,12 @@ def _request(fleet: Fleet) -> Iterator[str]:
             each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name)
         )
 
-    passthrough = app.DESCRIPTION.platform.tls == "passthrough"
+    passthrough = app.platform.tls == "passthrough"
     front = one("Service", Traefik.NAME)
-    route = one("IngressRouteTCP" if passthrough else "IngressRoute", app.NAME)
+    route = one("IngressRouteTCP" if passthrough else "IngressRoute", app.name)
     (target,) = route["spec"]["routes"][0]["services"]
     service = one("Service", target["name"])
-    certificate = one("Certificate", app.NAME)
+    certificate = one("Certificate", app.name)
     issuer = certificate["spec"]["issuerRef"]["name"]
     ports = {port["name"]: port for port in front["spec"]["ports"]}
     (program,) = one("Deployment", Traefik.NAME)["spec"]["template"]["spec"]["containers"]
@@ -97,11 +97,11 @@ def _request(fleet: Fleet) -> Iterator[str]:
         transport = one("ServersTransportTCP", target["serversTransport"])
         proxy = transport["spec"].get("proxyProtocol", {}).get("version")
         spoken = f"PROXY v{proxy}, then TLS untouched" if proxy else "TLS untouched"
-        (container,) = one(app.DESCRIPTION.kind, app.NAME)["spec"]["template"]["spec"]["containers"]
+        (container,) = one(app.kind, app.name)["spec"]["template"]["spec"]["containers"]
         (mount,) = (
             mount["mountPath"]
             for mount in container["volumeMounts"]
-            if isinstance(app.DESCRIPTION.resources[mount["name"]], CertificateResource)
+            if isinstance(app.resources[mount["name"]], CertificateResource)
         )
         does, held = f"ends TLS on {port['targetPort']}", f"mounted at {mount} --> pod"
     else:
@@ -116,7 +116,7 @@ def _request(fleet: Fleet) -> Iterator[str]:
     yield f'  pod["Pod: {does}"]'
     yield '  web -- "/.well-known/acme-challenge/" --> solver[solver Pod of cert-manager]'
     yield '  web -- "all else: redirect" --> websecure'
-    yield f'  issuer["ClusterIssuer {issuer}"] --> certificate["Certificate {app.NAME}"]'
+    yield f'  issuer["ClusterIssuer {issuer}"] --> certificate["Certificate {app.name}"]'
     yield f'  certificate --> secret["Secret {certificate["spec"]["secretName"]}"]'
     yield f"  secret -- {held}"
 

@@ -8,6 +8,7 @@ import cdk8s
 from charts.app import component
 from charts.catalogue import CATALOGUE, compose
 from charts.component import JsonPatch
+from charts.tenant import tenant
 from fleet.registry import Fleet, Hub, Offers, Region
 from fleet.score import Description
 
@@ -41,7 +42,7 @@ EXAMPLE: Final = Region.model_validate(
             }
         },
     },
-    context=Offers(CATALOGUE, {APP: component(_DESCRIPTION)}),
+    context=Offers(CATALOGUE, {APP: (tenant(_DESCRIPTION), component(_DESCRIPTION))}),
 )
 """A region that no fleet has: its address is reserved for documentation."""
 

@@ -22,6 +22,10 @@ V = TypeVar("V")
 APPS: Final = Path("apps")
 """The folder, below the one that has clusters.yaml."""
 
+TENANT: Final = "tenant-"
+"""What the name of the platform's side of an app begins with; the rest is the app's name."""
+RESERVED: Final = ("kube-", TENANT)
+
 REFUSED: Final[Mapping[tuple[str, ...], str]] = {
     ("containers", "*", "files"): "put the file into the image, or its content into a Secret",
     ("containers", "*", "before"): "apps have exactly one container",
@@ -36,7 +40,8 @@ REFUSED: Final[Mapping[tuple[str, ...], str]] = {
 def load(folder: Path, taken: Collection[str]) -> Mapping[str, Description]:
     """The apps of ``folder`` by name; raises InputError with every problem that they have.
 
-    No app has a name of ``taken``: those of components, and of the namespaces they write to.
+    No app has a name of ``taken``: those of components, and of the namespaces they write to. Nor
+    does a name begin like those of the platform's side of apps, or of Kubernetes' namespaces.
     """
     found: dict[str, Description] = {}
     faults: list[str] = []
@@ -72,7 +77,7 @@ def _of_name(name: str, stem: str, taken: Collection[str]) -> Iterator[Problem]:
     at = ("metadata", "name")
     if name != stem:
         yield Problem(at, f"{shown(name)} is not the name of the file; give both the same")
-    if name in taken or name.startswith("kube-"):
+    if name in taken or name.startswith(RESERVED):
         yield Problem(at, f"{shown(name)} is a name of the platform's own; choose another")
 
 

@@ -6,7 +6,7 @@ which components a cluster has) is a property.
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
@@ -100,8 +100,8 @@ class Offers:
     """What clusters can have, by which a fleet is validated."""
 
     components: Catalogue
-    apps: Mapping[str, Offer]
-    """The apps that regions can run, by name."""
+    apps: Mapping[str, Sequence[Offer]]
+    """The components of each app that regions can run, by the app's name."""
 
 
 def _offers(info: ValidationInfo) -> Offers:
@@ -745,7 +745,7 @@ class Region(Cluster):
         ],
     )
 
-    _apps: Mapping[str, Offer] = PrivateAttr({})
+    _apps: Mapping[str, Sequence[Offer]] = PrivateAttr({})
 
     @model_validator(mode="after")
     def _has_apps(self, info: ValidationInfo) -> Self:
@@ -754,7 +754,7 @@ class Region(Cluster):
 
     @property
     def classes(self) -> tuple[Offer, ...]:
-        return (*super().classes, *(self._apps[name] for name in self.apps))
+        return (*super().classes, *(each for name in self.apps for each in self._apps[name]))
 
     def host(self, app: str) -> str:
         """The full name that ``app`` answers to."""
@@ -773,7 +773,8 @@ class Region(Cluster):
             named: str | None = info.data["storage_class"]
             provider: ProviderName = info.data["provider"]
             for name in apps:
-                for size in _offers(info).apps[name].VOLUMES:
+                sizes = [size for each in _offers(info).apps[name] for size in each.VOLUMES]
+                for size in sizes:
                     try:
                         volumes.check(size, named or PROVIDERS[provider].storage_class)
                     except ValueError as error:
@@ -804,7 +805,8 @@ class Region(Cluster):
         for name in apps:
             lacking = [
                 needed
-                for needed in _offers(info).apps[name].NEEDS
+                for each in _offers(info).apps[name]
+                for needed in each.NEEDS
                 if needed.NAME in without and replacements.get(needed.REPLACED_BY or "") is None
             ]
             if lacking:
@@ -928,6 +930,18 @@ def _of_applications(fleet: Fleet) -> Iterator[Problem]:
             )
 
 
+def _of_projects(fleet: Fleet) -> Iterator[Problem]:
+    """Each cluster and each app has an AppProject and an ApplicationSet of its name."""
+    for at, cluster in enumerate(fleet.clusters):
+        for name in cluster.apps if isinstance(cluster, Region) else ():
+            if name in fleet.names:
+                yield Problem(
+                    ("clusters", at, "apps", name),
+                    f"{name} is the name of a cluster as well, and Argo CD would have two projects "
+                    "of that name; rename the app or the cluster",
+                )
+
+
 def _beside(path: Path) -> frozenset[str]:
     """The names of the clusters of all other fleets in the folder of ``path``."""
     names = set[str]()
@@ -961,7 +975,7 @@ def load(path: Path, offers: Offers, overlays: Path | None = None) -> Fleet:
         raise InputError(*source.report(wrong)) from None
     if wrong:
         raise InputError(*source.report(wrong))
-    if clashes := list(_of_applications(fleet)):
+    if clashes := [*_of_applications(fleet), *_of_projects(fleet)]:
         raise InputError(*source.report(clashes))
     if overlays is not None:
         names = {cluster.name: cluster.components for cluster in fleet.clusters}

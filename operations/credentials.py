@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias
 
-from charts.app import App, apps
 from charts.applications import ARGOCD
 from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.monitoring.secrets import (
@@ -29,8 +28,10 @@ from charts.monitoring.secrets import (
     ingest_user,
 )
 from charts.scrape import MONITORING
+from charts.tenant import apps
 from fleet.errors import InputError
 from fleet.registry import Fleet, Hub, Region
+from fleet.score import Description
 from operations.cluster import Cluster, Manifest
 from operations.keys import private_key
 
@@ -167,7 +168,7 @@ def supplied(fleet: Fleet) -> list[Supplied]:
             secret
             for region in fleet.regions
             for app in apps(region)
-            for secret in (_pull_secret(region, app.NAME), *_of_app(region, app))
+            for secret in (_pull_secret(region, app.name), *_of_app(region, app))
         ),
         *_repository(fleet),
     ]
@@ -262,12 +263,12 @@ def _bucket(hub: Hub) -> Supplied:
     )
 
 
-def _of_app(region: Region, app: type[App]) -> Iterator[Supplied]:
+def _of_app(region: Region, app: Description) -> Iterator[Supplied]:
     """The Secrets that the app's description names, each value from a variable of its own."""
-    for name, keys in app.DESCRIPTION.secrets.items():
-        variables = {key: app.DESCRIPTION.supplied_as(name, key) for key in keys}
+    for name, keys in app.secrets.items():
+        variables = {key: app.supplied_as(name, key) for key in keys}
         yield Supplied(
-            SecretRef(region.name, app.NAMESPACE, name),
+            SecretRef(region.name, app.name, name),
             {variable: f"{key} of the Secret {name}" for key, variable in variables.items()},
             partial(_values, variables),
         )

@@ -19,10 +19,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from charts.app import App, apps
+from charts.tenant import apps
 from fleet import registry
 from fleet.errors import InputError
 from fleet.registry import Fleet, Region
+from fleet.score import Description
 from operations import credentials, hub, nodes, terminal, values, waiting
 from operations.cluster import Cluster, ClusterError
 from operations.contexts import FleetOptions
@@ -269,7 +270,7 @@ def _certificate(member: registry.Cluster, outside: Outside) -> Cell:
 
 def _apps(region: Region, cluster: Cluster, outside: Outside) -> Cell:
     """The region's only app, or how many of its apps are well."""
-    cells = {app.NAME: _app(app, region, cluster, outside) for app in apps(region)}
+    cells = {app.name: _app(app, region, cluster, outside) for app in apps(region)}
     if len(cells) < 2:
         return next(iter(cells.values()), NONE)
     return Cell(
@@ -278,14 +279,14 @@ def _apps(region: Region, cluster: Cluster, outside: Outside) -> Cell:
     )
 
 
-def _app(app: type[App], region: Region, cluster: Cluster, outside: Outside) -> Cell:
+def _app(app: Description, region: Region, cluster: Cluster, outside: Outside) -> Cell:
     """Whether it answers, over a TLS connection that ends where it should.
 
     The certificate that was received is compared with the Secret, which only the pod mounts, or
     only Traefik serves; and with the one that the app says it served, if its description has a
     path for that: TLS then ends in the pod and nowhere before.
     """
-    platform, host, path = app.DESCRIPTION.platform, region.host(app.NAME), app.DESCRIPTION.seen_at
+    platform, host, path = app.platform, region.host(app.name), app.seen_at
     try:
         status, body, serial = outside.get(host, path)
     except ProbeError as error:
@@ -295,9 +296,9 @@ def _app(app: type[App], region: Region, cluster: Cluster, outside: Outside) -> 
         return Cell(f"{status}", f"{host} answers {status} to GET {path}")
     if reports and body.get("tls", {}).get("certificate", {}).get("serial") != serial:
         return Cell("not passed", "TLS does not end in the pod: it served another certificate")
-    name = app.DESCRIPTION.tls_secret
+    name = app.tls_secret
     try:
-        secret = credentials.read(cluster, SecretRef(region.name, app.NAMESPACE, name)) or {}
+        secret = credentials.read(cluster, SecretRef(region.name, app.name, name)) or {}
         held = x509.load_pem_x509_certificate(secret["tls.crt"].encode())
     except (InputError, KeyError, ValueError):
         return Cell("answers", f"the Secret {name} with its certificate cannot be read")

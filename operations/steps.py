@@ -18,6 +18,7 @@ from charts.monitoring.operator import PrometheusOperator
 from charts.monitoring.secrets import GRAFANA_SIGN_IN
 from charts.scrape import MONITORING
 from charts.traefik import Traefik
+from fleet.apps import TENANT
 from fleet.errors import InputError
 from operations import credentials, diagnosis, ingest, manifests, waiting
 from operations.cluster import Cluster, ClusterError, Manifest
@@ -63,6 +64,8 @@ def stages(site: Site) -> Iterator[Stage]:
             _folder(site, region.name, ArgocdAccess.NAME, "account for Argo CD")
             for region in fleet.regions
         ),
+        # Nothing of an app runs before what guards it.
+        *(_guards(site, region.name) for region in fleet.regions if region.apps),
     ]
     yield [registration(site, region) for region in fleet.regions]
     yield [
@@ -212,20 +215,33 @@ def _foundations(site: Site, cluster: str) -> Step:
     )
 
 
+def _guards(site: Site, cluster: str) -> Step:
+    """The namespaces of apps, with quotas, policies and roles."""
+    return site.as_rendered(
+        cluster,
+        "what guards apps",
+        lambda: manifests.of_folders(site.dist, cluster, _tenants(site, cluster))[0],
+    )
+
+
 def _own_objects(site: Site, cluster: str) -> Step:
     """What is left of these and of Argo CD: objects of the kinds that have just been defined."""
-    components = _defining(site, cluster)
+    components = [*_defining(site, cluster), *_tenants(site, cluster)]
     if cluster == site.fleet.hub.name:
         components.append(Argocd.NAME)
     return site.as_rendered(
         cluster,
-        "issuers, monitors and routes of these",
+        "issuers, certificates, monitors and routes",
         lambda: manifests.of_folders(site.dist, cluster, components)[1],
     )
 
 
 def _defining(site: Site, cluster: str) -> list[str]:
     return [name for name in site.fleet.cluster(cluster).components if name in DEFINING_COMPONENTS]
+
+
+def _tenants(site: Site, cluster: str) -> list[str]:
+    return [name for name in site.fleet.cluster(cluster).components if name.startswith(TENANT)]
 
 
 def _repository_server(site: Site) -> Step:

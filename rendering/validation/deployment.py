@@ -19,37 +19,66 @@ def check(name: str, clusters: Mapping[str, ClusterObjects]) -> Iterator[Finding
     cluster = clusters[name]
     for hub in clusters.values():
         if project := hub.get("AppProject", ARGOCD, name):
-            yield from _of_project(cluster, project)
+            yield from _of_projects(cluster, project, hub)
     yield from _of_account(cluster)
 
 
-def _of_project(cluster: ClusterObjects, project: Object) -> Iterator[Finding]:
-    spec = project.body["spec"]
-    namespaces = {each["namespace"] for each in spec.get("destinations", ())}
-    kinds = {(each["group"], each["kind"]) for each in spec.get("clusterResourceWhitelist", ())}
+def _of_projects(
+    cluster: ClusterObjects, of_cluster: Object, hub: ClusterObjects
+) -> Iterator[Finding]:
+    """An app's folder belongs to the project of the app, and any other to the cluster's."""
+    of_apps = {
+        each.name: each
+        for each in hub.of("AppProject")
+        if any(
+            place["name"] == of_cluster.name for place in each.body["spec"].get("destinations", ())
+        )
+        and each.name != of_cluster.name
+    }
     namespaced = {
         (each.body["spec"]["group"], each.body["spec"]["names"]["kind"])
         for each in cluster.of("CustomResourceDefinition")
         if each.body["spec"]["scope"] == "Namespaced"
     }
     for each in cluster.all:
+        project = of_apps.get(each.component, of_cluster)
+        of_app = project is not of_cluster
         if each.namespace is None and (
             (each.is_native and each.kind not in CLUSTER_SCOPED)
             or (each.group, each.kind) in namespaced
         ):
             yield Finding(each, "metadata.namespace is missing; add it")
-        elif each.namespace is None and (each.group, each.kind) not in kinds:
+        elif each.namespace is None and not _is_listed(each, project, "clusterResourceWhitelist"):
             yield Finding(
                 each,
                 f"{project.label} does not let Argo CD deploy cluster-scoped {each.kind} objects; "
-                "add it to CLUSTER_KINDS of the component that brings it",
+                + (_NOT_THE_APPS if of_app else _CLUSTER_KINDS),
             )
-        if each.namespace is not None and each.namespace not in namespaces:
+        if each.namespace is None:
+            continue
+        namespaces = {place["namespace"] for place in project.body["spec"].get("destinations", ())}
+        if each.namespace not in namespaces:
             yield Finding(
                 each,
                 f"{project.label} does not let Argo CD write to namespace {each.namespace}; "
-                f"use one of {', '.join(sorted(namespaces))}",
+                f"use {'one of ' if len(namespaces) > 1 else ''}{', '.join(sorted(namespaces))}",
             )
+        if of_app and not _is_listed(each, project, "namespaceResourceWhitelist"):
+            yield Finding(
+                each,
+                f"{project.label} does not let Argo CD deploy {each.kind} objects; {_NOT_THE_APPS}",
+            )
+
+
+_CLUSTER_KINDS: Final = "add it to CLUSTER_KINDS of the component that brings it"
+_NOT_THE_APPS: Final = (
+    "an app consists of what runs, and the platform adds what guards it and leads to it"
+)
+
+
+def _is_listed(each: Object, project: Object, key: str) -> bool:
+    """Whether the project's list ``key`` has the kind of the object."""
+    return {"group": each.group, "kind": each.kind} in project.body["spec"].get(key, ())
 
 
 def _of_account(cluster: ClusterObjects) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ import yaml
 
 from charts.catalogue import load
 from charts.monitoring.rules.app import WatchedApp
+from fleet.apps import TENANT
 from fleet.errors import InputError
 from fleet.registry import Fleet
 from fleet.score import TRAEFIK_BUCKETS, Platform, ServiceLevels
@@ -60,20 +61,20 @@ def test_the_description_of_the_fixtures_is_the_committed_one() -> None:
 
 
 def test_traefik_terminates_tls_at_the_edge(find: Find) -> None:
-    route = find("north", "shop-api", "IngressRoute", "shop-api")["spec"]
+    route = find("north", "tenant-shop-api", "IngressRoute", "shop-api")["spec"]
     assert route["tls"] == {"secretName": "shop-api-tls"}
     (rule,) = route["routes"]
     # The scraper's path is on the port that users reach, so it is hidden from them.
     assert rule["match"] == "Host(`shop.north.example.org`) && !Path(`/internal/metrics`)"
     assert rule["services"] == [{"name": "shop-api", "port": "http"}]
-    certificate = find("north", "shop-api", "Certificate", "shop-api")["spec"]
+    certificate = find("north", "tenant-shop-api", "Certificate", "shop-api")["spec"]
     assert certificate["dnsNames"] == ["shop.north.example.org"]
     assert certificate["secretName"] == "shop-api-tls"
-    assert find("north", "shop-api", "IngressRouteTCP", "shop-api") is None
+    assert find("north", "tenant-shop-api", "IngressRouteTCP", "shop-api") is None
 
 
 def test_grpc_is_spoken_in_cleartext_behind_the_edge(find: Find) -> None:
-    (rule,) = find("north", "plain-api", "IngressRoute", "plain-api")["spec"]["routes"]
+    (rule,) = find("north", "tenant-plain-api", "IngressRoute", "plain-api")["spec"]["routes"]
     assert rule["services"] == [{"name": "plain-api", "port": "grpc", "scheme": "h2c"}]
 
 
@@ -102,9 +103,9 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Documented:
     north = loaded.regions[0]
     render(loaded, north, folder=folder / "dist" / north.name, overlays=folder / "none")
     found = {
-        (each.component, each.kind): each.body
+        (each.component.removeprefix(TENANT), each.kind): each.body
         for each in read_objects(folder / "dist")
-        if each.component in examples
+        if each.component.removeprefix(TENANT) in examples
     }
     return lambda *key: found.get(key)
 
@@ -294,7 +295,7 @@ def test_pods_keep_volumes_of_their_own(find: Find) -> None:
     scaled = find("north", "store-api", "HorizontalPodAutoscaler", "store-api")["spec"]
     assert scaled["scaleTargetRef"]["kind"] == "StatefulSet"
     assert "replicas" not in spec
-    hard = find("north", "store-api", "ResourceQuota", "store-api")["spec"]["hard"]
+    hard = find("north", "tenant-store-api", "ResourceQuota", "store-api")["spec"]["hard"]
     # Three pods, each with 50 GiB.
     assert (hard["persistentvolumeclaims"], hard["requests.storage"]) == ("3", "150Gi")
 
@@ -330,31 +331,35 @@ def test_amounts_and_scaling_are_the_descriptions(find: Find) -> None:
 
 
 def test_only_the_egress_of_the_description_is_open(find: Find) -> None:
-    policy = find("north", "shop-api", "NetworkPolicy", "shop-api")["spec"]
+    policy = find("north", "tenant-shop-api", "NetworkPolicy", "shop-api")["spec"]
     dns, database = policy["egress"]
     assert {port["port"] for port in dns["ports"]} == {53}
     assert database == {
         "to": [{"ipBlock": {"cidr": "10.20.0.0/16"}}],
         "ports": [{"port": 5432, "protocol": "TCP"}],
     }
-    assert len(find("north", "plain-api", "NetworkPolicy", "plain-api")["spec"]["egress"]) == 1
+    assert (
+        len(find("north", "tenant-plain-api", "NetworkPolicy", "plain-api")["spec"]["egress"]) == 1
+    )
 
 
 def test_jobs_reach_what_the_app_reaches_and_nothing_reaches_them(find: Find) -> None:
-    policy = find("north", "shop-api", "NetworkPolicy", "shop-api-jobs")["spec"]
-    app = find("north", "shop-api", "NetworkPolicy", "shop-api")["spec"]
+    policy = find("north", "tenant-shop-api", "NetworkPolicy", "shop-api-jobs")["spec"]
+    app = find("north", "tenant-shop-api", "NetworkPolicy", "shop-api")["spec"]
     assert policy["egress"] == app["egress"]
     assert policy["policyTypes"] == ["Egress"]
     for kind, name in (("Job", "shop-api-before-rollout"), ("CronJob", "shop-api-expire-carts")):
         labels = job(find, kind, name)["template"]["metadata"]["labels"]
         assert policy["podSelector"]["matchLabels"].items() <= labels.items()
-    assert find("north", "plain-api", "NetworkPolicy", "plain-api-jobs") is None
+    assert find("north", "tenant-plain-api", "NetworkPolicy", "plain-api-jobs") is None
 
 
 def test_the_scraper_asks_where_the_description_says(find: Find) -> None:
-    (endpoint,) = find("north", "shop-api", "PodMonitor", "shop-api")["spec"]["podMetricsEndpoints"]
+    (endpoint,) = find("north", "tenant-shop-api", "PodMonitor", "shop-api")["spec"][
+        "podMetricsEndpoints"
+    ]
     assert endpoint == {"port": "http", "path": "/internal/metrics"}
-    assert find("north", "plain-api", "PodMonitor", "plain-api") is None
+    assert find("north", "tenant-plain-api", "PodMonitor", "plain-api") is None
 
 
 def test_an_app_is_restricted_whatever_it_says(find: Find) -> None:
@@ -362,7 +367,7 @@ def test_an_app_is_restricted_whatever_it_says(find: Find) -> None:
         security = container(find, app)["securityContext"]
         assert security["readOnlyRootFilesystem"]
         assert security["capabilities"] == {"drop": ["ALL"]}
-        labels = find("north", app, "Namespace", app)["metadata"]["labels"]
+        labels = find("north", f"tenant-{app}", "Namespace", app)["metadata"]["labels"]
         assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 

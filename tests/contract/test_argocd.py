@@ -9,7 +9,8 @@ from lupa.lua51 import LuaRuntime
 
 from charts.applications import ARGOCD, IN_CLUSTER
 from charts.argocd_access import RULES
-from fleet.registry import Fleet
+from charts.kinds import APP_KINDS
+from fleet.registry import Fleet, Region
 from rendering.validation.objects import Object
 from tests.objects import ROOT
 
@@ -20,18 +21,33 @@ def spec(objects: Sequence[Object], kind: str, name: str) -> Mapping[str, Any]:
     return result
 
 
-def test_each_cluster_has_a_project_and_a_set(objects: Sequence[Object], fleet: Fleet) -> None:
+def regions_of(fleet: Fleet) -> dict[str, list[str]]:
+    """The regions that run each app."""
+    found: dict[str, list[str]] = {}
+    for region in fleet.regions:
+        for app in region.apps:
+            found.setdefault(app, []).append(region.name)
+    return found
+
+
+def test_each_cluster_and_each_app_has_a_project_and_a_set(
+    objects: Sequence[Object], fleet: Fleet
+) -> None:
     for kind, more in (("ApplicationSet", ()), ("AppProject", ("default",))):
         names = [each.name for each in objects if each.kind == kind]
-        assert sorted(names) == sorted([*fleet.names, *more])
+        assert sorted(names) == sorted([*fleet.names, *regions_of(fleet), *more])
 
 
 def test_a_set_finds_the_folders_of_its_cluster(objects: Sequence[Object], fleet: Fleet) -> None:
-    """And no folder of another; what it makes of them belongs to the cluster's own project."""
+    """None of another and of no app; what it makes of them belongs to the cluster's own project."""
     for cluster in fleet.clusters:
         body = spec(objects, "ApplicationSet", cluster.name)
         (generator,) = body["generators"]
-        assert generator["git"]["directories"] == [{"path": f"dist/{cluster.name}/*"}]
+        apps = cluster.apps if isinstance(cluster, Region) else ()
+        assert generator["git"]["directories"] == [
+            {"path": f"dist/{cluster.name}/*"},
+            *({"path": f"dist/{cluster.name}/{app}", "exclude": True} for app in apps),
+        ]
         template = body["template"]["spec"]
         assert template["project"] == cluster.name
         destination = IN_CLUSTER if cluster is fleet.hub else cluster.name
@@ -39,13 +55,64 @@ def test_a_set_finds_the_folders_of_its_cluster(objects: Sequence[Object], fleet
         assert body["syncPolicy"]["preserveResourcesOnDeletion"] is True
 
 
-def test_templates_use_what_the_git_generator_gives(objects: Sequence[Object]) -> None:
+def test_templates_use_what_their_generators_give(objects: Sequence[Object]) -> None:
     sets = [each for each in objects if each.kind == "ApplicationSet"]
-    assert sets
+    given = {"git": {".path.path", ".path.basename"}, "list": {".cluster"}}
+    assert {next(iter(each.body["spec"]["generators"][0])) for each in sets} == given.keys()
     for each in sets:
+        ((generator, _),) = each.body["spec"]["generators"][0].items()
         used = set(re.findall(r"{{(.*?)}}", str(each.body["spec"]["template"])))
-        assert used == {".path.path", ".path.basename"}, each
+        assert used == given[generator], each
         assert each.body["spec"]["goTemplateOptions"] == ["missingkey=error"]
+
+
+def test_the_set_of_an_app_has_its_folders(objects: Sequence[Object], fleet: Fleet) -> None:
+    """In the regions that run it, and under the name that Applications had before."""
+    apps = regions_of(fleet)
+    assert apps
+    for app, regions in apps.items():
+        body = spec(objects, "ApplicationSet", app)
+        assert body["generators"] == [{"list": {"elements": [{"cluster": at} for at in regions]}}]
+        assert body["syncPolicy"]["preserveResourcesOnDeletion"] is True
+        template = body["template"]
+        assert template["metadata"]["name"] == f"{{{{.cluster}}}}-{app}"
+        assert template["spec"]["project"] == app
+        assert template["spec"]["source"]["path"] == f"dist/{{{{.cluster}}}}/{app}"
+        assert template["spec"]["destination"] == {"name": "{{.cluster}}", "namespace": app}
+
+
+def test_the_project_of_an_app_allows_what_runs_in_its_namespace(
+    objects: Sequence[Object], built: Sequence[Object], fleet: Fleet
+) -> None:
+    """All that its folders hold, overlays included, and nothing that guards it."""
+    for app, regions in regions_of(fleet).items():
+        project = spec(objects, "AppProject", app)
+        assert project["sourceRepos"] == [fleet.git.repository]
+        assert project["destinations"] == [{"name": at, "namespace": app} for at in regions]
+        # Nothing cluster-scoped, as of a list that is missing; but a missing one of kinds in
+        # namespaces would allow them all.
+        assert project["clusterResourceWhitelist"] == []
+        kinds = {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]}
+        mine = [each for each in built if each.component == app]
+        assert {each.cluster for each in mine} == {*regions}
+        for each in mine:
+            assert each.namespace == app, each
+            assert (each.group, each.kind) in kinds, each
+        guards = [each for each in built if each.component == f"tenant-{app}"]
+        assert {"Namespace", "NetworkPolicy", "ResourceQuota", "Role"} <= {
+            each.kind for each in guards
+        }
+        assert not {(each.group, each.kind) for each in guards} & kinds
+
+
+def test_no_app_is_given_rights_or_secrets() -> None:
+    """Of what a namespace can hold, these would lead out of it, or weaken what guards it."""
+    kinds = {each.kind for each in APP_KINDS}
+    assert not kinds & {
+        "Endpoints", "EndpointSlice", "Ingress", "LimitRange", "NetworkPolicy", "ResourceQuota",
+        "Role", "RoleBinding", "Secret",
+    }  # fmt: skip
+    assert {each.group for each in APP_KINDS} == {"", "apps", "autoscaling", "batch", "policy"}
 
 
 def test_a_project_allows_exactly_what_its_cluster_gets(
@@ -120,14 +187,27 @@ def test_the_load_balancer_outlives_everything(built: Sequence[Object], fleet: F
         assert options == "Prune=false,Delete=false"
 
 
+def health(script: str, body: object) -> str:
+    """How an object is, by our Lua in a real one."""
+    text = (ROOT / "charts" / "argocd" / "health" / script).read_text()
+    lua = LuaRuntime()
+    judge = lua.eval(f"function(obj) {text}\nend")
+    return str(judge(lua.table_from(body, recursive=True))["status"])
+
+
+def test_a_failed_run_of_a_job_fails_no_sync() -> None:
+    failed = {
+        "lastScheduleTime": "2026-01-02T03:17:00Z",
+        "lastSuccessfulTime": "2026-01-01T03:17:05Z",
+    }
+    assert health("cron_job.lua", {"spec": {"suspend": False}, "status": failed}) == "Healthy"
+
+
 def test_operator_health() -> None:
     """The Lua that tells Argo CD how Prometheus Operator's kinds are, run by a real Lua."""
-    script = (ROOT / "charts" / "argocd" / "health" / "operator.lua").read_text()
-    lua = LuaRuntime()
-    health = lua.eval(f"function(obj) {script} end")
 
     def status(body: object) -> str:
-        return str(health(lua.table_from(body, recursive=True))["status"])
+        return health("operator.lua", body)
 
     def available(value: str) -> object:
         other = {"type": "Reconciled", "status": "True"}

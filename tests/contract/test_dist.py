@@ -77,7 +77,9 @@ def test_a_new_region_changes_only_what_must_know_it(rendered: Path, tmp_path: P
         if change.cluster == "tooling"
     ] == [
         ("+", "applications", "AppProject.ap-south.yaml"),
+        ("~", "applications", "AppProject.foobar-api.yaml"),
         ("+", "applications", "ApplicationSet.ap-south.yaml"),
+        ("~", "applications", "ApplicationSet.foobar-api.yaml"),
         ("~", "applications", "kustomization.yaml"),
         ("+", "ingest", "IngressRoute.logs-ap-south.yaml"),
         ("+", "ingest", "IngressRoute.metrics-ap-south.yaml"),

@@ -291,6 +291,33 @@ def test_pods_that_no_deployment_makes_keep_the_rules(
     assert [fault for fault in faults if "another image tomorrow" in fault], faults
 
 
+@pytest.mark.parametrize(
+    ("which", "namespace", "refused"),
+    [
+        ("Namespace", None, "does not let Argo CD deploy cluster-scoped Namespace objects"),
+        ("ClusterRole", None, "does not let Argo CD deploy cluster-scoped ClusterRole objects"),
+        ("NetworkPolicy", "foobar-api", "does not let Argo CD deploy NetworkPolicy objects"),
+        ("ResourceQuota", "foobar-api", "does not let Argo CD deploy ResourceQuota objects"),
+        ("IngressRouteTCP", "foobar-api", "does not let Argo CD deploy IngressRouteTCP objects"),
+        ("RoleBinding", "foobar-api", "does not let Argo CD deploy RoleBinding objects"),
+        ("PodMonitor", "foobar-api", "does not let Argo CD deploy PodMonitor objects"),
+        ("Service", "traefik", "does not let Argo CD write to namespace traefik; use foobar-api"),
+    ],
+)
+def test_what_is_not_an_apps_is_found_in_its_folder(
+    which: str, namespace: str | None, refused: str, clusters: Mapping[str, ClusterObjects]
+) -> None:
+    """The same object passes in a folder of the platform's."""
+    region = clusters[REGION]
+    each = next(each for each in region.of(which) if each.namespace == namespace)
+    for folder, faults in (("tenant-foobar-api", []), ("foobar-api", [refused])):
+        moved = Object(REGION, folder, each.file, each.body)
+        checked = {**clusters, REGION: ClusterObjects([moved])}
+        messages = [fault for _, fault in deployment.check(REGION, checked)]
+        assert len(messages) == len(faults), messages
+        assert all(f"AppProject/foobar-api {fault}" in str(messages) for fault in faults), messages
+
+
 @pytest.mark.parametrize("name", ["view", "cluster-admin"])
 def test_roles_of_kubernetes_may_be_bound(
     name: str, clusters: Mapping[str, ClusterObjects]

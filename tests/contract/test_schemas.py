@@ -62,12 +62,21 @@ def test_what_kustomize_builds(built: Sequence[Object]) -> None:
     assert checked >= 250
 
 
-@pytest.mark.parametrize("kind", ["Certificate", "IngressRouteTCP", "Deployment"])
-def test_a_wrong_field_is_reported(rendered: Path, kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("component", "kind"),
+    [
+        ("tenant-foobar-api", "Certificate"),
+        ("tenant-foobar-api", "IngressRouteTCP"),
+        ("foobar-api", "Deployment"),
+    ],
+)
+def test_a_wrong_field_is_reported(
+    rendered: Path, component: str, kind: str, tmp_path: Path
+) -> None:
     """A field that no schema has is reported with file, object and path."""
-    folder = tmp_path / "dist" / "us-east" / "foobar-api"
+    folder = tmp_path / "dist" / "us-east" / component
     folder.mkdir(parents=True)
-    source = rendered / "us-east" / "foobar-api" / f"{kind}.foobar-api.yaml"
+    source = rendered / "us-east" / component / f"{kind}.foobar-api.yaml"
     text = source.read_text().replace("\nspec:\n", "\nspec:\n  nonsense: 1\n")
     (folder / source.name).write_text(text)
     (folder / "kustomization.yaml").write_text(

@@ -164,13 +164,18 @@ class TestGit:
 
     def test_argocd_reads_the_folder_that_is_rendered(self, make: Make) -> None:
         objects = make({}, folder="dist-staging", only="hub")
-        read = {
+        sets = [each.body["spec"] for each in objects if each.kind == "ApplicationSet"]
+        found = {
             directory["path"]
-            for each in objects
-            if each.kind == "ApplicationSet"
-            for directory in each.body["spec"]["generators"][0]["git"]["directories"]
+            for each in sets
+            for directory in each["generators"][0].get("git", {}).get("directories", ())
+            if not directory.get("exclude")
         }
-        assert read == {"dist-staging/hub/*", "dist-staging/north/*"}
+        assert found == {"dist-staging/hub/*", "dist-staging/north/*"}
+        assert {each["template"]["spec"]["source"]["path"] for each in sets} == {
+            "{{.path.path}}",
+            "dist-staging/{{.cluster}}/foobar-api",
+        }
 
 
 class TestBucket:
@@ -398,7 +403,8 @@ class TestNames:
         regions = len(ODD_NAMES)
         assert kinds["IngressRoute"] == 2 * regions
         assert kinds["Middleware"] == regions + 4
-        assert hub["applications"] == 2 * (regions + 1) + 1
+        # Of each cluster and of the app, and the default project.
+        assert hub["applications"] == 2 * (regions + 1) + 2 + 1
         rules = [each.name for each in objects if each.component == "rules"]
         assert sorted(rules) == sorted(
             ["app-foobar-api", "fleet", *(f"arrival-{name}" for name in ODD_NAMES)]

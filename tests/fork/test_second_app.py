@@ -62,4 +62,5 @@ def test_each_region_runs_the_image_that_it_was_left_with(read_through: Checkout
         deployment = read(folder / "Deployment.links-api.yaml")
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         assert container["image"] == f"{IMAGE}:{version}"
-        assert (folder / "IngressRoute.links-api.yaml").exists()
+        guards = folder.with_name("tenant-links-api")
+        assert (guards / "IngressRoute.links-api.yaml").exists()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator
 
-from charts.app import component, quota
+from charts.app import component
 from charts.catalogue import TAKEN, load, offers
+from charts.tenant import quota, tenant
 from docgen import schema
 from fleet import apps
 from fleet.errors import InputError
@@ -22,6 +23,7 @@ EDITOR = Draft7Validator(json.loads(schema.of_apps()))
 BEYOND_A_SCHEMA = {
     "another-file": "knows the name of the file",
     "traefik": "knows the names of components",
+    "tenant-a": "knows the names of components",
     "credential": "knows what credentials look like",
     "max-below-min": "relates two values",
     "limit-below-request": "relates two values",
@@ -165,6 +167,7 @@ def test_a_folder_that_is_not_there_describes_no_app(tmp_path: Path) -> None:
 def test_a_description_that_is_read_again_is_the_same_component() -> None:
     """Components of equal facts are rendered once, so an app's class is one as well."""
     assert component(described("shop-api")) is component(described("shop-api"))
+    assert tenant(described("shop-api")) is tenant(described("shop-api"))
     assert hash(described("shop-api")) == hash(described("shop-api"))
 
 
@@ -267,7 +270,21 @@ def test_two_clusters_never_have_one_application(tmp_path: Path) -> None:
     )
 
 
+def test_no_app_is_called_like_a_cluster(tmp_path: Path) -> None:
+    """Argo CD's projects are called like either; an app that nobody runs has none."""
+    registry = tmp_path / "clusters.yaml"
+    text = (APPS.parent / "three-apps.yaml").read_text()
+    registry.write_text(text.replace("name: west", "name: plain-api"))
+    with pytest.raises(InputError) as caught:
+        load(registry)
+    (problem,) = caught.value.problems
+    assert problem.endswith(
+        'clusters[1].apps["plain-api"]: plain-api is the name of a cluster as well, and Argo CD '
+        "would have two projects of that name; rename the app or the cluster"
+    )
+
+
 def test_apps_are_offers_like_components() -> None:
-    assert {name: offer.NAMESPACE for name, offer in offers().apps.items()} == {
-        name: name for name in ("foobar-api", "plain-api", "shop-api", "store-api")
-    }
+    for name, (guard, app) in offers().apps.items():
+        assert (f"tenant-{name}", name) == (guard.NAME, app.NAME)
+        assert guard.NAMESPACE == app.NAMESPACE == name

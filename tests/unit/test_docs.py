@@ -36,10 +36,11 @@ def commands(text: str) -> Iterator[str]:
 def test_the_dependencies_are_those_of_the_objects(fleet: Fleet) -> None:
     """The drawing has the arrows that a reader of foobar_api.py expects."""
     lines = list(diagrams.PARTS["diagram-dependencies"](fleet))
-    arrows = {line.strip() for line in lines if line.strip().startswith("region-foobar-api --")}
+    ours = ("region-foobar-api --", "region-tenant-foobar-api --")
+    arrows = {line.strip() for line in lines if line.strip().startswith(ours)}
     assert arrows == {
-        'region-foobar-api -- "CRDs, issuer" --> region-cert-manager',
-        'region-foobar-api -- "CRDs, ingress class, lets it read" --> region-traefik',
+        'region-tenant-foobar-api -- "CRDs, issuer" --> region-cert-manager',
+        'region-tenant-foobar-api -- "CRDs, ingress class, lets it read" --> region-traefik',
         'region-foobar-api -- "priority class" --> region-baseline',
         'region-foobar-api -- "CPU figures" --> region-metrics-server',
     }

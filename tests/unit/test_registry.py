@@ -342,6 +342,7 @@ class TestDerived:
             "cert-manager",
             "prometheus-operator",
             "argocd-access",
+            "tenant-foobar-api",
             "foobar-api",
         )
 
@@ -371,7 +372,7 @@ class TestOverlays:
             load(FIXTURES / "valid" / "hub_and_regions.yaml", overlays)
         nort, north = overlays / "nort", overlays / "north"
         remedy, move = "rename or remove the folder", "move it there"
-        has = f"it has {', '.join(each.NAME for each in REGION)}, foobar-api"
+        has = f"it has {', '.join(each.NAME for each in REGION)}, tenant-foobar-api, foobar-api"
         assert caught.value.problems == (
             f"{nort}: the fleet has no cluster nort (did you mean north?); {remedy}",
             f"{north}/patch.yaml: stands outside {north}/<component>/; move it there",

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
-from charts.app import apps
 from charts.component import Component, JsonPatch, Patch
 from charts.monitoring.names import COLLECTOR
 from charts.monitoring.rules.app import WatchedApp
@@ -15,6 +14,7 @@ from charts.monitoring.rules.jobs import JOBS, UPSTREAM_WITHOUT_JOBS
 from charts.monitoring.rules.platform import platform
 from charts.monitoring.rules.service_levels import SERVICE_LEVELS
 from charts.scrape import MONITORING
+from charts.tenant import apps
 from charts.upstream import kube_prometheus
 from fleet.registry import Fleet, Hub
 from imports.monitoring import PrometheusRule
@@ -75,10 +75,10 @@ class Rules(Component[Hub]):
             hub_jobs=expected_jobs(cluster),
             hub_logs=COLLECTOR in cluster.components,
             apps=tuple(
-                WatchedApp.of(app.DESCRIPTION)
+                WatchedApp.of(app)
                 for app in sorted(
                     {app for region in fleet.regions for app in apps(region)},
-                    key=lambda app: app.NAME,
+                    key=lambda app: app.name,
                 )
             ),
             regions=tuple(map(WatchedRegion.of, fleet.regions)),

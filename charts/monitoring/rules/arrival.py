@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from charts.app import apps
 from charts.ingress import routers
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
 from charts.scrape import MONITORING
+from charts.tenant import apps
 from fleet.registry import Cluster, Region
 from fleet.score import Kind
 
@@ -55,9 +55,9 @@ class SeenApp(NamedTuple):
 
 def _seen(region: Region) -> Iterator[SeenApp]:
     for app in apps(region):
-        scraped = app.DESCRIPTION.platform.metrics is not None
+        scraped = app.platform.metrics is not None
         if scraped or KubeStateMetrics.NAME in region.components:
-            yield SeenApp(app.NAME, app.DESCRIPTION.kind, scraped)
+            yield SeenApp(app.name, app.kind, scraped)
 
 
 def expected_jobs(cluster: Cluster) -> tuple[str, ...]:
