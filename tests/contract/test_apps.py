@@ -149,7 +149,7 @@ def test_placeholders_are_filled_in(find: Find) -> None:
     assert shop["args"] == ["--listen=:8080", "--public=$(PUBLIC_URL)", "--price=$$5"]
     variables = {each["name"]: each for each in shop["env"]}
     assert variables["PUBLIC_URL"]["value"] == "https://shop.north.example.org/"
-    assert variables["PRICE"]["value"] == "$5 for shop"
+    assert variables["PRICE"]["value"] == "$5 in USD"
     assert variables["WHERE"]["value"] == "shop-api in north"
     assert variables["DATABASE_URL"]["valueFrom"] == {
         "secretKeyRef": {"name": "shop-database", "key": "url"}
