@@ -73,11 +73,11 @@ def main() -> int:
 def _check_folder(registry: Path) -> None:
     """Raises InputError where the registry is beside folders that would not be read."""
     elsewhere = [
-        f"{beside}: would be left out, because {name}/ is read from the current folder; "
-        f"run main.py in {registry.parent}"
+        f"{registry.parent / name}: would be left out, because {name}/ is read from the current "
+        f"folder; run main.py in {registry.parent}"
         for name in (APPS, OVERLAYS, vendored.VENDOR)
-        if (beside := registry.parent / name).is_dir()
-        and not (name.is_dir() and name.samefile(beside))
+        if (registry.parent / name).is_dir()
+        and not (name.is_dir() and name.samefile(registry.parent / name))
     ]
     if elsewhere:
         raise InputError(*elsewhere)

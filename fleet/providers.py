@@ -79,7 +79,7 @@ PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
         # The manifest of vultr-csi v0.18.0 marks no class as the default.
         storage_class="vultr-block-storage",
     ),
-    # internal/annotation/load_balancer.go and docs/load_balancers.md of
+    # docs/reference/load_balancer_annotations.md of
     # hcloud-cloud-controller-manager. It adopts a load balancer that already has the name, and
     # needs a location to create one. Nodes need a private network (use-private-ip), which the
     # controller would otherwise put among the addresses of the Service (disable-private-ingress).

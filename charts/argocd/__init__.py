@@ -45,8 +45,10 @@ METRICS: Final[Mapping[str, int | str]] = {
 }
 """The metrics port of each part: the name that the bundle gives it, or else its number."""
 
-# Argo CD v3.5.7, resource_customizations/, has Lua for Prometheus and for none of these.
+# Argo CD v3.5.7, resource_customizations/, has Lua for Prometheus and for neither of the two below
+# it; what it has for CronJob, ours replaces.
 HEALTH: Final[Mapping[str, str]] = {
+    "batch_CronJob": "cron_job.lua",
     "monitoring.coreos.com_Alertmanager": "operator.lua",
     "monitoring.coreos.com_PrometheusAgent": "operator.lua",
 }

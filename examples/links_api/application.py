@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ from links_api import store
 from links_api.observed import Observed
 from links_api.settings import Settings
 from links_api.store import Link, Links
+
+log = logging.getLogger(__package__)
 
 LONGEST_BODY: Final = 4096
 MOST_LISTED: Final = 1000
@@ -114,7 +117,8 @@ async def metrics(request: Request) -> Response:
 
 
 async def unavailable(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "the database does not answer"}, 503, {"Retry-After": "5"})
+    log.warning("%s %s: %r", request.method, request.url.path, error)
+    return JSONResponse({"error": "not available now"}, 503, {"Retry-After": "5"})
 
 
 async def refused(request: Request, error: Exception) -> Response:

@@ -54,13 +54,6 @@ ScoreName: TypeAlias = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$", "maxLength": LONGEST_LABEL}),
 ]
 
-_NO_KEY: Final = "is no key of a Secret; use letters, digits, dots, hyphens and _"
-
-
-def secret_key(text: str) -> str:
-    """``text``; raises ValueError, with the remedy, unless a Secret can have it as a key."""
-    return _matching(text, _KEY, _NO_KEY)
-
 
 def _text(pattern: str, told: str) -> tuple[AfterValidator, WithJsonSchema]:
     """A text that matches ``pattern``, of which is said what it is if it does not."""
@@ -97,7 +90,9 @@ FileName: TypeAlias = Annotated[str, *_text(_FILE, "is no name of a file; write 
 MetricName: TypeAlias = Annotated[
     str, *_text(_METRIC, "is no name of a metric; write one such as app_requests_total")
 ]
-SecretKey: TypeAlias = Annotated[str, *_text(_KEY, _NO_KEY)]
+SecretKey: TypeAlias = Annotated[
+    str, *_text(_KEY, "is no key of a Secret; use letters, digits, dots, hyphens and _")
+]
 Truth: TypeAlias = Annotated[bool, Field(strict=True)]
 # Below 1024 a port needs a capability, which no pod of ours has.
 Port: TypeAlias = Annotated[int, Field(strict=True, ge=1024, le=65535)]

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from fleet.diagnostics import choice, did_you_mean, shown
-from fleet.score.facts import secret_key
 from fleet.score.platform import Metadata
 from fleet.score.resources import (
     CLUSTER_FACTS,
@@ -51,8 +50,13 @@ def parts(text: str, metadata: Metadata, resources: Mapping[str, Resource]) -> I
 def _filled(
     written: str, inside: str, metadata: Metadata, resources: Mapping[str, Resource]
 ) -> Part:
-    # A dot within a key is escaped: signing\.pem.
-    keys = [key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", inside)]
+    keys = inside.split(".")
+    # By the loader of score-go, which Score's tools share: it refuses an escaped dot as well.
+    if not all(re.fullmatch("[A-Za-z0-9_-]+", key) for key in keys):
+        raise ValueError(
+            f"{shown(written)} is no placeholder of Score; between dots it has letters, digits, "
+            "hyphens and _"
+        )
     match keys:
         case ["metadata", "name"]:
             return metadata.name
@@ -70,10 +74,9 @@ def _filled(
                     f"{choice(resource, resources) if resources else '; add it'}"
                 )
             if len(outputs) > 1:
-                escaped = "\\.".join(outputs)
                 raise ValueError(
-                    f"{shown(written)} asks for a part of a fact; if the dots are the key's own, "
-                    f"write ${{resources.{resource}.{escaped}}}"
+                    f"{shown(written)} asks for a part of a fact, which has none; a key with dots "
+                    "can be a file of a mounted secret, under params.keys"
                 )
             output = outputs[0] if outputs else ""
             _check_output(written, resources[resource], output)
@@ -93,9 +96,7 @@ def _check_output(written: str, resource: Resource, output: str) -> None:
         case PodResource():
             known = POD_FACTS
         case SecretResource():
-            # Without a key it is the whole Secret, which can be mounted.
-            if output:
-                secret_key(output)
+            # Any key; without one it is the whole Secret, which can be mounted.
             return
         case _:
             if output:

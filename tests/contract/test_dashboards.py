@@ -2,16 +2,22 @@
 
 import json
 import re
-from collections.abc import Sequence
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
+import yaml
 
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
 from charts.monitoring.dashboards.model import COLUMNS, Json
 from rendering.validation.objects import Object
 from tests.queries import (
     SYNTHETIC,
+    VARIABLES,
     exported,
+    filled,
     names,
     of_bundles,
     promql_of_dashboards,
@@ -20,6 +26,7 @@ from tests.queries import (
     targets,
 )
 
+SERIES = Path(__file__).with_name("dashboards.yaml")
 QUERIES = list(promql_of_dashboards())
 BY_UID = {dashboard["uid"]: dashboard for dashboard in DASHBOARDS}
 
@@ -64,6 +71,58 @@ def test_variables_are_declared(dashboard: Json) -> None:
         assert used <= declared, title
     if "cluster" in declared:
         assert declared >= {"cluster"}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """What Prometheus answers to each query, for all apps and clusters of dashboards.yaml."""
+    promtool = shutil.which("promtool")
+    if not promtool:
+        pytest.skip("needs promtool on the PATH (`make tools` builds it)")
+    values = {**VARIABLES, "$cluster": ".+", "$app": "(foobar-api|shop-api)"}
+    asked = {
+        f"{uid}: {title}": filled(query, values)
+        for uid, dashboard in BY_UID.items()
+        for title, kind, query in targets(dashboard)
+        if kind == "prometheus"
+    }
+    # What is expected is always wrong, so promtool prints what it gets.
+    wrong = {"labels": '{none="none"}', "value": 0}
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": series, "values": values}
+            for series, values in yaml.safe_load(SERIES.read_text("utf-8")).items()
+        ],
+        "promql_expr_test": [
+            {"expr": query, "eval_time": "1h", "exp_samples": [wrong]} for query in asked.values()
+        ],
+    }
+    path = tmp_path_factory.mktemp("apps") / "test.yaml"
+    path.write_text(yaml.safe_dump({"tests": [test]}))
+    result = subprocess.run(
+        [promtool, "test", "rules", str(path)], capture_output=True, text=True, check=False
+    )
+    printed = re.split(r"^\s*expr: ", result.stdout + result.stderr, flags=re.MULTILINE)[1:]
+    return dict(zip(asked, printed, strict=True))
+
+
+def test_prometheus_can_answer(answers: Mapping[str, str]) -> None:
+    """Also where several apps and clusters have to be matched to one another."""
+    assert [answer for answer in answers.values() if "err:" in answer] == []
+
+
+def test_apps_are_shown_whoever_measures_them(answers: Mapping[str, str]) -> None:
+    """Each panel has data, and of apps alone."""
+    for where, answer in answers.items():
+        if where.startswith("apps: "):
+            got = answer.partition("got:")[2]
+            assert not got.startswith(" nil"), answer
+            assert "monitoring" not in got, answer
+
+
+def test_alerts_of_an_app_are_those_of_its_namespace_too(answers: Mapping[str, str]) -> None:
+    assert re.search(r"got:\s*\{\} 2E\+00", answers["apps: Alerts A"]), answers["apps: Alerts A"]
 
 
 def test_links_lead_to_dashboards(built: Sequence[Object]) -> None:

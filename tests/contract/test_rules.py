@@ -22,6 +22,7 @@ from charts.monitoring.rules.arrival import WatchedRegion, of_region
 from charts.monitoring.rules.rule import Group
 from charts.tenant import apps
 from fleet.registry import Fleet
+from fleet.score import BEFORE_ROLLOUT
 from rendering.validation.objects import Object
 from tests.objects import FLEETS, FOOBAR_API, ROOT
 from tests.queries import (
@@ -255,7 +256,10 @@ def test_runbooks_ask_for_metrics_that_exist(objects: Sequence[Object]) -> None:
 
 
 def test_every_expression_asks_for_metrics_that_exist(objects: Sequence[Object]) -> None:
-    ours = rules(objects)
+    ours = [
+        *rules(objects),
+        *(rule for group in groups_of_other_apps() for rule in group.spec("")["rules"]),
+    ]
     known = exported() | SYNTHETIC | recorded(ours)
     for rule in ours:
         asked = names(rule["expr"])
@@ -303,6 +307,16 @@ def test_upstream_rules_are_less_what_cannot_be_seen(built: Sequence[Object]) ->
     ]
     assert not set(groups) & set(NOT_TO_BE_SEEN.values())
     assert {"general.rules", "kubernetes-apps", "node-exporter", "kubelet.rules"} <= set(groups)
+
+
+def test_a_job_of_an_app_that_failed_has_one_alert(built: Sequence[Object]) -> None:
+    """Ours, which ends when a run succeeds; upstream's lasts until somebody deletes the Job."""
+    (upstream,) = (rule for rule in rules(built) if rule.get("alert") == "KubeJobFailed")
+    assert f'job_name!~".+-{BEFORE_ROLLOUT}"' in upstream["expr"]
+    assert (
+        'unless on (cluster, namespace, job_name) kube_job_owner{owner_kind="CronJob"}'
+        in (upstream["expr"])
+    )
 
 
 def test_nothing_that_is_asked_for_is_dropped(

@@ -25,12 +25,12 @@ VARIANTS = {
     "k3s with its own Traefik and cert-manager": (
         "own-traefik",
         "k3s",
-        ("foobar-api",),
+        ("tenant-foobar-api",),
     ),
     "own Traefik and the platform's cert-manager": (
         "own-traefik",
         "edge",
-        ("foobar-api", "cert-manager"),
+        ("tenant-foobar-api", "cert-manager"),
     ),
     "a hub with its own Traefik": (
         "own-traefik",

@@ -249,6 +249,8 @@ def test_it_is_ready_once_the_database_is(database: str, tmp_path: Path) -> None
         answer = server.get("/docs")
         assert answer.status_code == 503
         assert "127.0.0.1" not in answer.text
+        # Whoever runs it finds the reason in the log.
+        assert "ConnectionRefusedError" in server.log.read_text()
 
 
 def test_requests_are_counted_by_route_and_logged_as_json(shared: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import pytest
 
 from fleet.registry import Region
 from tests.live.cluster import said
@@ -22,7 +23,7 @@ from tests.tutorial import Step, add_apps, steps
 APP: Final = "links-api"
 TOKEN: Final = "token-of-the-live-tests"
 DOCUMENTED: Final = "registry.example.com/links-api"
-IMAGE: Final = os.environ.get("LIVE_LINKS_API", DOCUMENTED)
+IMAGE: Final = os.environ.get("LIVE_LINKS_API", "")
 """The repository that the clusters pull it from, with the tags 1.0.0 and 1.1.0."""
 
 
@@ -139,7 +140,9 @@ def look_at_git() -> None:
 
 
 def newcomer(fork: Fork, database: Postgres, secrets: Mapping[str, str]) -> Newcomer:
-    """Nothing done yet."""
+    """Nothing done yet; skips the test where the clusters have no image to pull."""
+    if not IMAGE:
+        pytest.skip("needs LIVE_LINKS_API; tests/live/setting.py says what it is")
     place, region = fork.place, fork.fleet.cluster("us-east")
     asked = f"--resolver {place.resolver} " if place.resolver else ""
     url = database.create("links")

@@ -112,6 +112,20 @@ def test_its_metrics_reach_the_hub_and_nobody_else(
     assert query(f'http_requests_total{{cluster="us-east",job="{APP}",route="/{{name}}"}}')
 
 
+def test_traefik_measures_what_its_users_get(reader: Newcomer, edge: Edge, query: Query) -> None:
+    """Under the names that the rules expect of its routers, and in the buckets of its histogram."""
+    labels = f'{{app="{APP}",cluster="us-east"}}'
+
+    def counted() -> bool:
+        edge.ask("GET", "/a")
+        return bool(query(f"app:http_requests:rate5m{labels} > 0"))
+
+    eventually("its requests count", counted, seconds=300)
+    for share in ("errors", "slow"):
+        recorded = f"app:http_request_{share}:ratio_rate5m{labels} < 0.5"
+        eventually(f"few are {share}", partial(query, recorded), seconds=100)
+
+
 def test_status_has_it(reader: Newcomer, up: Bootstrapped) -> None:
     def row() -> bool:
         rows = {each["cluster"]: each for each in json.loads(up.status("--json").stdout)}

@@ -46,11 +46,12 @@ def one_region(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Render
         fcntl.flock(lock, fcntl.LOCK_EX)
         kept = root / "folders.pickle"
         if not kept.is_file():
-            kept.write_bytes(pickle.dumps(_built(fleet, root / "dist", mirror)))
+            kept.write_bytes(pickle.dumps(built(fleet, root / "dist", mirror)))
     return Rendered(fleet, root / "dist", pickle.loads(kept.read_bytes()))  # noqa: S301 - our own
 
 
-def _built(fleet: Fleet, dist: Path, mirror: Path) -> Mapping[Path, Sequence[Manifest]]:
+def built(fleet: Fleet, dist: Path, mirror: Path) -> Mapping[Path, Sequence[Manifest]]:
+    """Renders the fleet into ``dist``, and gives what kustomize makes of each folder."""
     overlays = dist.parent / "overlays"
     for cluster in fleet.clusters:
         render(fleet, cluster, folder=dist / cluster.name, overlays=overlays)
@@ -89,7 +90,7 @@ def make_world(one_region: Rendered, monkeypatch: pytest.MonkeyPatch) -> Callabl
     monkeypatch.setattr(kubectl, "kustomize", one_region.folders.__getitem__)
     monkeypatch.setattr(kubectl, "client_version", lambda: (1, 34))
     monkeypatch.setattr(signing_in, "attempt", lambda region, server, token: None)
-    monkeypatch.setattr("operations.bootstrap.resolver", _registered(one_region.fleet))
+    monkeypatch.setattr("operations.bootstrap.resolver", registered(one_region.fleet))
 
     def make() -> World:
         world = World(one_region.fleet, one_region.dist, one_region.folders)
@@ -102,7 +103,7 @@ def make_world(one_region: Rendered, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return make
 
 
-def _registered(fleet: Fleet) -> Callable[[str | None], Callable[[str], list[str]]]:
+def registered(fleet: Fleet) -> Callable[[str | None], Callable[[str], list[str]]]:
     """DNS as the registry wants it."""
     addresses = {host: str(cluster.address) for cluster in fleet.clusters for host in cluster.hosts}
     return lambda server: lambda host: [addresses[host]]

@@ -194,6 +194,18 @@ class TestOfNoUse:
         assert result.err == "GITHUB_APP_ID: is no number; set it to the ID that GitHub shows\n"
 
 
+def test_it_is_reported_with_all_else_that_is_wrong(
+    world: World, bootstrap: Bootstrap, tmp_path: Path
+) -> None:
+    move(world, SSH)
+    world.hub.remove("storageclass", "standard")
+    result = bootstrap(variables={"GIT_SSH_KEY_FILE": str(tmp_path / "none")})
+    assert result.status == 2
+    storage, key = result.err.splitlines()
+    assert "has no default StorageClass" in storage
+    assert key.startswith("GIT_SSH_KEY_FILE: ")
+
+
 def test_keys_as_ssh_keygen_writes_them(tmp_path: Path) -> None:
     """Encrypted ones of OpenSSH cannot be written without another library."""
     for name, passphrase in (("open", ""), ("locked", "SECRET")):

@@ -29,9 +29,6 @@ _OWN: Final = 'job=~"$app",cluster=~"$cluster"'
 """Of what apps export."""
 _ROUTED: Final = f'router=~"{routers("($app)")}",cluster=~"$cluster"'
 """Of what Traefik counts."""
-_FIRING: Final = (
-    'ALERTS{alertstate="firing",severity=~"warning|critical",app=~"$app",cluster=~"$cluster"}'
-)
 _TO_LINES: Final = to_logs("${app:queryparam}")
 
 _BUDGET_STEPS: Final[Steps] = ((None, "red"), (0, "orange"), (0.5, "green"))
@@ -43,6 +40,12 @@ def _by_app(query: str) -> str:
     return f'label_replace({query}, "app", "$1", "namespace", "(.+)")'
 
 
+_ALERTS: Final = 'ALERTS{alertstate="firing",severity=~"warning|critical",cluster=~"$cluster"'
+_FIRING: Final = (
+    f'{_ALERTS},app=~"$app"}} or '
+    # Kubernetes' and the certificates' alerts know the namespace alone.
+    + _by_app(f'{_ALERTS},app="",namespace=~"$app"}}')
+)
 _RESTARTS: Final = _by_app(f"increase(kube_pod_container_status_restarts_total{{{_PODS}}}[1h])")
 _LIFE: Final = _by_app(f"certmanager_certificate_not_after_timestamp_seconds{{{_PODS}}} - time()")
 

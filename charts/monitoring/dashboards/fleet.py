@@ -25,7 +25,12 @@ _HEARD: Final = (
     f" or 0 * count by (cluster) (last_over_time({_SEEN}[1d]))) > bool 0"
 )
 _AGE: Final = f"time() - max by (cluster) (max_over_time(timestamp({_SEEN})[1d:1m]))"
-_FIRING: Final = 'ALERTS{alertstate="firing",severity=~"warning|critical"}'
+_ALERTS: Final = 'ALERTS{alertstate="firing",severity=~"warning|critical"'
+_FIRING: Final = f"{_ALERTS}}}"
+# Kubernetes' and the certificates' alerts know of an app the namespace alone, which has its name.
+_FIRING_BY_APP: Final = (
+    f'({_ALERTS},app!=""}} or label_replace({_ALERTS},app=""}}, "app", "$1", "namespace", "(.+)"))'
+)
 _BURN_STEPS: Final[Steps] = ((None, "green"), (1, "orange"), (BURNS[0].times, "red"))
 
 
@@ -185,7 +190,7 @@ FLEET: Final = dashboard(
                 *_burn_rates("app"),
                 Column(
                     "Alerts",
-                    f"count by (app) ({_FIRING} and on (app) {AVAILABLE})",
+                    f"count by (app) ({_FIRING_BY_APP} and on (app) {AVAILABLE})",
                     steps=((None, "green"), (1, "orange")),
                 ),
                 key="app",

@@ -165,13 +165,16 @@ def available(app: str, kind: Kind, selectors: str = "") -> str:
 def down(cluster: str, app: str, kind: Kind, *, scraped: bool) -> Alert:
     """Whether ``cluster`` has any pod of ``app`` that works.
 
-    One that is scraped answers the scraper; of another, Kubernetes knows whether it is available.
+    Kubernetes knows whether one is available. One that is scraped also answers the scraper, so the
+    alert needs no kube-state-metrics where all of its pods are gone.
     """
     selectors = f'cluster="{cluster}",'
+    pods = available(app, kind, selectors)
     expression = (
-        f'absent(up{{{selectors}job="{app}"}} == 1)'
+        # Both without labels, so that one alert fires and not two.
+        f'absent(up{{{selectors}job="{app}"}} == 1) or max({pods}) == 0'
         if scraped
-        else f"absent({available(app, kind, selectors)} > 0)"
+        else f"absent({pods} > 0)"
     )
     return Alert(
         name="AppDown",
@@ -179,6 +182,7 @@ def down(cluster: str, app: str, kind: Kind, *, scraped: bool) -> Alert:
         expression=expression,
         wait="5m",
         summary="{{ $labels.app }} in {{ $labels.cluster }} is down.",
-        description="No pod of it answers the scraper." if scraped else "No pod of it is ready.",
+        description="No pod of it is ready"
+        + (", or none answers the scraper." if scraped else "."),
         labels={"app": app, "cluster": cluster},
     )
