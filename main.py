@@ -31,12 +31,6 @@ def main() -> int:
     _check_folder(args.fleet)
     fleet = load(args.fleet, overlays=OVERLAYS)
     output: Path = args.output or Path(fleet.git.folder)
-    if output.parts[:-1] == () and output != Path(fleet.git.folder):
-        print(
-            f"{output}: Argo CD reads {fleet.git.folder}/, as git.folder says; set that to "
-            f"{output} if it is to read this one",
-            file=sys.stderr,
-        )
     clusters = [fleet.cluster(name) for name in args.cluster or fleet.names]
     only = args.cluster or None
 
@@ -66,6 +60,12 @@ def main() -> int:
             print("\n".join(describe(changes)) or f"{output}: up to date")
             return 1 if changes else 0
         summary = replace(output, new)
+    if output.parts[:-1] == () and output != Path(fleet.git.folder):
+        print(
+            f"{output}: Argo CD reads {fleet.git.folder}/, as git.folder says; set that to "
+            f"{output} if it is to read this one",
+            file=sys.stderr,
+        )
     print(f"{output}: {summary}, {time.monotonic() - START:.1f} s")
     return 0
 

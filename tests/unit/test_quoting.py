@@ -192,8 +192,7 @@ class TestFleet:
         assert len(inner) > 5
         assert javascript([*texts, *inner]) == python([*texts, *inner])
         names = {
-            body["metadata"]["labels"]["cluster"]
-            for body in (each["spec"]["template"] for each in python(texts) if _is_set(each))
+            name for body in python(texts) if _is_set(body) for name in _clusters(body["spec"])
         }
         assert names == {"0o17", "1e3", "0b-1"}
 
@@ -218,3 +217,11 @@ def _by_identity(bodies: Sequence[Any]) -> dict[tuple[str, str, str], Any]:
 
 def _is_set(body: Any) -> bool:
     return isinstance(body, dict) and body.get("kind") == "ApplicationSet"
+
+
+def _clusters(spec: Mapping[str, Any]) -> list[str]:
+    """The clusters of an ApplicationSet: of an app, those that run it; of a cluster, itself."""
+    (generator,) = spec["generators"]
+    if "list" in generator:
+        return [element["cluster"] for element in generator["list"]["elements"]]
+    return [spec["template"]["metadata"]["labels"]["cluster"]]
