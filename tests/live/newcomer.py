@@ -29,15 +29,15 @@ IMAGE: Final = os.environ.get("LIVE_LINKS_API", "")
 
 @dataclass(frozen=True)
 class Edge:
-    """links-api of a region as users reach it."""
+    """An app of a region as users reach it."""
 
     way: Way
 
     @classmethod
-    def of(cls, fork: Fork, region: str) -> "Edge":
+    def of(cls, fork: Fork, region: str, app: str = APP) -> "Edge":
         cluster = fork.fleet.cluster(region)
         assert isinstance(cluster, Region)
-        return cls(Way(cluster.host(APP), str(cluster.address), fork.place.acme_root))
+        return cls(Way(cluster.host(app), str(cluster.address), fork.place.acme_root))
 
     def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
         """Over verified TLS, with the token."""

@@ -4,6 +4,7 @@ These come first, while the hub takes the passwords of all regions.
 """
 
 import json
+import shutil
 import time
 from functools import partial
 from typing import Any
@@ -16,12 +17,15 @@ from tests.live.conftest import SECRETS, Bootstrapped
 from tests.live.hub import Query
 from tests.live.load import under_load
 from tests.live.newcomer import APP, IMAGE, Edge, Newcomer, look_at_git, newcomer
-from tests.objects import read
+from tests.objects import ROOT, read
 from tests.postgres import Postgres
+from tests.tutorial import add_apps
 
 pytestmark = pytest.mark.live
 
 REGIONS = ("us-east", "eu-west")
+CHARTED = "charted"
+PACKAGES = ROOT / "tests" / "fixtures" / "packages"
 CLIENT = "203.0.113.9"
 
 
@@ -160,6 +164,30 @@ def test_it_is_promoted_from_region_to_region_and_rolled_back(
     )
     assert load.lost == []
     assert not reader.ahead, "a step of the document that no test takes"
+
+
+def test_an_app_from_a_helm_chart_runs_in_one_region(reader: Newcomer, up: Bootstrapped) -> None:
+    """Its objects are the chart's; namespace, certificate and route are the platform's."""
+    if not shutil.which("helm"):
+        pytest.skip("needs helm on the PATH")
+    fork = reader.fork
+    folder = fork.folder / "apps" / CHARTED
+    shutil.copytree(PACKAGES / CHARTED, folder)
+    template = folder / "chart" / "templates" / "server.yaml"
+    text = template.read_text("utf-8")
+    image = "          image: "
+    assert text.count(image) == 1
+    command = '          command: [python3, -m, http.server, "8080"]\n'
+    template.write_text(text.replace(image, command + image), "utf-8")
+    placement = f"hostname: charted-paris, image: '{IMAGE}:1.0.0'"
+    entry = f"[{{name: eu-west, apps: {{{CHARTED}: {{{placement}}}}}}}]"
+    add_apps(fork.folder / "clusters.yaml", entry)
+    fork.push("Run an app from a Helm chart in eu-west")
+    look_at_git()
+    result = up.bootstrap("--timeout", "8", variables=reader.secrets)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert Edge.of(fork, "eu-west", CHARTED).ask("GET", "/").status_code == 200
+    assert kubectl("us-east", "get", "namespace", CHARTED).returncode != 0
 
 
 @pytest.fixture(scope="module")
