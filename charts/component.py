@@ -65,6 +65,8 @@ class Component(ABC, Generic[C_contra]):
     """The namespace that the component owns, or lives in."""
     REQUIRED: ClassVar[bool] = False
     """Whether no cluster of its role can leave it out."""
+    ON_REQUEST: ClassVar[bool] = False
+    """Whether only clusters that list the component under `with` have it."""
     NEEDS: ClassVar[tuple[type["Component[Any]"], ...]] = ()
     """Components without which it does not work."""
     REPLACED_BY: ClassVar[str | None] = None

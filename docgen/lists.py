@@ -163,6 +163,8 @@ def _components(_: Fleet) -> Iterator[str]:
     def has(role: Role, component: Offer) -> str:
         if component not in CATALOGUE[role]:
             return ""
+        if component.ON_REQUEST:
+            return "on request"
         if component.REPLACED_BY:
             return "can be replaced"
         return "can be left out" if component.NAME in optional(CATALOGUE, role) else "always"

@@ -16,7 +16,7 @@ from pydantic_core import core_schema
 
 from charts.catalogue import CATALOGUE
 from fleet import atomic
-from fleet.catalogue import optional
+from fleet.catalogue import on_request, optional
 from fleet.package import Package
 from fleet.registry import Fleet
 from fleet.score import Description
@@ -77,6 +77,10 @@ def of_clusters() -> str:
     for role in CATALOGUE:
         cluster = definitions[role.capitalize()]
         cluster["properties"]["without"]["items"] = {"enum": list(optional(CATALOGUE, role))}
+        if names := on_request(CATALOGUE, role):
+            cluster["properties"]["with"]["items"] = {"enum": list(names)}
+        else:
+            cluster["properties"]["with"]["maxItems"] = 0
     return _text({**schema, "definitions": definitions})
 
 

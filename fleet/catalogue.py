@@ -18,6 +18,8 @@ class Offer(Protocol):
     @property
     def REQUIRED(self) -> bool: ...
     @property
+    def ON_REQUEST(self) -> bool: ...
+    @property
     def NEEDS(self) -> "Sequence[Offer]": ...
     @property
     def REPLACED_BY(self) -> str | None: ...
@@ -36,7 +38,10 @@ class Offer(Protocol):
 
 
 Catalogue: TypeAlias = Mapping[Role, Sequence[Offer]]
-"""The components that clusters of each role have unless they leave them out, in their order."""
+"""The components that clusters of each role can have, in their order.
+
+A cluster has those that it does not leave out, and of those on request what it asks for.
+"""
 
 
 def required(catalogue: Catalogue, role: Role) -> frozenset[str]:
@@ -61,11 +66,18 @@ def required(catalogue: Catalogue, role: Role) -> frozenset[str]:
 def optional(catalogue: Catalogue, role: Role) -> tuple[str, ...]:
     """What a cluster of ``role`` can leave out, in the catalogue's order."""
     kept = required(catalogue, role)
-    return tuple(each.NAME for each in catalogue[role] if each.NAME not in kept)
+    return tuple(
+        each.NAME for each in catalogue[role] if each.NAME not in kept and not each.ON_REQUEST
+    )
+
+
+def on_request(catalogue: Catalogue, role: Role) -> tuple[str, ...]:
+    """What a cluster of ``role`` has only if it asks for it, in the catalogue's order."""
+    return tuple(each.NAME for each in catalogue[role] if each.ON_REQUEST)
 
 
 def users(catalogue: Catalogue, role: Role, name: str) -> Iterator[str]:
-    """The components of ``role`` that do not work without ``name``."""
+    """The components that every cluster of ``role`` has by default and that need ``name``."""
     for each in catalogue[role]:
-        if any(name == needed.NAME for needed in each.NEEDS):
+        if not each.ON_REQUEST and any(name == needed.NAME for needed in each.NEEDS):
             yield each.NAME

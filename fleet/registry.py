@@ -136,6 +136,60 @@ def _can_be_left_out(value: object, info: ValidationInfo) -> object:
     )
 
 
+def _can_be_added(value: object, info: ValidationInfo) -> object:
+    """A component is added where clusters of the role can have it, and have it on request."""
+    offered = _catalogue(info)
+    role: Role | None = info.data.get("role")
+    roles = (role,) if role else tuple(offered)
+    known = dict.fromkeys(name for each in roles for name in catalogue.on_request(offered, each))
+    if not isinstance(value, str) or value in known:
+        return value
+    if role and value in (each.NAME for each in offered[role]):
+        raise ValueError(f"{value} is there by default; remove it from the list")
+    if value in _offers(info).apps:
+        raise ValueError(f"{value} is an app; a region runs those under `apps`, so remove it here")
+    which = f", which is {', '.join(known)}" if known else "; there is none"
+    raise ValueError(
+        f"{shown(value)} is none of what a {role or 'cluster'} can have on request{which}"
+        f"{did_you_mean(value, known)}"
+    )
+
+
+def _have_their_needs(added: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """Whatever a component on request needs is there, or has a replacement."""
+    role: Role | None = info.data.get("role")
+    if role is None or "without" not in info.data:
+        return added
+    for each in _catalogue(info)[role]:
+        if each.NAME not in added:
+            continue
+        for needed in (*_lacking(each, info), *_not_asked_for(each, added)):
+            raise ValueError(
+                f"{each.NAME} needs {needed.NAME}, which the cluster does not have; add that, or "
+                f"remove {each.NAME}"
+            )
+    return added
+
+
+def _not_asked_for(offer: Offer, added: tuple[str, ...]) -> Iterator[Offer]:
+    return (each for each in offer.NEEDS if each.ON_REQUEST and each.NAME not in added)
+
+
+def _lacking(offer: Offer, info: ValidationInfo) -> list[Offer]:
+    """What ``offer`` needs, ``without`` leaves out, and nothing replaces."""
+    without: tuple[str, ...] = info.data.get("without", ())
+    # Where the key of a replacement is wrong, that is a problem of its own.
+    replacements = {
+        "traefik": info.data.get("traefik", "wrong"),
+        "issuerName": info.data.get("issuer_name", "wrong"),
+    }
+    return [
+        needed
+        for needed in offer.NEEDS
+        if needed.NAME in without and replacements.get(needed.REPLACED_BY or "") is None
+    ]
+
+
 # Not pydantic's min_length, which counts the items that are right, and so tells a fault twice.
 def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
     if not items:
@@ -445,6 +499,16 @@ class Cluster(_Facts):
         "cert-manager.",
         examples=["letsencrypt"],
     )
+    added: Annotated[
+        tuple[Annotated[str, BeforeValidator(_can_be_added)], ...],
+        AfterValidator(_once),
+        AfterValidator(_have_their_needs),
+    ] = Field(
+        default=(),
+        alias="with",
+        description="Components to add that clusters have on request only.",
+        json_schema_extra={"uniqueItems": True},
+    )
     issuer: Issuer = Field(
         default="staging",
         description="Where Let's Encrypt's certificates come from: `staging`, or `production`, "
@@ -462,7 +526,11 @@ class Cluster(_Facts):
     @property
     def classes(self) -> tuple[Offer, ...]:
         """The components that the cluster has, in the catalogue's order."""
-        return tuple(each for each in self._offered if each.NAME not in self.without)
+        return tuple(
+            each
+            for each in self._offered
+            if (each.NAME in self.added if each.ON_REQUEST else each.NAME not in self.without)
+        )
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -796,18 +864,9 @@ class Region(Cluster):
     def _have_what_they_need(
         cls, apps: dict[str, Placement], info: ValidationInfo
     ) -> dict[str, Placement]:
-        without: tuple[str, ...] = info.data.get("without", ())
-        # Where the key of a replacement is wrong, that is a problem of its own.
-        replacements = {
-            "traefik": info.data.get("traefik", "wrong"),
-            "issuerName": info.data.get("issuer_name", "wrong"),
-        }
         for name in apps:
             lacking = [
-                needed
-                for each in _offers(info).apps[name]
-                for needed in each.NEEDS
-                if needed.NAME in without and replacements.get(needed.REPLACED_BY or "") is None
+                needed for each in _offers(info).apps[name] for needed in _lacking(each, info)
             ]
             if lacking:
                 names = " and ".join(needed.NAME for needed in lacking)

@@ -4,12 +4,13 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pytest
 
 from charts import catalogue
 from charts.app import App
+from charts.app.package import PackagedApp
 from charts.argocd import Argocd
 from charts.catalogue import CATALOGUE, COMPONENTS, HUB, REGION, complete, compose, offers
 from charts.component import Component
@@ -26,6 +27,8 @@ from rendering.render import render
 if TYPE_CHECKING:
     from constructs import Construct
 
+APPS = (App, PackagedApp, Tenant)
+"""What is made of each app's file."""
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "fixtures" / "fleets" / "sample.yaml"
 
@@ -106,6 +109,81 @@ def test_the_registry_knows_what_the_catalogue_has(tmp_path: Path) -> None:
         registry.load(path, with_it)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked(Greeting):
+    """A component that a cluster has on request only."""
+
+    NAME = "asked"
+    ON_REQUEST = True
+
+
+class TestOnRequest:
+    OFFERED: ClassVar[Catalogue] = {"hub": HUB, "region": (*REGION, Asked)}
+
+    def load(self, folder: Path, region: str) -> Fleet:
+        path = folder / "clusters.yaml"
+        first = "  - name: us-east\n    role: region\n"
+        text = SAMPLE.read_text()
+        assert first in text
+        path.write_text(text.replace(first, f"{first}    {region}\n"))
+        return registry.load(path, Offers(self.OFFERED, offers().apps))
+
+    def test_one_region_has_it(self, tmp_path: Path) -> None:
+        fleet = self.load(tmp_path, "with: [asked]")
+        assert [each.name for each in fleet.clusters if "asked" in each.components] == ["us-east"]
+        for cluster in fleet.clusters:
+            render(fleet, cluster, folder=tmp_path / cluster.name, overlays=tmp_path / "overlays")
+        folders = {file.split("/")[0] for file in files(tmp_path) if "/asked/" in file}
+        assert folders == {"us-east"}
+        # Only where it is may Argo CD write to its namespace.
+        for name, expected in (("us-east", True), ("eu-west", False)):
+            project = tmp_path / "tooling" / "applications" / f"AppProject.{name}.yaml"
+            assert ("kube-public" in project.read_text()) is expected
+
+    @pytest.mark.parametrize(
+        ("region", "problem"),
+        [
+            (
+                "with: [askde]",
+                (
+                    "with[0]: askde is none of what a region can have on request, which is asked "
+                    "(did you mean asked?)"
+                ),
+            ),
+            ("with: [traefik]", "with[0]: traefik is there by default; remove it from the list"),
+            (
+                "with: [foobar-api]",
+                "with[0]: foobar-api is an app; a region runs those under `apps`, so remove it",
+            ),
+            ("with: [asked, asked]", "with: asked stands twice; keep one of the two"),
+            (
+                "without: [asked]",
+                "without[0]: asked is none of what a region can do without, which is traefik, ",
+            ),
+            (
+                "{with: [asked], without: [traefik, cert-manager]}",
+                (
+                    "with: asked needs traefik, which the cluster does not have; add that, or "
+                    "remove asked"
+                ),
+            ),
+        ],
+    )
+    def test_what_is_wrong_is_reported(self, tmp_path: Path, region: str, problem: str) -> None:
+        lines = region.strip("{}").replace("], without", "]\n    without")
+        with pytest.raises(InputError) as caught:
+            self.load(tmp_path, lines)
+        assert any(f"clusters[1].{problem}" in line for line in caught.value.problems), (
+            caught.value.problems
+        )
+
+    def test_the_hub_has_none_of_it(self, tmp_path: Path) -> None:
+        path = tmp_path / "clusters.yaml"
+        path.write_text(SAMPLE.read_text().replace("role: hub\n", "role: hub\n    with: [asked]\n"))
+        with pytest.raises(InputError, match=r"asked is none of what a hub can have on request"):
+            registry.load(path, Offers(self.OFFERED, offers().apps))
+
+
 def test_what_a_required_component_needs_is_required() -> None:
     class Vital(Greeting):
         NAME = "vital"
@@ -148,7 +226,7 @@ class TestForgotten:
             each
             for each in subclasses(Component)
             # Apps come from files.
-            if each.__module__.startswith("charts.") and not issubclass(each, (App, Tenant))
+            if each.__module__.startswith("charts.") and not issubclass(each, APPS)
         }
 
     def test_the_catalogue(self) -> None:

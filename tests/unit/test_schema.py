@@ -139,6 +139,7 @@ def test_defaults_are_in_it() -> None:
         "behindProxy": False,
         "issuer": "staging",
         "nodeNetworks": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
+        "with": [],
         "without": [],
     }
 
