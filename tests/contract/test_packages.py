@@ -1,22 +1,28 @@
 """Apps that bring their own manifests: by Kustomize, by Helm, and in a repository of their own."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator
 
+from charts.app.manifests import manifests
 from charts.catalogue import TAKEN
 from docgen import schema
 from fleet import apps
 from fleet.errors import InputError
+from fleet.package import Package
 from rendering import lock
 from tests import kustomize
 from tests.objects import MAIN, ROOT, read, read_objects
+from upstream.fetch import place
+from upstream.lock import digest
 
 PACKAGES = ROOT / "tests" / "fixtures" / "packages"
 FLEET = """\
@@ -280,6 +286,43 @@ def test_an_editor_accepts_what_the_loader_accepts(name: str) -> None:
     assert [error.message for error in editor.iter_errors(data)] == []
     for key in ("hlem", "containers"):
         assert not editor.is_valid({**data, key: {}})
+
+
+@needs_helm
+def test_a_chart_is_fetched_by_its_url_and_compared_with_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the mirror; what is not the file that `make lock` saw renders nothing."""
+    folder = tmp_path / "apps" / "charted"
+    shutil.copytree(PACKAGES / "charted", folder)
+    from_folder = manifests(described(folder))
+    subprocess.run(
+        ["helm", "package", folder / "chart", "--destination", tmp_path], check=True, stdout=DEVNULL
+    )
+    (archive,) = tmp_path.glob("charted-*.tgz")
+    url = f"https://charts.example.org/{archive.name}"
+    path = folder / "app.yaml"
+    path.write_text(path.read_text().replace("chart: chart,", f"chart: {url},"))
+    shutil.rmtree(folder / "chart")
+    kept = tmp_path / "mirror" / place(url)
+    kept.parent.mkdir(parents=True)
+    archive.rename(kept)
+    (tmp_path / "lock").write_text(f"{digest(kept.read_bytes())}  {url.removeprefix('https://')}\n")
+    monkeypatch.setattr("upstream.lock.PATH", tmp_path / "lock")
+    monkeypatch.setenv("UPSTREAM_MIRROR", str(tmp_path / "mirror"))
+    assert manifests(described(folder)) == from_folder
+
+    manifests.cache_clear()
+    kept.write_bytes(kept.read_bytes() + b"more")
+    monkeypatch.setattr("upstream.mirror.download", lambda url: b"another file")
+    with pytest.raises(InputError, match=re.escape(url)):
+        manifests(described(folder))
+
+
+def described(folder: Path) -> Package:
+    found = apps.load(folder.parent, TAKEN)[folder.name]
+    assert isinstance(found, Package)
+    return found
 
 
 def test_the_lock_has_the_charts_of_apps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
