@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from charts.catalogue import HUB, REGION
+from charts.catalogue import HUB, REGION, TAKEN
 from commands import COMMANDS
 from docgen import diagrams
 from docgen.generate import documents
+from fleet import apps
 from fleet.registry import Fleet
 from operations import promote, status, terminal
 from operations.status import NONE, Cell, Row
@@ -128,6 +129,13 @@ def test_the_two_commands_are_those_that_ci_runs() -> None:
     assert "pip install --quiet -r requirements.txt" in ci
     assert '"$work/venv/bin/python" main.py' in ci
     assert '"$work/venv/bin/python" -m pytest\n' in ci
+
+
+def test_the_readme_describes_an_app(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"```yaml\n(apiVersion: score.*?)```", readme, re.DOTALL)
+    (tmp_path / "shop-api.yaml").write_text(shown)
+    assert [*apps.load(tmp_path, TAKEN)] == ["shop-api"]
 
 
 def test_the_readme_shows_what_the_command_prints(
