@@ -16,7 +16,7 @@ from fleet.score.facts import (
 )
 from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import Measure, ServiceLevels
-from fleet.values import FrozenDict, Label, Network
+from fleet.values import Destination, FrozenDict, Label
 
 
 class Metrics(Facts):
@@ -54,7 +54,7 @@ class Scaling(Facts):
 class Egress(Facts):
     """A way out of the app's namespace."""
 
-    networks: tuple[Network, ...] = Field(
+    networks: tuple[Destination, ...] = Field(
         description="Networks in CIDR notation.", examples=[["10.20.0.0/16"]]
     )
     ports: tuple[AnyPort, ...] = Field(description="TCP ports.", examples=[[5432]])
