@@ -200,7 +200,7 @@ def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
 def _once(items: tuple[object, ...]) -> tuple[object, ...]:
     for at, item in enumerate(items):
         if item in items[:at]:
-            raise ValueError(f"{item} stands twice; keep one of the two")
+            raise ValueError(f"{item} is listed twice; keep one of the two")
     return items
 
 
@@ -776,6 +776,11 @@ class Placement(_Facts):
         description="Name of the Secret with which a kubelet pulls the image, created outside Git.",
         examples=["mirror-pull"],
     )
+
+    @property
+    def registry(self) -> str:
+        """Host of the image's registry, with its port if it has one."""
+        return self.image.partition("/")[0]
 
     @property
     def image_repository(self) -> str:

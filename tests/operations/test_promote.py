@@ -1,12 +1,13 @@
 """Moving foobar-api's image from region to region."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from fleet.errors import InputError
 from operations.promote import Promotion, promote
-from tests.objects import SAMPLE
+from tests.objects import APPS, SAMPLE
 
 OLD = "sjc.vultrcr.com/globalregistry/foobar-api:1.0.0"
 NEW = f"sjc.vultrcr.com/globalregistry/foobar-api:1.1.0@sha256:{'a' * 64}"
@@ -14,6 +15,7 @@ NEW = f"sjc.vultrcr.com/globalregistry/foobar-api:1.1.0@sha256:{'a' * 64}"
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
+    shutil.copytree(APPS, tmp_path / "apps")
     path = tmp_path / "clusters.yaml"
     path.write_bytes(SAMPLE.read_bytes())
     return path
