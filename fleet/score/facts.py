@@ -17,9 +17,9 @@ class Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
-def _matching(text: str, pattern: str, told: str) -> str:
+def _matching(text: str, pattern: str, complaint: str) -> str:
     if not re.fullmatch(pattern, text):
-        raise ValueError(f"{shown(text)} {told}")
+        raise ValueError(f"{shown(text)} {complaint}")
     return text
 
 
@@ -55,10 +55,10 @@ ScoreName: TypeAlias = Annotated[
 ]
 
 
-def _text(pattern: str, told: str) -> tuple[AfterValidator, WithJsonSchema]:
-    """A text that matches ``pattern``, of which is said what it is if it does not."""
+def _text(pattern: str, complaint: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """A text that matches ``pattern``; of any other, ``complaint`` says what is wrong."""
     return (
-        AfterValidator(lambda text: _matching(text, pattern, told)),
+        AfterValidator(lambda text: _matching(text, pattern, complaint)),
         WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"}),
     )
 
