@@ -32,8 +32,9 @@ from charts.traefik import Traefik
 from fleet import apps, registry
 from fleet.apps import APPS
 from fleet.catalogue import Catalogue
+from fleet.offers import Offers
 from fleet.package import Package
-from fleet.registry import Cluster, Fleet, Hub, Offers, Region
+from fleet.registry import Cluster, Fleet, Hub, Region
 from fleet.score import Description
 from fleet.values import dns_label
 

@@ -13,13 +13,13 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from fleet.diagnostics import Problem, shown
-from fleet.registry import Git
+from fleet.git import Git
 from fleet.score.checks.amounts import of_levels
 from fleet.score.description import Description
-from fleet.score.facts import Facts, FileName, ScoreName
+from fleet.score.facts import FileName, ScoreName
 from fleet.score.resources import SecretResource
 from fleet.score.workload import Container
-from fleet.values import FrozenDict
+from fleet.values import Facts, FrozenDict
 
 FILE: Final = "app.yaml"
 KUSTOMIZATION: Final = "kustomization.yaml"

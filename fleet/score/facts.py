@@ -4,17 +4,10 @@ import re
 from decimal import Decimal
 from typing import Annotated, Final, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from fleet.diagnostics import shown
 from fleet.values import LONGEST_LABEL, dns_label
-
-
-class Facts(BaseModel):
-    """A mapping of a description; equal ones have the same hash."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
 def _matching(text: str, pattern: str, complaint: str) -> str:
@@ -102,8 +95,3 @@ AnyPort: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=65535)]
 def millicores(cpu: str) -> int:
     """An amount of CPU in thousandths of a core."""
     return int(cpu[:-1]) if cpu.endswith("m") else int(Decimal(cpu) * 1000)
-
-
-def mebibytes(memory: str) -> int:
-    """An amount of memory in MiB."""
-    return int(memory[:-2]) * {"Mi": 1, "Gi": 1024}[memory[-2:]]

@@ -15,8 +15,8 @@ from charts.catalogue import CATALOGUE, COMPONENTS
 from charts.cert_manager import issuer_name
 from fleet.catalogue import Role, optional
 from fleet.errors import InputError
+from fleet.git import Git
 from fleet.providers import PROVIDERS
-from fleet.registry import Git
 from fleet.volumes import LIMITS, at_least, mebibytes
 from rendering.render import Rendered, render
 from rendering.validation.objects import Object

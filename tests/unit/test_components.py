@@ -20,7 +20,8 @@ from charts.traefik import Traefik
 from fleet import registry
 from fleet.catalogue import Catalogue, optional, required
 from fleet.errors import InputError
-from fleet.registry import Cluster, Fleet, Hub, Offers
+from fleet.offers import Offers
+from fleet.registry import Cluster, Fleet, Hub
 from imports.k8s import ConfigMap
 from rendering.render import render
 from tests.objects import APPS, ROOT, SAMPLE
