@@ -140,15 +140,16 @@ image-push: ## build it for both architectures, push it, and write its digest to
 	echo "image=$$name@$$digest" | tee -a "$${GITHUB_OUTPUT:-/dev/null}"
 
 NEW_IMAGE ?=
+APP ?=
 
 .PHONY: promote
-promote: ## move NEW_IMAGE to the first region, or without it a region's image to the next; render
-	"$(PYTHON)" -m fleet promote $(if $(NEW_IMAGE),--image "$(NEW_IMAGE)")
+promote: ## move APP's NEW_IMAGE to the first region, or without it a region's image to the next; render
+	"$(PYTHON)" -m fleet promote $(if $(APP),--app "$(APP)") $(if $(NEW_IMAGE),--image "$(NEW_IMAGE)")
 	"$(PYTHON)" main.py
 
 .PHONY: propose
-propose: ## the same in a pull request (needs gh)
-	PYTHON="$(PYTHON)" .github/propose.sh $(if $(NEW_IMAGE),"$(NEW_IMAGE)")
+propose: ## the same in a pull request (needs gh); without APP, of foobar-api
+	PYTHON="$(PYTHON)" .github/propose.sh "$(or $(APP),foobar-api)" $(if $(NEW_IMAGE),"$(NEW_IMAGE)")
 
 
 # Upstream's files
@@ -200,7 +201,7 @@ docs-check: ## fail when a document is not what `make docs` writes
 	"$(PYTHON)" -m fleet docs --check
 
 .PHONY: schema
-schema: ## generate clusters.schema.json, which editors check clusters.yaml with
+schema: ## generate the schemas with which editors check clusters.yaml and apps/
 	"$(PYTHON)" -m fleet schema
 
 .PHONY: snapshots
@@ -208,7 +209,7 @@ snapshots: ## take the snapshots of tests/contract anew
 	"$(PYTHON)" -m pytest --quiet --snapshot-update tests/contract/test_variants.py
 
 .PHONY: schema-check
-schema-check: ## fail when clusters.schema.json is not what `make schema` generates
+schema-check: ## fail when a schema is not what `make schema` generates
 	"$(PYTHON)" -m fleet schema --check
 
 

@@ -15,7 +15,6 @@ OVERLAYS = Path("overlays")
 with exit_on_input_error():
     from charts.catalogue import load
     from charts.labels import PART_OF, PROJECT
-    from fleet.apps import APPS
     from fleet.progress import progress
     from rendering import vendored
     from rendering.diff import compare, describe
@@ -60,10 +59,10 @@ def main() -> int:
             print("\n".join(describe(changes)) or f"{output}: up to date")
             return 1 if changes else 0
         summary = replace(output, new)
-    if output.parts[:-1] == () and output != Path(fleet.git.folder):
+    if output.parent == Path() and output != Path(fleet.git.folder):
         print(
-            f"{output}: Argo CD reads {fleet.git.folder}/, as git.folder says; set that to "
-            f"{output} if it is to read this one",
+            f"{output}: Argo CD reads {fleet.git.folder}/; if it should read this folder, set "
+            f"git.folder to {output}",
             file=sys.stderr,
         )
     print(f"{output}: {summary}, {time.monotonic() - START:.1f} s")
@@ -75,7 +74,7 @@ def _check_folder(registry: Path) -> None:
     elsewhere = [
         f"{registry.parent / name}: would be left out, because {name}/ is read from the current "
         f"folder; run main.py in {registry.parent}"
-        for name in (APPS, OVERLAYS, vendored.VENDOR)
+        for name in (OVERLAYS, vendored.VENDOR)
         if (registry.parent / name).is_dir()
         and not (name.is_dir() and name.samefile(registry.parent / name))
     ]
@@ -99,7 +98,7 @@ def arguments() -> argparse.Namespace:
     add(
         "--diff",
         action="store_true",
-        help="write nothing; tell what would change, and exit with 1 if anything would",
+        help="write nothing; show what would change, and exit with 1 if anything would",
     )
     return parser.parse_args()
 

@@ -32,8 +32,9 @@ from charts.traefik import Traefik
 from fleet import apps, registry
 from fleet.apps import APPS
 from fleet.catalogue import Catalogue
+from fleet.offers import Offers
 from fleet.package import Package
-from fleet.registry import Cluster, Fleet, Hub, Offers, Region
+from fleet.registry import Cluster, Fleet, Hub, Region
 from fleet.score import Description
 from fleet.values import dns_label
 
@@ -113,18 +114,18 @@ TAKEN: Final = frozenset(
 """Names that no app can have."""
 
 
-def offers(folder: Path | None = None) -> Offers:
+def offers(folder: Path) -> Offers:
     """What clusters can have; raises InputError with every problem of the apps in ``folder``."""
-    described = apps.load(folder or APPS, TAKEN)
+    described = apps.load(folder, TAKEN)
     return Offers(
         CATALOGUE,
         {name: (tenant.tenant(each), *_what_runs(each)) for name, each in described.items()},
     )
 
 
-def charts(folder: Path | None = None) -> frozenset[str]:
+def charts(folder: Path) -> frozenset[str]:
     """URLs of the Helm charts that the apps in ``folder`` name."""
-    described = apps.load(folder or APPS, TAKEN).values()
+    described = apps.load(folder, TAKEN).values()
     return frozenset(
         each.helm.url
         for each in described
@@ -140,11 +141,12 @@ def _what_runs(described: Description) -> tuple[type[Component[Region]], ...]:
 
 
 def load(path: Path, overlays: Path | None = None) -> Fleet:
-    """Reads the fleet from ``path``; raises InputError with every problem that it has.
+    """Reads the fleet from ``path``, and its apps from the folder apps/ beside that file.
 
-    Folders of ``overlays`` that no component of the fleet would pick up are problems as well.
+    Raises InputError with every problem that they have. Folders of ``overlays`` that no component
+    of the fleet would pick up are problems as well.
     """
-    return registry.load(path, offers(), overlays)
+    return registry.load(path, offers(path.parent / APPS), overlays)
 
 
 def compose(fleet: Fleet, cluster: Hub | Region) -> list[Component[Any]]:

@@ -22,7 +22,7 @@ COMMANDS: Final = {
     ),
     "import": Command("bindings.generator", "write the bindings and schemas of imports/"),
     "schema": Command(
-        "docgen.schema", "write clusters.schema.json, by which editors check clusters.yaml"
+        "docgen.schema", "write the schemas by which editors check clusters.yaml and apps/"
     ),
     "lock": Command(
         "rendering.lock", "bring upstream.lock to hold the upstream files that are used"
@@ -33,7 +33,7 @@ COMMANDS: Final = {
     "vendor": Command(
         "rendering.vendor", "copy every bundle into vendor/, for a dist of local files"
     ),
-    "promote": Command("operations.promote", "move foobar-api's image on by one region"),
+    "promote": Command("operations.promote", "move an app's image on by one region"),
     "image": Command(
         "operations.image", "print where foobar-api's image goes, and how to build it"
     ),

@@ -9,7 +9,8 @@ from charts.app import component
 from charts.catalogue import CATALOGUE, compose
 from charts.component import JsonPatch
 from charts.tenant import tenant
-from fleet.registry import Fleet, Hub, Offers, Region
+from fleet.offers import Offers
+from fleet.registry import Fleet, Hub, Region
 from fleet.score import Description
 
 Manifest: TypeAlias = Mapping[str, Any]

@@ -19,7 +19,8 @@ from docgen.markdown import Part, code, listed, table
 from fleet import apps, score
 from fleet.catalogue import Offer, Role, optional
 from fleet.errors import InputError
-from fleet.registry import MODELS, Fleet, Git, Hub, Placement, Region, keys
+from fleet.git import Git
+from fleet.registry import MODELS, Fleet, Hub, Placement, Region, keys
 from foobar_api import VERSION
 from foobar_api.settings import OPTIONS, flag, variable
 from operations import credentials

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-APPS: Final = Path("apps")
-"""The folder, below the one that has clusters.yaml."""
+APPS: Final = "apps"
+"""The folder of the descriptions, beside the registry."""
 
 TENANT: Final = "tenant-"
 """What the name of the platform's side of an app begins with; the rest is the app's name."""

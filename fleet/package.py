@@ -13,13 +13,13 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from fleet.diagnostics import Problem, shown
-from fleet.registry import Git
+from fleet.git import Git
 from fleet.score.checks.amounts import of_levels
 from fleet.score.description import Description
-from fleet.score.facts import Facts, FileName, ScoreName
+from fleet.score.facts import FileName, ScoreName
 from fleet.score.resources import SecretResource
 from fleet.score.workload import Container
-from fleet.values import FrozenDict
+from fleet.values import Facts, FrozenDict
 
 FILE: Final = "app.yaml"
 KUSTOMIZATION: Final = "kustomization.yaml"
@@ -164,7 +164,8 @@ def _of_files(package: Package) -> Iterator[Problem]:
             yield Problem(("git", field), "is for the fleet's own repository; remove it")
         if helm or base.is_file():
             yield Problem(
-                ("git",), f"stands beside {'helm' if helm else KUSTOMIZATION}; keep one of the two"
+                ("git",),
+                f"cannot be combined with {'helm' if helm else KUSTOMIZATION}; keep one of the two",
             )
         return
     if helm is None:
@@ -174,7 +175,7 @@ def _of_files(package: Package) -> Iterator[Problem]:
             )
         return
     if base.is_file():
-        yield Problem(("helm",), f"stands beside a {KUSTOMIZATION}; keep one of the two")
+        yield Problem(("helm",), f"cannot be combined with a {KUSTOMIZATION}; keep one of the two")
     if not helm.url and not (package.folder / helm.chart / "Chart.yaml").is_file():
         yield Problem(
             ("helm", "chart"), f"{package.folder / helm.chart} is no chart; it has no Chart.yaml"

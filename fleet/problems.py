@@ -38,7 +38,7 @@ def of_values(source: Source, error: "ValidationError", keys: Keys) -> Iterator[
     """What pydantic found, in our words.
 
     A cluster whose role is not clear has been taken for a region; of that, only what is wrong in
-    either role is told.
+    either role is reported.
     """
     for each in error.errors(include_url=False):
         location, mapping = _place(each["loc"], keys)
@@ -48,7 +48,11 @@ def of_values(source: Source, error: "ValidationError", keys: Keys) -> Iterator[
         unclear = mapping in _ROLES and _role(source.data, location) not in _ROLES
         if unclear and each["type"] == "missing" and location[-1] not in keys["hub"]:
             continue
-        if each["type"] == "extra_forbidden" and mapping == "region" and _told(source, location):
+        if (
+            each["type"] == "extra_forbidden"
+            and mapping == "region"
+            and _named_already(source, location)
+        ):
             continue
         place = source.places.get(location)
         # What is wrong with a missing value, or with a credential, the source has reported.
@@ -113,7 +117,7 @@ def of_overlays(
         return
     for cluster in _visible(overlays):
         if not cluster.is_dir():
-            yield f"{cluster}: stands outside {overlays}/<cluster>/<component>/; move it there"
+            yield f"{cluster}: is outside {overlays}/<cluster>/<component>/; move it there"
         elif cluster.name not in components:
             if cluster.name in others:
                 continue
@@ -128,7 +132,7 @@ def of_overlays(
 def _of_overlay(cluster: Path, components: Collection[str]) -> Iterator[str]:
     for component in _visible(cluster):
         if not component.is_dir():
-            yield f"{component}: stands outside {cluster}/<component>/; move it there"
+            yield f"{component}: is outside {cluster}/<component>/; move it there"
         elif component.name not in components:
             yield (
                 f"{component}: {cluster.name} has no component {shown(component.name)}"
@@ -196,8 +200,8 @@ def _given(source: Source, above: Location) -> list[str]:
     return [key for key in _MOVED if (*above, key) in source.places]
 
 
-def _told(source: Source, location: Location) -> bool:
-    """Whether the first of these keys speaks for this one as well."""
+def _named_already(source: Source, location: Location) -> bool:
+    """Whether the problem of the first of these keys names this one as well."""
     *above, key = location
     return key in _given(source, tuple(above))[1:]
 

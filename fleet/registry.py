@@ -7,17 +7,15 @@ which components a cluster has) is a property.
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
@@ -27,12 +25,22 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
-from fleet import buckets, catalogue, problems, volumes
-from fleet.catalogue import Catalogue, Offer, Role
+from fleet import buckets, problems, volumes
+from fleet.catalogue import Offer, Role
 from fleet.diagnostics import Location, Problem, did_you_mean, shown
 from fleet.errors import InputError
+from fleet.git import Git
+from fleet.offers import (
+    Offers,
+    can_be_added,
+    can_be_left_out,
+    check_replacement,
+    have_their_needs,
+    lacking_for,
+    missed_by_none,
+    offers_of,
+)
 from fleet.providers import PROVIDERS, Provider, ProviderName
 from fleet.source import read
 from fleet.values import (
@@ -45,33 +53,25 @@ from fleet.values import (
     Days,
     Domain,
     Email,
+    Facts,
     FrozenDict,
-    GitUrl,
-    HostKey,
     HostLabel,
     Image,
     Label,
     Name,
     Network,
-    Revision,
     SecretName,
     Size,
+    not_empty,
+    once,
 )
 
 Issuer: TypeAlias = Literal["staging", "production"]
-GitCredential: TypeAlias = Literal["token", "github-app"]
 Messenger: TypeAlias = Literal["webhook", "slack", "pagerduty"]
 SHARED_NETWORK: Final = "100.64.0.0/10"
 """RFC 6598: between the NAT of a carrier and that of its customers."""
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
-
-# manifests/base/config/argocd-ssh-known-hosts-cm.yaml of Argo CD v3.5.7.
-KNOWN_HOSTS: Final = (
-    *("github.com", "[ssh.github.com]:443", "gitlab.com", "bitbucket.org"),
-    *("ssh.dev.azure.com", "vs-ssh.visualstudio.com"),
-)
-"""The Git servers whose host keys Argo CD brings along."""
 
 HUB_LABELS: Final = ("argocd", "grafana", "prometheus", "loki")
 """The first label of each hostname of a hub."""
@@ -95,270 +95,7 @@ def _fits(label: str, domain: str | None) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Offers:
-    """What clusters can have, by which a fleet is validated."""
-
-    components: Catalogue
-    apps: Mapping[str, Sequence[Offer]]
-    """The components of each app that regions can run, by the app's name."""
-
-
-def _offers(info: ValidationInfo) -> Offers:
-    """What clusters can have, which whoever validates a fleet says."""
-    if info.context is None:
-        raise TypeError("a fleet is validated with the offers of components and apps as context")
-    return cast(Offers, info.context)
-
-
-def _catalogue(info: ValidationInfo) -> Catalogue:
-    return _offers(info).components
-
-
-def _can_be_left_out(value: object, info: ValidationInfo) -> object:
-    """A component is left out where a cluster of the role has it and can do without."""
-    offered = _catalogue(info)
-    # A role that is wrong is a problem of its own; the names may be of either then.
-    role: Role | None = info.data.get("role")
-    roles = (role,) if role else tuple(offered)
-    optional = dict.fromkeys(name for each in roles for name in catalogue.optional(offered, each))
-    if not isinstance(value, str) or value in optional:
-        return value
-    if role and value in catalogue.required(offered, role):
-        raise ValueError(f"a {role} cannot do without {value}; remove it from the list")
-    if value in _offers(info).apps:
-        raise ValueError(f"{value} is an app; a region runs those under `apps`, so remove it here")
-    if "/" in value:
-        raise ValueError(f"{problems.AN_ADDRESS}; write names of {', '.join(optional)}")
-    raise ValueError(
-        f"{shown(value)} is none of what a {role or 'cluster'} can do without, which is "
-        f"{', '.join(optional)}{did_you_mean(value, optional)}"
-    )
-
-
-def _can_be_added(value: object, info: ValidationInfo) -> object:
-    """A component is added where clusters of the role can have it, and have it on request."""
-    offered = _catalogue(info)
-    role: Role | None = info.data.get("role")
-    roles = (role,) if role else tuple(offered)
-    known = dict.fromkeys(name for each in roles for name in catalogue.on_request(offered, each))
-    if not isinstance(value, str) or value in known:
-        return value
-    if role and value in (each.NAME for each in offered[role]):
-        raise ValueError(f"{value} is there by default; remove it from the list")
-    if value in _offers(info).apps:
-        raise ValueError(f"{value} is an app; a region runs those under `apps`, so remove it here")
-    which = f", which is {', '.join(known)}" if known else "; there is none"
-    raise ValueError(
-        f"{shown(value)} is none of what a {role or 'cluster'} can have on request{which}"
-        f"{did_you_mean(value, known)}"
-    )
-
-
-def _have_their_needs(added: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """Whatever a component on request needs is there, or has a replacement."""
-    role: Role | None = info.data.get("role")
-    if role is None or "without" not in info.data:
-        return added
-    for each in _catalogue(info)[role]:
-        if each.NAME not in added:
-            continue
-        for needed in (*_lacking(each, info), *_not_asked_for(each, added)):
-            raise ValueError(
-                f"{each.NAME} needs {needed.NAME}, which the cluster does not have; add that, or "
-                f"remove {each.NAME}"
-            )
-    return added
-
-
-def _not_asked_for(offer: Offer, added: tuple[str, ...]) -> Iterator[Offer]:
-    return (each for each in offer.NEEDS if each.ON_REQUEST and each.NAME not in added)
-
-
-def _lacking(offer: Offer, info: ValidationInfo) -> list[Offer]:
-    """What ``offer`` needs, ``without`` leaves out, and nothing replaces."""
-    without: tuple[str, ...] = info.data.get("without", ())
-    # Where the key of a replacement is wrong, that is a problem of its own.
-    replacements = {
-        "traefik": info.data.get("traefik", "wrong"),
-        "issuerName": info.data.get("issuer_name", "wrong"),
-    }
-    return [
-        needed
-        for needed in offer.NEEDS
-        if needed.NAME in without and replacements.get(needed.REPLACED_BY or "") is None
-    ]
-
-
-# Not pydantic's min_length, which counts the items that are right, and so tells a fault twice.
-def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
-    if not items:
-        raise ValueError("is empty; give an item, or remove the key")
-    return items
-
-
-def _once(items: tuple[object, ...]) -> tuple[object, ...]:
-    for at, item in enumerate(items):
-        if item in items[:at]:
-            raise ValueError(f"{item} stands twice; keep one of the two")
-    return items
-
-
-def _missed_by_none(without: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """No component that stays needs one that is left out, unless something can replace it."""
-    role: Role | None = info.data.get("role")
-    if role is None:
-        return without
-    replaceable = {each.NAME for each in _catalogue(info)[role] if each.REPLACED_BY}
-    for name in without:
-        users = _users(name, without, info)
-        if users and name not in replaceable:
-            raise ValueError(
-                f"{name} is needed by {' and '.join(users)}; leave these out as well, or remove "
-                f"{name} from the list"
-            )
-    return without
-
-
-def _users(name: str, without: tuple[str, ...], info: ValidationInfo) -> list[str]:
-    """The components that stay in a cluster and need the one of ``name``."""
-    return [
-        user
-        for user in catalogue.users(_catalogue(info), info.data["role"], name)
-        if user not in without
-    ]
-
-
-def _replaces(key: str, value: object, info: ValidationInfo) -> None:
-    """Raises ValueError unless the cluster has a component, or says what it has in its place.
-
-    ``key`` is that of the registry under which ``value`` describes the replacement.
-    """
-    role: Role | None = info.data.get("role")
-    if role is None or "without" not in info.data:
-        return
-    without: tuple[str, ...] = info.data["without"]
-    name = next((each.NAME for each in _catalogue(info)[role] if key == each.REPLACED_BY), key)
-    if value is not None and name not in without:
-        raise ValueError(
-            f"describes what replaces {name}, which the cluster has; add {name} to `without`, or "
-            "remove this"
-        )
-    if value is None and name in without and (users := _users(name, without, info)):
-        raise ValueError(
-            f"is missing, and `without` leaves out {name}, which {' and '.join(users)} "
-            f"need{'s' if len(users) == 1 else ''}; name the cluster's own, or remove {name} from "
-            "`without`"
-        )
-
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
-
-
-def _parsed(repository: str) -> SplitResult:
-    """A repository as a URL; without a scheme it is git@host:path, over SSH."""
-    if "://" in repository:
-        return urlsplit(repository)
-    return urlsplit(f"ssh://{repository.replace(':', '/', 1)}")
-
-
-def _ssh_host(url: SplitResult) -> str:
-    """A server as the file known_hosts names it, by its port unless that is SSH's own."""
-    return f"{url.hostname}" if url.port in (None, 22) else f"[{url.hostname}]:{url.port}"
-
-
-class Git(_Facts):
-    """The repository that Argo CD reads dist/ from."""
-
-    repository: GitUrl = Field(
-        description="URL by which Argo CD clones the repository, over HTTPS or SSH.",
-        examples=["https://github.com/foobar-platform/foobar-platform.git"],
-    )
-    revision: Revision = Field(
-        description="Branch, tag or commit that Argo CD follows.", examples=["main"]
-    )
-    folder: Label = Field(
-        default="dist",
-        description="Folder at the top of the repository that the fleet is rendered into, and that "
-        "Argo CD reads.",
-        examples=["dist-staging"],
-    )
-    credential: GitCredential | None = Field(
-        default=None,
-        description="How Argo CD signs in to a private repository over HTTPS: with a `token`, or "
-        "as a `github-app`. Over SSH, it always needs a key.",
-        examples=["token"],
-    )
-    host_keys: Annotated[tuple[HostKey, ...], AfterValidator(_once)] = Field(
-        default=(),
-        validate_default=True,
-        description="Public host keys of the Git server, if it is reached over SSH and Argo CD "
-        "does not know it.",
-        examples=[
-            ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+XFuVk/HShKixRFxJCzX2woUbuvHq/lMHymvR5LCDt"]
-        ],
-        json_schema_extra={"uniqueItems": True},
-    )
-
-    @field_validator("credential")
-    @classmethod
-    def _is_for_https(
-        cls, credential: GitCredential | None, info: ValidationInfo
-    ) -> GitCredential | None:
-        repository: str | None = info.data.get("repository")
-        if credential and repository and _parsed(repository).scheme == "ssh":
-            raise ValueError("is for HTTPS; over SSH, Argo CD signs in with a key; remove it")
-        return credential
-
-    @field_validator("host_keys")
-    @classmethod
-    def _are_known(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if "repository" not in info.data:
-            return keys
-        url = _parsed(info.data["repository"])
-        if url.scheme != "ssh":
-            if keys:
-                raise ValueError("are for a repository over SSH; remove them")
-        elif not keys and (host := _ssh_host(url)) not in KNOWN_HOSTS:
-            raise ValueError(
-                f"are missing, and Argo CD does not know {host}; add what "
-                f"`ssh-keyscan -p {url.port or 22} {url.hostname}` prints after the host, once "
-                "you have compared it with what the server's owner publishes"
-            )
-        return keys
-
-    @property
-    def over_ssh(self) -> bool:
-        """Whether Argo CD clones the repository over SSH."""
-        return self._url.scheme == "ssh"
-
-    @property
-    def known_hosts(self) -> tuple[str, ...]:
-        """The lines of the file known_hosts for the Git server."""
-        return tuple(f"{_ssh_host(self._url)} {key}" for key in self.host_keys)
-
-    @property
-    def web(self) -> str:
-        """Where people read the repository.
-
-        A port of HTTPS is that of the pages as well; one of SSH is not.
-        """
-        url = self._url
-        host = url.netloc if url.scheme == "https" else url.hostname
-        return f"https://{host}{url.path.rstrip('/').removesuffix('.git')}"
-
-    @property
-    def port(self) -> int:
-        """The TCP port that the repository is cloned from."""
-        return self._url.port or (443 if self._url.scheme == "https" else 22)
-
-    @property
-    def _url(self) -> SplitResult:
-        return _parsed(self.repository)
-
-
-class Acme(_Facts):
+class Acme(Facts):
     """The account at Let's Encrypt."""
 
     email: Email = Field(
@@ -367,7 +104,7 @@ class Acme(_Facts):
     )
 
 
-class LoadBalancer(_Facts):
+class LoadBalancer(Facts):
     """The load balancer of a provider that the platform does not know."""
 
     annotations: dict[AnnotationName, str] = Field(
@@ -385,7 +122,7 @@ class LoadBalancer(_Facts):
     )
 
 
-class OwnTraefik(_Facts):
+class OwnTraefik(Facts):
     """A Traefik that the cluster has already, such as that of k3s."""
 
     namespace: Label = Field(
@@ -403,7 +140,7 @@ class OwnTraefik(_Facts):
     )
 
 
-class Cluster(_Facts):
+class Cluster(Facts):
     """What every cluster has."""
 
     name: ClusterName = Field(
@@ -455,7 +192,7 @@ class Cluster(_Facts):
         examples=["vke-us-east"],
     )
     node_networks: Annotated[
-        tuple[Network, ...], AfterValidator(_not_empty), AfterValidator(_once)
+        tuple[Network, ...], AfterValidator(not_empty), AfterValidator(once)
     ] = Field(
         default=tuple(ip_network(network) for network in PRIVATE_NETWORKS),
         description="Networks of nodes and pods in CIDR notation; a PROXY header is believed only "
@@ -476,9 +213,9 @@ class Cluster(_Facts):
         examples=["vultr-block-storage-hdd"],
     )
     without: Annotated[
-        tuple[Annotated[str, BeforeValidator(_can_be_left_out)], ...],
-        AfterValidator(_once),
-        AfterValidator(_missed_by_none),
+        tuple[Annotated[str, BeforeValidator(can_be_left_out)], ...],
+        AfterValidator(once),
+        AfterValidator(missed_by_none),
     ] = Field(
         default=(),
         description="Components to leave out of the cluster.",
@@ -500,9 +237,9 @@ class Cluster(_Facts):
         examples=["letsencrypt"],
     )
     added: Annotated[
-        tuple[Annotated[str, BeforeValidator(_can_be_added)], ...],
-        AfterValidator(_once),
-        AfterValidator(_have_their_needs),
+        tuple[Annotated[str, BeforeValidator(can_be_added)], ...],
+        AfterValidator(once),
+        AfterValidator(have_their_needs),
     ] = Field(
         default=(),
         alias="with",
@@ -520,7 +257,7 @@ class Cluster(_Facts):
 
     @model_validator(mode="after")
     def _has_components(self, info: ValidationInfo) -> Self:
-        self._offered = tuple(_catalogue(info)[self.role])
+        self._offered = tuple(offers_of(info).components[self.role])
         return self
 
     @property
@@ -621,7 +358,7 @@ class Cluster(_Facts):
     @field_validator("traefik")
     @classmethod
     def _routes(cls, traefik: OwnTraefik | None, info: ValidationInfo) -> OwnTraefik | None:
-        _replaces("traefik", traefik, info)
+        check_replacement("traefik", traefik, info)
         if traefik is not None and info.data.get("load_balancer") is not None:
             raise ValueError(
                 "has a Service of its own, and loadBalancer is for the one that the platform "
@@ -632,7 +369,7 @@ class Cluster(_Facts):
     @field_validator("issuer_name")
     @classmethod
     def _issues(cls, name: str | None, info: ValidationInfo) -> str | None:
-        _replaces("issuerName", name, info)
+        check_replacement("issuerName", name, info)
         return name
 
     # Validated only where the key is given.
@@ -758,7 +495,7 @@ class Hub(Cluster):
         return domain
 
 
-class Placement(_Facts):
+class Placement(Facts):
     """An app in a region: what differs between the regions that run it."""
 
     hostname: HostLabel = Field(
@@ -778,6 +515,11 @@ class Placement(_Facts):
     )
 
     @property
+    def registry(self) -> str:
+        """Host of the image's registry, with its port if it has one."""
+        return self.image.partition("/")[0]
+
+    @property
     def image_repository(self) -> str:
         """The image without its tag and its digest."""
         return re.sub(r"(:[^:/@]+)?(@.+)?$", "", self.image)
@@ -785,7 +527,7 @@ class Placement(_Facts):
 
 def _can_be_run(name: str, info: ValidationInfo) -> str:
     """An app is run where a file describes it."""
-    apps = _offers(info).apps
+    apps = offers_of(info).apps
     if name not in apps:
         known = f"; apps/ describes {', '.join(sorted(apps))}" if apps else ""
         raise ValueError(
@@ -817,7 +559,7 @@ class Region(Cluster):
 
     @model_validator(mode="after")
     def _has_apps(self, info: ValidationInfo) -> Self:
-        self._apps = _offers(info).apps
+        self._apps = offers_of(info).apps
         return self
 
     @property
@@ -841,7 +583,7 @@ class Region(Cluster):
             named: str | None = info.data["storage_class"]
             provider: ProviderName = info.data["provider"]
             for name in apps:
-                sizes = [size for each in _offers(info).apps[name] for size in each.VOLUMES]
+                sizes = [size for each in offers_of(info).apps[name] for size in each.VOLUMES]
                 for size in sizes:
                     try:
                         volumes.check(size, named or PROVIDERS[provider].storage_class)
@@ -866,7 +608,7 @@ class Region(Cluster):
     ) -> dict[str, Placement]:
         for name in apps:
             lacking = [
-                needed for each in _offers(info).apps[name] for needed in _lacking(each, info)
+                needed for each in offers_of(info).apps[name] for needed in lacking_for(each, info)
             ]
             if lacking:
                 names = " and ".join(needed.NAME for needed in lacking)
@@ -884,7 +626,7 @@ def _tag(value: object) -> Role:
     return "hub" if role == "hub" else "region"
 
 
-class Fleet(_Facts):
+class Fleet(Facts):
     """All of clusters.yaml."""
 
     git: Git

@@ -11,7 +11,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Annotated, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticKnownError
 
 from fleet import buckets
@@ -25,6 +26,12 @@ class FrozenDict(dict[str, V]):
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(self.items()))
+
+
+class Facts(BaseModel):
+    """A mapping of clusters.yaml or of an app's file; equal ones have the same hash."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
 LONGEST_LABEL: Final = 63
@@ -101,6 +108,24 @@ def dns_label(text: str) -> str:
             f"{shown(text)} is no DNS label; use lower-case letters, digits and inner hyphens"
         )
     return text
+
+
+def not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
+    """``items``; raises ValueError if there is none.
+
+    Pydantic's min_length counts the items that are right, and so reports a fault twice.
+    """
+    if not items:
+        raise ValueError("is empty; give an item, or remove the key")
+    return items
+
+
+def once(items: tuple[object, ...]) -> tuple[object, ...]:
+    """``items``; raises ValueError if two are equal."""
+    for at, item in enumerate(items):
+        if item in items[:at]:
+            raise ValueError(f"{item} is listed twice; keep one of the two")
+    return items
 
 
 def _cluster_name(text: str) -> str:

@@ -10,6 +10,7 @@ import getpass
 import hashlib
 import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -168,7 +169,7 @@ def supplied(fleet: Fleet) -> list[Supplied]:
             secret
             for region in fleet.regions
             for app in apps(region)
-            for secret in (_pull_secret(region, app.name), *_of_app(region, app))
+            for secret in (_pull_secret(fleet, region, app.name), *_of_app(region, app))
         ),
         *_repository(fleet),
     ]
@@ -278,12 +279,19 @@ def _values(variables: Mapping[str, str], known: Mapping[str, str]) -> Content:
     return {key: known[variable] for key, variable in variables.items()}
 
 
-def _pull_secret(region: Region, app: str) -> Supplied:
+def _pull_secret(fleet: Fleet, region: Region, app: str) -> Supplied:
+    """One registry never gets the password of another: each has variables of its own.
+
+    Those of the registry that the fleet names first have no host in their names.
+    """
     placement = region.apps[app]
-    registry = placement.image.partition("/")[0]
+    registry = placement.registry
+    first = next(each.registry for other in fleet.regions for each in other.apps.values())
+    suffix = "" if registry == first else re.sub("[^A-Z0-9]+", "_", f"_{registry}".upper())
+    username, password = f"REGISTRY_USERNAME{suffix}", f"REGISTRY_PASSWORD{suffix}"
 
     def make(known: Mapping[str, str]) -> Content:
-        user, secret = known["REGISTRY_USERNAME"], known["REGISTRY_PASSWORD"]
+        user, secret = known[username], known[password]
         auth = base64.b64encode(f"{user}:{secret}".encode()).decode()
         entry = {"username": user, "password": secret, "auth": auth}
         return {".dockerconfigjson": json.dumps({"auths": {registry: entry}})}
@@ -291,8 +299,8 @@ def _pull_secret(region: Region, app: str) -> Supplied:
     return Supplied(
         SecretRef(region.name, app, placement.pull_secret),
         {
-            "REGISTRY_USERNAME": f"user at {registry}",
-            "REGISTRY_PASSWORD": f"password at {registry}",
+            username: f"user at {registry}",
+            password: f"password at {registry}",
         },
         make,
         "kubernetes.io/dockerconfigjson",

@@ -62,7 +62,7 @@ RED_WHEN: Final = {
 class Cell:
     """The state of one thing; ``why`` says in a sentence what is wrong, if anything is."""
 
-    told: str
+    text: str
     why: str = ""
 
     @property
@@ -258,14 +258,14 @@ def _certificate(member: registry.Cluster, outside: Outside) -> Cell:
     except ProbeError as error:
         return Cell("none", str(error))
     worst = min(served, key=lambda certificate: certificate.life_left)
-    told = f"{worst.issuer}, {_span(worst.seconds_left)}"
+    text = f"{worst.issuer}, {_span(worst.seconds_left)}"
     for certificate in served:
         # Nobody has to trust those of staging.
         if certificate.distrust and member.is_trusted:
-            return Cell(told, f"{certificate.host}: {certificate.distrust}")
+            return Cell(text, f"{certificate.host}: {certificate.distrust}")
     if worst.life_left < LEAST_LIFE:
-        return Cell(told, f"{worst.host}: renewal is overdue, see why with kubectl get certificate")
-    return Cell(told)
+        return Cell(text, f"{worst.host}: renewal is overdue, see why with kubectl get certificate")
+    return Cell(text)
 
 
 def _apps(region: Region, cluster: Cluster, outside: Outside) -> Cell:
@@ -341,7 +341,7 @@ def table(rows: Sequence[Row]) -> Table:
         shown.add_row(
             row.cluster,
             *(
-                Text(cell.told, style="green" if cell.good else "red")
+                Text(cell.text, style="green" if cell.good else "red")
                 for cell in row.cells().values()
             ),
         )

@@ -1,4 +1,4 @@
-"""What a render changes, told by cluster, component, object and field."""
+"""What a render changes, by cluster, component, object and field."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,8 +72,8 @@ def _object(file: str) -> str:
     """Kind/name, from the file Kind.name.yaml."""
     folder, _, name = file.rpartition("/")
     kind, dot, rest = name.removesuffix(".yaml").partition(".")
-    told = f"{kind}/{rest}" if dot else name
-    return f"{told} (in {folder})" if folder else told
+    label = f"{kind}/{rest}" if dot else name
+    return f"{label} (in {folder})" if folder else label
 
 
 def _parse(text: bytes) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bindings.generator import ROOT, read_config
 from charts.catalogue import COMPONENTS, charts
+from fleet.apps import APPS
 from fleet.errors import InputError
 from upstream import lock, mirror
 from upstream.fetch import Fetch, add_mirror, download, fetch_all, mirrored, place
@@ -58,11 +59,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def used() -> set[str]:
-    """The URLs of all upstream files that rendering, imports and tests use."""
+def used(apps: Path = ROOT / APPS) -> set[str]:
+    """The URLs of all upstream files that rendering, imports and tests use.
+
+    The Helm charts among them are those that the files of ``apps`` name.
+    """
     bundles = {url for component in COMPONENTS for url in component.BUNDLES}
     schemas = {url for urls in read_config(ROOT / "cdk8s.yaml").values() for url in urls}
-    urls = bundles | schemas | charts()
+    urls = bundles | schemas | charts(apps)
     if wrong := sorted(url for url in urls if not lock.URL.fullmatch(url)):
         raise InputError(*(f"{url}: is not of the form https://<host>/<path>" for url in wrong))
     return urls

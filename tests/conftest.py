@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import charts.catalogue
 from charts.catalogue import load
 from fleet.registry import Fleet
 from rendering.render import render
@@ -25,9 +24,6 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 guard.install()
-
-# A fork replaces apps/ as it does clusters.yaml.
-charts.catalogue.APPS = APPS  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)

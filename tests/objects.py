@@ -8,6 +8,9 @@ from typing import Any, Final
 
 import yaml
 
+from charts.catalogue import offers
+from fleet import registry
+from fleet.registry import Fleet
 from rendering.dist import KUSTOMIZATION
 from rendering.render import BUNDLE
 from rendering.validation.objects import Object
@@ -20,10 +23,15 @@ FLEETS: Final = ROOT / "tests" / "fixtures" / "fleets"
 SAMPLE: Final = FLEETS / "sample.yaml"
 """The fleet that the documents describe, and that tests use unless they need another."""
 APPS: Final = FLEETS / "apps"
-"""What the regions of these run."""
+"""The apps that the regions of these run."""
 FOOBAR_API: Final = "foobar-api"
 OVERLAYS: Final = FLEETS / "overlays"
 """Overlays of the sample fleet."""
+
+
+def load(path: Path, overlays: Path | None = None) -> Fleet:
+    """The fleet of a registry anywhere, whose regions can run the apps of the fixture fleets."""
+    return registry.load(path, offers(APPS), overlays)
 
 
 def read_objects(dist: Path) -> Iterator[Object]:

@@ -42,7 +42,7 @@ def main() -> None:
         for entry in entries:
             measure(entry, 0)
         objects = {}
-        apps = describe(args.apps, Path(scratch, "apps"))
+        apps = describe(args.apps, Path(scratch, "apps"), like=ROOT / "apps" / "foobar-api.yaml")
         for size in args.regions:
             folder = Path(scratch, str(size))
             some, objects[size] = prepare(fleet_of(size, fleet, apps), args.peers, folder, apps)

@@ -13,7 +13,6 @@ from charts.catalogue import offers
 from fleet.apps import APPS
 from fleet.registry import Fleet, Hub, Region
 
-_ROOT: Final = Path(__file__).parents[2]
 _APP: Final = "foobar-api"
 _FIRST_ADDRESS: Final = int(ip_address("198.18.0.0"))
 """RFC 2544 sets 198.18.0.0/15 aside for benchmarks."""
@@ -54,13 +53,13 @@ def fleet_of(regions: int, real: Fleet, apps: Path) -> Fleet:
     )
 
 
-def describe(apps: int, folder: Path) -> Path:
-    """Writes that many descriptions of apps into ``folder``, each as rich as foobar-api's."""
-    text = (_ROOT / APPS / f"{_APP}.yaml").read_text("utf-8")
+def describe(apps: int, folder: Path, like: Path) -> Path:
+    """Writes that many descriptions of apps into ``folder``, each as rich as that in ``like``."""
+    text = like.read_text("utf-8")
     folder.mkdir(parents=True)
     for number in range(1, apps + 1):
         name = f"app-{number}"
-        (folder / f"{name}.yaml").write_text(text.replace(_APP, name), "utf-8")
+        (folder / f"{name}.yaml").write_text(text.replace(like.stem, name), "utf-8")
     return folder
 
 

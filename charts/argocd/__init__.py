@@ -26,8 +26,9 @@ from charts.scrape import monitor
 from charts.tenant import apps
 from charts.traefik import Traefik
 from charts.upstream import ARGOCD_BUNDLE
+from fleet.git import Git
 from fleet.package import Package
-from fleet.registry import Fleet, Git, Hub
+from fleet.registry import Fleet, Hub
 from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from fleet.diagnostics import Location, shown
 from fleet.score import placeholders
-from fleet.score.facts import Facts, ScoreName
+from fleet.score.facts import ScoreName
 from fleet.score.jobs import BEFORE_ROLLOUT, Job
 from fleet.score.placeholders import Part, Reference
 from fleet.score.platform import Metadata, Platform
@@ -20,7 +20,7 @@ from fleet.score.resources import (
     VolumeResource,
 )
 from fleet.score.workload import Container, Mount, Resources, Service, ServicePort
-from fleet.values import FrozenDict
+from fleet.values import Facts, FrozenDict
 
 Kind: TypeAlias = Literal["Deployment", "StatefulSet"]
 

@@ -4,22 +4,15 @@ import re
 from decimal import Decimal
 from typing import Annotated, Final, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from fleet.diagnostics import shown
 from fleet.values import LONGEST_LABEL, dns_label
 
 
-class Facts(BaseModel):
-    """A mapping of a description; equal ones have the same hash."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
-
-
-def _matching(text: str, pattern: str, told: str) -> str:
+def _matching(text: str, pattern: str, complaint: str) -> str:
     if not re.fullmatch(pattern, text):
-        raise ValueError(f"{shown(text)} {told}")
+        raise ValueError(f"{shown(text)} {complaint}")
     return text
 
 
@@ -55,10 +48,10 @@ ScoreName: TypeAlias = Annotated[
 ]
 
 
-def _text(pattern: str, told: str) -> tuple[AfterValidator, WithJsonSchema]:
-    """A text that matches ``pattern``, of which is said what it is if it does not."""
+def _text(pattern: str, complaint: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """A text that matches ``pattern``; of any other, ``complaint`` says what is wrong."""
     return (
-        AfterValidator(lambda text: _matching(text, pattern, told)),
+        AfterValidator(lambda text: _matching(text, pattern, complaint)),
         WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"}),
     )
 
@@ -102,8 +95,3 @@ AnyPort: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=65535)]
 def millicores(cpu: str) -> int:
     """An amount of CPU in thousandths of a core."""
     return int(cpu[:-1]) if cpu.endswith("m") else int(Decimal(cpu) * 1000)
-
-
-def mebibytes(memory: str) -> int:
-    """An amount of memory in MiB."""
-    return int(memory[:-2]) * {"Mi": 1, "Gi": 1024}[memory[-2:]]

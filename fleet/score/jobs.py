@@ -4,9 +4,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from fleet.score.facts import Facts
 from fleet.score.schedule import EXAMPLE, Schedule, TimeZone
 from fleet.score.workload import Resources
+from fleet.values import Facts
 
 BEFORE_ROLLOUT: Final = "before-rollout"
 """Name of the job before each rollout, as ``jobs`` has names of its own."""

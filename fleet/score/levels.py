@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from fleet.score.facts import Facts
+from fleet.values import Facts
 
 Measure: TypeAlias = Literal["traefik", "app"]
 """Whose metrics of requests count."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from fleet.score.description import Description
-from fleet.score.facts import Facts
 from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import ServiceLevels
 from fleet.score.platform import Egress, Metadata, Metrics, Platform, Scaling
@@ -21,6 +20,7 @@ from fleet.score.workload import (
     Service,
     ServicePort,
 )
+from fleet.values import Facts
 
 MODELS: Final[Mapping[tuple[str, ...], type[Facts]]] = {
     (): Description,

@@ -4,19 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from fleet.score.facts import (
-    AnnotationKey,
-    AnyPort,
-    Facts,
-    MetricName,
-    Path,
-    Port,
-    ScoreName,
-    Truth,
-)
+from fleet.score.facts import AnnotationKey, AnyPort, MetricName, Path, Port, ScoreName, Truth
 from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import Measure, ServiceLevels
-from fleet.values import FrozenDict, Label, Network
+from fleet.values import Facts, FrozenDict, Label, Network
 
 
 class Metrics(Facts):

@@ -5,8 +5,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from fleet.score.facts import AnnotationKey, Facts, FileName, Memory, SecretKey, Truth, mebibytes
-from fleet.values import FrozenDict, Name
+from fleet.score.facts import AnnotationKey, FileName, Memory, SecretKey, Truth
+from fleet.values import Facts, FrozenDict, Name
+from fleet.volumes import mebibytes
 
 
 class SecretParams(Facts):

@@ -7,7 +7,6 @@ from pydantic import AfterValidator, ConfigDict, Field
 from fleet.score.facts import (
     AnyPort,
     Cpu,
-    Facts,
     HeaderName,
     Memory,
     Path,
@@ -16,10 +15,10 @@ from fleet.score.facts import (
     Target,
     Truth,
     VariableName,
-    mebibytes,
     millicores,
 )
-from fleet.values import FrozenDict
+from fleet.values import Facts, FrozenDict
+from fleet.volumes import mebibytes
 
 
 class HttpHeader(Facts):

@@ -72,7 +72,7 @@ def _of_projects(
 
 _CLUSTER_KINDS: Final = "add it to CLUSTER_KINDS of the component that brings it"
 _NOT_THE_APPS: Final = (
-    "an app consists of what runs, and the platform adds what guards it and leads to it"
+    "remove it from the app, because the platform adds what guards an app and leads to it"
 )
 
 

@@ -248,8 +248,13 @@ def test_a_promotion_is_proposed_once_for_each_region(rendered: Path, tmp_path: 
     for name in ("fleet", "charts", "foobar_api", ".github", "imports"):
         shutil.copytree(ROOT / name, clone / name, dirs_exist_ok=True)
     shutil.copy(ROOT / "main.py", clone / "main.py")
-    shutil.copy(SAMPLE, clone / "clusters.yaml")
-    for name, folder in (("dist", rendered), ("overlays", OVERLAYS)):
+    # A second app beside it, which is not proposed.
+    first = "      foobar-api:\n        hostname: newyork-cluster\n"
+    text = SAMPLE.read_text("utf-8")
+    assert first in text
+    second = "      plain-api: {hostname: plain, image: 'registry.example.org/plain:0.1.0'}\n"
+    (clone / "clusters.yaml").write_text(text.replace(first, second + first), "utf-8")
+    for name, folder in (("dist", rendered), ("overlays", OVERLAYS), ("apps", APPS)):
         shutil.rmtree(clone / name, ignore_errors=True)
         shutil.copytree(folder, clone / name)
     identity = {
@@ -257,6 +262,7 @@ def test_a_promotion_is_proposed_once_for_each_region(rendered: Path, tmp_path: 
         for who in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", "a"), ("EMAIL", "a@example.org"))
     }
+    run(sys.executable, "main.py", cwd=clone)
     base = run("git", "branch", "--show-current", cwd=clone).strip() or "main"
     run("git", "switch", "--quiet", "-C", base, cwd=clone)
     run("git", "add", "--all", cwd=clone)
@@ -273,26 +279,26 @@ def test_a_promotion_is_proposed_once_for_each_region(rendered: Path, tmp_path: 
         "BASE": base,
     }
     new = f"sjc.vultrcr.com/globalregistry/foobar-api:9.9.9-abc@sha256:{7:064d}"
-    run(".github/propose.sh", new, cwd=clone, **settings)
+    run(".github/propose.sh", "foobar-api", new, cwd=clone, **settings)
     asked = (tmp_path / "record").read_text()
-    assert f"pr create --base {base} --head promote/us-east" in asked
+    assert f"pr create --base {base} --head promote/foobar-api/us-east" in asked
     assert f"us-east: sjc.vultrcr.com/globalregistry/foobar-api:1.0.0 → {new}" in asked
-    changes = run("git", "diff", "--stat", f"{base}..promote/us-east", cwd=remote)
+    changes = run("git", "diff", "--stat", f"{base}..promote/foobar-api/us-east", cwd=remote)
     assert "clusters.yaml" in changes
     assert "us-east/foobar-api/Deployment.foobar-api.yaml" in changes
     assert "2 files changed, 2 insertions(+), 2 deletions(-)" in changes
 
     # Merged, the next region follows; a pull request that is open is brought up to date.
     run("git", "switch", "--quiet", base, cwd=clone)
-    run("git", "merge", "--quiet", "--ff-only", "promote/us-east", cwd=clone)
+    run("git", "merge", "--quiet", "--ff-only", "promote/foobar-api/us-east", cwd=clone)
     (tmp_path / "open").write_text("1\n")
     (tmp_path / "record").write_text("")
-    run(".github/propose.sh", cwd=clone, **settings)
+    run(".github/propose.sh", "foobar-api", cwd=clone, **settings)
     assert "pr create" not in (tmp_path / "record").read_text()
     assert "eu-west/foobar-api" in run(
-        "git", "diff", "--stat", f"{base}..promote/eu-west", cwd=remote
+        "git", "diff", "--stat", f"{base}..promote/foobar-api/eu-west", cwd=remote
     )
 
     run("git", "switch", "--quiet", base, cwd=clone)
-    run("git", "merge", "--quiet", "--ff-only", "promote/eu-west", cwd=clone)
-    assert run(".github/propose.sh", cwd=clone, **settings) == "nothing to promote\n"
+    run("git", "merge", "--quiet", "--ff-only", "promote/foobar-api/eu-west", cwd=clone)
+    assert run(".github/propose.sh", "foobar-api", cwd=clone, **settings) == "nothing to promote\n"

@@ -4,7 +4,9 @@ That policies, references, quotas and Argo CD's rights hold for them as for ever
 claimed of every fixture fleet in the tests beside this one.
 """
 
+import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,21 +87,20 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Documented:
     text = (ROOT / "docs" / "applications.md").read_text("utf-8")
     examples = dict(re.findall(r"^```yaml\n# (\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
     placed = {}
+    (folder / "apps").mkdir()
     for name, example in examples.items():
         described = yaml.safe_load(example)
         described["apiVersion"] = "score.dev/v1b1"
         described.setdefault("metadata", {})["name"] = name
         described.setdefault("containers", {"app": {"image": "."}})
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(described))
+        (folder / "apps" / f"{name}.yaml").write_text(yaml.safe_dump(described))
         placed[name] = {"hostname": name, "image": "registry.example.org/a:1"}
     fleet = yaml.safe_load((FLEETS / "three-apps.yaml").read_text())
     fleet["clusters"] = [{**each, "apps": placed} for each in fleet["clusters"][1:2]] + [
         fleet["clusters"][0]
     ]
-    (folder / "fleet.yml").write_text(yaml.safe_dump(fleet))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("charts.catalogue.APPS", folder)
-        loaded = load(folder / "fleet.yml")
+    (folder / "clusters.yaml").write_text(yaml.safe_dump(fleet))
+    loaded = load(folder / "clusters.yaml")
     north = loaded.regions[0]
     render(loaded, north, folder=folder / "dist" / north.name, overlays=folder / "none")
     found = {
@@ -303,16 +304,13 @@ def test_pods_keep_volumes_of_their_own(find: Find) -> None:
 def test_a_volume_that_the_region_cannot_provide_is_refused(tmp_path: Path) -> None:
     text = (FLEETS / "three-apps.yaml").read_text()
     description = (APPS / "store-api.yaml").read_text().replace("50Gi", "10Gi")
-    (tmp_path / "store-api.yaml").write_text(description)
-    for name in ("foobar-api", "shop-api", "plain-api"):
-        (tmp_path / f"{name}.yaml").write_text((APPS / f"{name}.yaml").read_text())
-    registry = tmp_path / "fleet.yml"
+    shutil.copytree(APPS, tmp_path / "apps")
+    (tmp_path / "apps" / "store-api.yaml").write_text(description)
+    registry = tmp_path / "clusters.yaml"
     hard_disks = "address: 192.0.2.2\n    storageClass: vultr-block-storage-hdd"
     registry.write_text(text.replace("address: 192.0.2.2", hard_disks))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("charts.catalogue.APPS", tmp_path)
-        with pytest.raises(InputError) as caught:
-            load(registry)
+    with pytest.raises(InputError) as caught:
+        load(registry)
     assert caught.value.problems == (
         (
             f"{registry}:19: clusters[1].apps: store-api: a volume of 10Gi is less than "
@@ -486,7 +484,33 @@ def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:
     }
 
 
+def test_a_registry_never_gets_the_password_of_another(three: Fleet) -> None:
+    """North pulls shop-api from a mirror, and all else comes from the registry named first."""
+    supplied = {
+        (each.ref.cluster, each.ref.namespace): each
+        for each in credentials.supplied(three)
+        if each.kind == "kubernetes.io/dockerconfigjson"
+    }
+    mirror = supplied.pop(("north", "shop-api"))
+    assert set(mirror.variables) == {
+        "REGISTRY_USERNAME_MIRROR_EXAMPLE_ORG",
+        "REGISTRY_PASSWORD_MIRROR_EXAMPLE_ORG",
+    }
+    assert {frozenset(each.variables) for each in supplied.values()} == {
+        frozenset(("REGISTRY_USERNAME", "REGISTRY_PASSWORD"))
+    }
+    known = {
+        "REGISTRY_USERNAME": "first",
+        "REGISTRY_PASSWORD": "first",
+        "REGISTRY_USERNAME_MIRROR_EXAMPLE_ORG": "second",
+        "REGISTRY_PASSWORD_MIRROR_EXAMPLE_ORG": "second",
+    }
+    (entry,) = json.loads(mirror.make(known)[".dockerconfigjson"])["auths"].items()
+    assert (entry[0], entry[1]["password"]) == ("mirror.example.org", "second")
+
+
 def test_an_app_is_promoted_by_itself(three: Fleet, tmp_path: Path) -> None:
+    shutil.copytree(APPS, tmp_path / "apps")
     registry = tmp_path / "clusters.yaml"
     registry.write_text((FLEETS / "three-apps.yaml").read_text())
     step = promote.promote(registry, None, "shop-api")

@@ -10,7 +10,7 @@ import cdk8s
 import pytest
 import yaml
 
-from charts.catalogue import compose, load
+from charts.catalogue import compose
 from charts.component import Component
 from charts.monitoring.dashboards import DASHBOARDS
 from fleet.registry import Fleet
@@ -18,14 +18,7 @@ from rendering.diff import compare
 from rendering.render import Rendered, render
 from rendering.validation import sources
 from rendering.validation.objects import Object
-from tests.objects import (
-    OVERLAYS,
-    ROOT,
-    SAMPLE,
-    holds_a_secret,
-    read,
-    read_patches,
-)
+from tests.objects import OVERLAYS, ROOT, SAMPLE, holds_a_secret, load, read, read_patches
 
 
 def test_two_renders_are_equal(any_fleet: Fleet, any_dist: Path, tmp_path: Path) -> None:

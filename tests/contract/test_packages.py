@@ -240,7 +240,7 @@ FAULTS = {
     "two sources": (
         "helm: {",
         "git: {repository: 'https://git.example.org/a.git', revision: main, path: a}\nhelm: {",
-        "git: stands beside helm; keep one of the two",
+        "git: cannot be combined with helm; keep one of the two",
     ),
     "nothing": ("helm: {chart: chart, values: values.yaml}", "", "has no kustomization.yaml"),
 }
@@ -325,11 +325,9 @@ def described(folder: Path) -> Package:
     return found
 
 
-def test_the_lock_has_the_charts_of_apps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_has_the_charts_of_apps(tmp_path: Path) -> None:
     url = "https://charts.example.org/shop-1.2.3.tgz"
     shutil.copytree(PACKAGES / "charted", tmp_path / "charted")
     path = tmp_path / "charted" / "app.yaml"
     path.write_text(path.read_text().replace("chart: chart,", f"chart: {url},"))
-    before = lock.used()
-    monkeypatch.setattr("charts.catalogue.APPS", tmp_path)
-    assert lock.used() - before == {url}
+    assert lock.used(tmp_path) - lock.used(tmp_path / "none") == {url}

@@ -11,16 +11,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charts.catalogue import CATALOGUE, COMPONENTS, load
+from charts.catalogue import CATALOGUE, COMPONENTS
 from charts.cert_manager import issuer_name
 from fleet.catalogue import Role, optional
 from fleet.errors import InputError
+from fleet.git import Git
 from fleet.providers import PROVIDERS
-from fleet.registry import Git
 from fleet.volumes import LIMITS, at_least, mebibytes
 from rendering.render import Rendered, render
 from rendering.validation.objects import Object
-from tests.objects import FLEETS, read_objects, read_patches
+from tests.objects import FLEETS, load, read_objects, read_patches
 
 HUB = {"name": "hub", "role": "hub", "address": "192.0.2.1"}
 REGION = {

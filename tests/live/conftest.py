@@ -23,6 +23,9 @@ from tests.postgres import served as postgres_served
 SECRETS = {
     "REGISTRY_USERNAME": "puller",
     "REGISTRY_PASSWORD": "password-of-the-registry",
+    # Of links-api's registry, which is not the one of foobar-api.
+    "REGISTRY_USERNAME_REGISTRY_EXAMPLE_COM": "puller",
+    "REGISTRY_PASSWORD_REGISTRY_EXAMPLE_COM": "password-of-the-registry",
     "ALERTS_PAGES": "https://receiver.invalid/pages",
     "ALERTS_NOTICES": "https://receiver.invalid/notices",
     "ALERTS_WATCHDOG": "https://receiver.invalid/watchdog",

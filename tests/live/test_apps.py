@@ -135,7 +135,7 @@ def test_status_has_it(reader: Newcomer, up: Bootstrapped) -> None:
         rows = {each["cluster"]: each for each in json.loads(up.status("--json").stdout)}
         found = rows["us-east"]["app"]
         assert found["good"], found
-        assert found["told"] == "2/2"
+        assert found["text"] == "2/2"
         return bool(rows["us-east"]["applications"]["good"])
 
     eventually("status is green", row)

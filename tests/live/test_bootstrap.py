@@ -91,9 +91,9 @@ def test_status_is_green_and_says_so_to_programs(up: Bootstrapped) -> None:
     assert eventually("status is green", green)
     rows = {row["cluster"]: row for row in json.loads(up.status("--json").stdout)}
     # Or how many apps are well, once test_apps.py has brought a second one.
-    assert rows["us-east"]["app"]["told"] in ("passthrough", "2/2")
-    assert rows["tooling"]["app"]["told"] == "-"
-    assert "Pebble" in rows["eu-west"]["certificate"]["told"]
+    assert rows["us-east"]["app"]["text"] in ("passthrough", "2/2")
+    assert rows["tooling"]["app"]["text"] == "-"
+    assert "Pebble" in rows["eu-west"]["certificate"]["text"]
 
 
 def test_addresses_are_those_of_the_registry(up: Bootstrapped) -> None:

@@ -1,5 +1,6 @@
 """Addresses of load balancers: found, asked for, and written to the registry."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from fleet.errors import InputError
 from fleet.registry import OwnTraefik
 from operations.cluster import UnreachableError
 from operations.edit import change
-from tests.objects import SAMPLE
+from tests.objects import APPS, SAMPLE
 from tests.operations.conftest import Result
 from tests.operations.world import World
 
@@ -19,6 +20,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
+    shutil.copytree(APPS, tmp_path / "apps")
     path = tmp_path / "clusters.yaml"
     path.write_bytes(SAMPLE.read_bytes())
     return path
@@ -45,7 +47,7 @@ def test_an_address_that_the_registry_refuses_is_not_written(registry: Path) -> 
     with pytest.raises(InputError, match="is also the address of tooling"):
         change(registry, {("us-east", "address"): ("45.77.154.12", "144.202.101.170")})
     assert registry.read_bytes() == before
-    assert list(registry.parent.iterdir()) == [registry]
+    assert {each.name for each in registry.parent.iterdir()} == {"apps", "clusters.yaml"}
 
 
 def test_without_kubectl_every_command_says_so(

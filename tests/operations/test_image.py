@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from charts.catalogue import load
 from fleet.errors import InputError
-from fleet.registry import Git
+from fleet.git import Git
 from foobar_api import VERSION
 from operations.image import repository
-from tests.objects import APPS, ROOT
+from tests.objects import APPS, ROOT, load
 
 HUB = """\
 git:

@@ -1,12 +1,13 @@
 """Moving foobar-api's image from region to region."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from fleet.errors import InputError
 from operations.promote import Promotion, promote
-from tests.objects import SAMPLE
+from tests.objects import APPS, SAMPLE
 
 OLD = "sjc.vultrcr.com/globalregistry/foobar-api:1.0.0"
 NEW = f"sjc.vultrcr.com/globalregistry/foobar-api:1.1.0@sha256:{'a' * 64}"
@@ -14,6 +15,7 @@ NEW = f"sjc.vultrcr.com/globalregistry/foobar-api:1.1.0@sha256:{'a' * 64}"
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
+    shutil.copytree(APPS, tmp_path / "apps")
     path = tmp_path / "clusters.yaml"
     path.write_bytes(SAMPLE.read_bytes())
     return path
@@ -55,7 +57,7 @@ def test_an_image_that_the_registry_refuses_changes_nothing(registry: Path) -> N
     ):
         promote(registry, "sjc.vultrcr.com/globalregistry/foobar-api:latest")
     assert changed(registry) == []
-    assert [each.name for each in registry.parent.iterdir()] == ["clusters.yaml"]
+    assert {each.name for each in registry.parent.iterdir()} == {"apps", "clusters.yaml"}
 
 
 def test_an_image_written_in_a_way_that_cannot_be_edited_is_told(registry: Path) -> None:

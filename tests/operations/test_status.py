@@ -180,8 +180,8 @@ def test_a_fleet_that_is_well_is_green(well: World, look: Look) -> None:
     report = look()
     assert report.wrong == []
     assert report.status == 0
-    assert report.rows["edge"]["app"]["told"] == "passthrough"
-    assert report.rows["hub"]["app"]["told"] == "-"
+    assert report.rows["edge"]["app"]["text"] == "passthrough"
+    assert report.rows["hub"]["app"]["text"] == "-"
 
 
 def test_nodes_that_traefik_would_not_believe_are_reported(well: World, look: Look) -> None:
@@ -197,7 +197,7 @@ def test_nodes_that_traefik_would_not_believe_are_reported(well: World, look: Lo
     well.clusters["edge"].put(node)
     report = look()
     assert report.wrong == [("edge", "nodes")]
-    assert report.rows["edge"]["nodes"]["told"] == "1"
+    assert report.rows["edge"]["nodes"]["text"] == "1"
     assert report.why("edge", "nodes") == (
         "nodes have addresses outside `nodeNetworks`, 203.0.113.4; add their networks, or Traefik "
         "takes every client for a node"
@@ -341,7 +341,7 @@ def test_a_host_that_serves_nothing_is_reported(well: World, users: Users, look:
     users.dead.add(well.fleet.regions[0].host("foobar-api"))
     report = look()
     assert report.wrong == [("edge", "certificate"), ("edge", "app")]
-    assert report.rows["edge"]["certificate"]["told"] == "none"
+    assert report.rows["edge"]["certificate"]["text"] == "none"
 
 
 def test_distrust_is_wrong_in_production_only(
@@ -370,7 +370,7 @@ def test_an_app_that_is_not_well_is_reported(
     users.answer = answer
     report = look()
     assert report.wrong == [("edge", "app")]
-    assert report.rows["edge"]["app"]["told"] == told
+    assert report.rows["edge"]["app"]["text"] == told
     assert why in report.why("edge", "app")
 
 
@@ -433,7 +433,7 @@ def test_each_thing_that_is_wrong_has_a_sentence() -> None:
         "us-east: alerts: firing: IngestRefused",
     ]
     plain = status._plain(bad)
-    assert plain["alerts"] == {"told": "1", "why": "firing: IngestRefused", "good": False}
+    assert plain["alerts"] == {"text": "1", "why": "firing: IngestRefused", "good": False}
     assert not plain["good"]
     json.dumps(plain)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -244,10 +245,11 @@ def test_no_app_has_a_name_of_the_platform() -> None:
 
 def test_two_clusters_never_have_one_application(tmp_path: Path) -> None:
     """Argo CD's Application of north's shop-api is north-shop-api."""
+    (tmp_path / "apps").mkdir()
     for name in ("api", "shop-api"):
         text = (APPS / "plain-api.yaml").read_text().replace("plain-api", name)
-        (tmp_path / f"{name}.yaml").write_text(text)
-    registry = tmp_path / "clusters.yml"
+        (tmp_path / "apps" / f"{name}.yaml").write_text(text)
+    registry = tmp_path / "clusters.yaml"
     image = "registry.example.org/a:1"
     registry.write_text(
         "git: {repository: https://git.example.org/fleet.git, revision: main}\n"
@@ -259,10 +261,8 @@ def test_two_clusters_never_have_one_application(tmp_path: Path) -> None:
         "  - {name: north-shop, role: region, address: 192.0.2.3, "
         f"apps: {{api: {{hostname: b, image: '{image}'}}}}}}\n"
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("charts.catalogue.APPS", tmp_path)
-        with pytest.raises(InputError) as caught:
-            load(registry)
+    with pytest.raises(InputError) as caught:
+        load(registry)
     assert caught.value.problems == (
         (
             f"{registry}:6: clusters[2].apps.api: api of north-shop and shop-api of north would "
@@ -276,6 +276,7 @@ def test_no_app_is_called_like_a_cluster(tmp_path: Path) -> None:
     registry = tmp_path / "clusters.yaml"
     text = (APPS.parent / "three-apps.yaml").read_text()
     registry.write_text(text.replace("name: west", "name: plain-api"))
+    shutil.copytree(APPS, tmp_path / "apps")
     with pytest.raises(InputError) as caught:
         load(registry)
     (problem,) = caught.value.problems
@@ -286,6 +287,6 @@ def test_no_app_is_called_like_a_cluster(tmp_path: Path) -> None:
 
 
 def test_apps_are_offers_like_components() -> None:
-    for name, (guard, app) in offers().apps.items():
+    for name, (guard, app) in offers(APPS).apps.items():
         assert (f"tenant-{name}", name) == (guard.NAME, app.NAME)
         assert guard.NAMESPACE == app.NAMESPACE == name

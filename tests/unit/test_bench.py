@@ -17,13 +17,14 @@ from bench.synth.results import Results, Run
 from bench.synth.template import Place, Template, fill, places
 from charts.catalogue import load
 from fleet.registry import Fleet
-from tests.objects import ROOT
+from tests.objects import APPS, ROOT
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one app", "three apps"])
 def apps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The descriptions of the apps that each region runs."""
-    return describe(request.param, tmp_path_factory.mktemp("described") / "apps")
+    folder = tmp_path_factory.mktemp("described") / "apps"
+    return describe(request.param, folder, like=APPS / "foobar-api.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,10 @@ def two_regions(fleet: Fleet, apps: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("regions", [1, 300])
 def test_main_reads_the_fleets_it_makes(
-    fleet: Fleet, apps: Path, tmp_path: Path, regions: int, monkeypatch: pytest.MonkeyPatch
+    fleet: Fleet, apps: Path, tmp_path: Path, regions: int
 ) -> None:
     made = fleet_of(regions, fleet, apps)
     write(made, tmp_path / "clusters.yaml", apps)
-    monkeypatch.setattr("charts.catalogue.APPS", apps)
     assert load(tmp_path / "clusters.yaml") == made
     assert len(made.regions) == regions
 

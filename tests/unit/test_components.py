@@ -20,17 +20,17 @@ from charts.traefik import Traefik
 from fleet import registry
 from fleet.catalogue import Catalogue, optional, required
 from fleet.errors import InputError
-from fleet.registry import Cluster, Fleet, Hub, Offers
+from fleet.offers import Offers
+from fleet.registry import Cluster, Fleet, Hub
 from imports.k8s import ConfigMap
 from rendering.render import render
+from tests.objects import APPS, ROOT, SAMPLE
 
 if TYPE_CHECKING:
     from constructs import Construct
 
-APPS = (App, PackagedApp, Tenant)
+MADE_FROM_DESCRIPTIONS = (App, PackagedApp, Tenant)
 """What is made of each app's file."""
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "tests" / "fixtures" / "fleets" / "sample.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def rendered(folder: Path, components: Catalogue) -> dict[str, bytes]:
-    fleet = registry.load(SAMPLE, Offers(components, offers().apps))
+    fleet = registry.load(SAMPLE, Offers(components, offers(APPS).apps))
     for cluster in fleet.clusters:
         render(fleet, cluster, folder=folder / cluster.name, overlays=folder / "overlays")
     return files(folder)
@@ -75,7 +75,7 @@ def test_one_line_adds_a_component(tmp_path: Path) -> None:
     """And changes no file but those that say what a cluster has."""
     before = rendered(tmp_path / "before", CATALOGUE)
     after = rendered(tmp_path / "after", {"hub": HUB, "region": (*REGION, Greeting)})
-    fleet = registry.load(SAMPLE, offers())
+    fleet = registry.load(SAMPLE, offers(APPS))
     assert after.keys() - before.keys() == {
         f"{region.name}/greeting/{file}"
         for region in fleet.regions
@@ -100,10 +100,10 @@ def test_the_registry_knows_what_the_catalogue_has(tmp_path: Path) -> None:
     text = SAMPLE.read_text()
     region = "    role: region\n"
     path.write_text(text.replace(region, f"{region}    without: [greeting]\n"))
-    with_it = Offers({"hub": HUB, "region": (*REGION, Greeting)}, offers().apps)
+    with_it = Offers({"hub": HUB, "region": (*REGION, Greeting)}, offers(APPS).apps)
     assert all("greeting" not in each.components for each in registry.load(path, with_it).regions)
     with pytest.raises(InputError, match="greeting is none of what a region can do without"):
-        registry.load(path, offers())
+        registry.load(path, offers(APPS))
     path.write_text(text.replace(region, f"{region}    without: [traefik]\n"))
     with pytest.raises(InputError, match="traefik, which cert-manager and greeting need"):
         registry.load(path, with_it)
@@ -126,7 +126,7 @@ class TestOnRequest:
         text = SAMPLE.read_text()
         assert first in text
         path.write_text(text.replace(first, f"{first}    {region}\n"))
-        return registry.load(path, Offers(self.OFFERED, offers().apps))
+        return registry.load(path, Offers(self.OFFERED, offers(APPS).apps))
 
     def test_one_region_has_it(self, tmp_path: Path) -> None:
         fleet = self.load(tmp_path, "with: [asked]")
@@ -155,7 +155,7 @@ class TestOnRequest:
                 "with: [foobar-api]",
                 "with[0]: foobar-api is an app; a region runs those under `apps`, so remove it",
             ),
-            ("with: [asked, asked]", "with: asked stands twice; keep one of the two"),
+            ("with: [asked, asked]", "with: asked is listed twice; keep one of the two"),
             (
                 "without: [asked]",
                 "without[0]: asked is none of what a region can do without, which is traefik, ",
@@ -181,7 +181,7 @@ class TestOnRequest:
         path = tmp_path / "clusters.yaml"
         path.write_text(SAMPLE.read_text().replace("role: hub\n", "role: hub\n    with: [asked]\n"))
         with pytest.raises(InputError, match=r"asked is none of what a hub can have on request"):
-            registry.load(path, Offers(self.OFFERED, offers().apps))
+            registry.load(path, Offers(self.OFFERED, offers(APPS).apps))
 
 
 def test_what_a_required_component_needs_is_required() -> None:
@@ -226,7 +226,8 @@ class TestForgotten:
             each
             for each in subclasses(Component)
             # Apps come from files.
-            if each.__module__.startswith("charts.") and not issubclass(each, APPS)
+            if each.__module__.startswith("charts.")
+            and not issubclass(each, MADE_FROM_DESCRIPTIONS)
         }
 
     def test_the_catalogue(self) -> None:

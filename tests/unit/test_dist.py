@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from charts.catalogue import load
 from charts.labels import PART_OF, PROJECT
 from fleet.errors import InputError
 from rendering.dist import HEADER, KUSTOMIZATION, check_deletions, replace, staged
 from rendering.render import render
-from tests.objects import ROOT, read_objects
+from tests.objects import ROOT, load, read_objects
 
 HUB = """\
 git: {repository: https://git.example.org/fleet.git, revision: main}

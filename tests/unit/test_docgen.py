@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from charts.catalogue import CATALOGUE, COMPONENTS, load
+from charts.catalogue import CATALOGUE, COMPONENTS
 from charts.monitoring.dashboards import DASHBOARDS
 from docgen import generate, lists, overview
 from docgen.fleets import SHOWN
@@ -18,7 +18,7 @@ from fleet.catalogue import optional
 from fleet.errors import InputError
 from fleet.registry import HUB_LABELS, Fleet
 from operations.status import RED_WHEN, Row
-from tests.objects import ROOT
+from tests.objects import APPS, ROOT, load
 
 GIT = "git: {repository: 'git@gitlab.com:team/many-fleet.git', revision: main}\n"
 ACME = "acme: {email: ops@foobar-platform.dev}\n"
@@ -288,6 +288,7 @@ class TestCommand:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
         (tmp_path / "clusters.yaml").write_text(f"{GIT}{ACME}clusters:\n{OWN_DOMAIN}{region(7)}")
+        shutil.copytree(APPS, tmp_path / "apps")
         return tmp_path
 
     @staticmethod

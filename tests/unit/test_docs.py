@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -18,7 +19,7 @@ from fleet import apps
 from fleet.registry import Fleet
 from operations import promote, status, terminal
 from operations.status import NONE, Cell, Row
-from tests.objects import MAIN, ROOT, SAMPLE
+from tests.objects import APPS, MAIN, ROOT, SAMPLE
 
 # The changelog also names what is gone.
 DOCUMENTS = [path for path in documents(ROOT) if path.name != "CHANGELOG.md"]
@@ -144,6 +145,7 @@ def test_the_readme_shows_what_the_command_prints(
     """The tour's diff, word for word, for the sample fleet."""
     readme = (ROOT / "README.md").read_text("utf-8")
     (shown,) = re.findall(r"\$ python main\.py --diff\n(.*?)```", readme, re.DOTALL)
+    shutil.copytree(APPS, tmp_path / "apps")
     registry = tmp_path / "clusters.yaml"
     text = SAMPLE.read_text("utf-8")
     registry.write_text(text.replace("foobar-api:1.0.0", "foobar-api:1.1.0", 1), "utf-8")
@@ -177,6 +179,7 @@ def test_the_readme_shows_what_promote_prints(
 ) -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     (image, shown) = re.findall(r"\$ python -m fleet promote --image (.*)\n(.*\n)", readme)[0]
+    shutil.copytree(APPS, tmp_path / "apps")
     path = tmp_path / "clusters.yaml"
     path.write_text(REGISTRY)
     assert promote.run(argparse.Namespace(fleet=path, image=image, app=None)) == 0

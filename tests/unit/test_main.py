@@ -171,7 +171,7 @@ def test_a_run_that_died_between_the_renames_is_mended(run: Run, dist: Path) -> 
 
 
 def test_folders_that_would_be_left_out_are_named(project: Path, tmp_path: Path) -> None:
-    """main.py reads those of the current folder; a registry elsewhere may have its own."""
+    """main.py reads overlays of the current folder; a registry elsewhere may have its own."""
     result = subprocess.run(
         [*MAIN, "--fleet", str(project / "clusters.yaml"), "--output", str(tmp_path / "dist")],
         cwd=tmp_path,
@@ -180,9 +180,25 @@ def test_folders_that_would_be_left_out_are_named(project: Path, tmp_path: Path)
         check=False,
     )
     assert (result.returncode, result.stdout) == (2, "")
-    for folder in ("apps", "overlays"):
-        assert f"{project / folder}: would be left out" in result.stderr
+    assert f"{project / 'overlays'}: would be left out" in result.stderr
     assert f"run main.py in {project}" in result.stderr
+
+
+def test_apps_are_those_beside_the_registry(project: Path, tmp_path: Path) -> None:
+    """Wherever main.py runs."""
+    elsewhere, current = tmp_path / "elsewhere", tmp_path / "current"
+    shutil.copytree(project, elsewhere, ignore=shutil.ignore_patterns("overlays"))
+    (current / "apps").mkdir(parents=True)
+    (current / "apps" / "wrong.yaml").write_text("apps of another fleet")
+    result = subprocess.run(
+        [*MAIN, "--fleet", str(elsewhere / "clusters.yaml"), "--cluster", "us-east"],
+        cwd=current,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert (current / "dist" / "us-east" / "foobar-api" / "kustomization.yaml").is_file()
 
 
 def test_a_folder_that_argo_cd_would_not_read_is_named(project: Path, tmp_path: Path) -> None:
@@ -207,8 +223,8 @@ def test_a_folder_that_argo_cd_would_not_read_is_named(project: Path, tmp_path: 
         notes.append(result.stderr)
     assert notes == [
         (
-            "dist-staging: Argo CD reads dist/, as git.folder says; set that to dist-staging if it "
-            "is to read this one\n"
+            "dist-staging: Argo CD reads dist/; if it should read this folder, set git.folder to "
+            "dist-staging\n"
         ),
         "",
     ]

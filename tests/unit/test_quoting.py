@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from bindings import jsii_module
 from bindings.manifest import Manifest
-from charts.catalogue import load
 from fleet import documents
 from rendering.dist import KUSTOMIZATION
 from rendering.render import BUNDLE, render
 from tests import kustomize
+from tests.objects import load
 
 ReadAll = Callable[[Sequence[str]], Sequence[Any]]
 """What a reader makes of each text."""

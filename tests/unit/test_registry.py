@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charts.catalogue import CATALOGUE, REGION, load
+from charts.catalogue import CATALOGUE, REGION
 from fleet.diagnostics import shown
 from fleet.errors import InputError
 from fleet.registry import PRIVATE_NETWORKS, Fleet
-from tests.objects import APPS, FLEETS, MAIN, ROOT, SAMPLE
+from tests.objects import APPS, FLEETS, MAIN, ROOT, SAMPLE, load
 
 FIXTURES = ROOT / "tests" / "fixtures" / "registry"
 TEXT = SAMPLE.read_text("utf-8")
@@ -375,10 +375,10 @@ class TestOverlays:
         has = f"it has {', '.join(each.NAME for each in REGION)}, tenant-foobar-api, foobar-api"
         assert caught.value.problems == (
             f"{nort}: the fleet has no cluster nort (did you mean north?); {remedy}",
-            f"{north}/patch.yaml: stands outside {north}/<component>/; move it there",
+            f"{north}/patch.yaml: is outside {north}/<component>/; move it there",
             f"{north}/traefik: has no kustomization.yaml; add one of kind Component",
             f"{north}/treafik: north has no component treafik (did you mean traefik?); {has}",
-            f"{overlays}/patch.yaml: stands outside {overlays}/<cluster>/<component>/; {move}",
+            f"{overlays}/patch.yaml: is outside {overlays}/<cluster>/<component>/; {move}",
         )
 
     def test_an_overlay_of_a_fleet_beside_this_one_is_none_of_its_concern(
@@ -416,11 +416,12 @@ class TestCommand:
 
     def test_bad_input_writes_nothing(self, tmp_path: Path) -> None:
         shutil.copytree(APPS, tmp_path / "apps")
+        registry = Path(shutil.copy(SEVERAL, tmp_path))
         dist = tmp_path / "dist"
         dist.mkdir()
         (dist / "README.md").write_text("of an earlier render")
         result = subprocess.run(
-            [*MAIN, "--fleet", str(SEVERAL), "--output", str(dist)],
+            [*MAIN, "--fleet", str(registry), "--output", str(dist)],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -428,8 +429,8 @@ class TestCommand:
         )
         assert result.returncode == 2
         assert result.stdout == ""
-        assert result.stderr.splitlines() == [f"{SEVERAL}:{line}" for line in expected(SEVERAL)]
-        assert set(tmp_path.iterdir()) == {dist, tmp_path / "apps"}
+        assert result.stderr.splitlines() == [f"{registry}:{line}" for line in expected(SEVERAL)]
+        assert set(tmp_path.iterdir()) == {dist, registry, tmp_path / "apps"}
         assert set(dist.rglob("*")) == {dist / "README.md"}
         assert (dist / "README.md").read_text() == "of an earlier render"
 

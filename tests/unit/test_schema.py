@@ -20,7 +20,7 @@ from fleet.catalogue import Role, optional, required, users
 from fleet.errors import InputError
 from fleet.registry import MODELS, Fleet, keys
 from fleet.source import read
-from tests.objects import FLEETS, ROOT, SAMPLE
+from tests.objects import APPS, FLEETS, ROOT, SAMPLE
 
 FIXTURES = ROOT / "tests" / "fixtures" / "registry"
 
@@ -161,7 +161,7 @@ def test_a_cluster_can_do_without_what_is_optional_in_its_role(role: Role) -> No
             left_out = {name}
         cluster = {**sound, "without": [*left_out], **replaced}
         try:
-            model.model_validate(cluster, context=offers())
+            model.model_validate(cluster, context=offers(APPS))
         except ValidationError:
             accepted = False
         else:
@@ -270,7 +270,7 @@ def test_what_the_registry_accepts_an_editor_accepts(changed: dict[str, Any], ro
         "clusters": clusters,
     }
     try:
-        Fleet.model_validate(data, context=offers())
+        Fleet.model_validate(data, context=offers(APPS))
     except ValidationError:
         return
     assert [error.message for error in EDITOR.iter_errors(data)] == []
@@ -329,7 +329,7 @@ class TestDocumentation:
         examples = {key: field.examples[0] for key, field in fields.items() if field.examples}
         changed = {key: value for key, value in instead.items() if key in fields}
         kept = {key: value for key, value in examples.items() if key not in without}
-        MODELS[name].model_validate({**kept, **changed}, context=offers())
+        MODELS[name].model_validate({**kept, **changed}, context=offers(APPS))
 
     def test_every_example_is_in_one_of_the_forms(self) -> None:
         first, second = (set(without) for without, _ in APART.values())
