@@ -5,7 +5,7 @@ new region adds a pair instead of changing others. One pair per app, so that who
 runs of an app changes nothing else: neither what guards it, nor the platform, nor another app.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -17,11 +17,9 @@ from fleet.registry import Cluster, Fleet, Hub, Region
 from fleet.score import Description
 from imports.argocd import (
     ApplicationSet,
-    ApplicationSetGenerator,
     ApplicationSetSpec,
     AppProject,
     AppProjectSpec,
-    GitDirectory,
     ObjectMeta,
     Source,
     Template,
@@ -45,8 +43,8 @@ class Target:
     """Name under which Argo CD knows the cluster."""
     namespaces: tuple[str, ...]
     cluster_kinds: tuple[GroupKind, ...]
-    apps: tuple[str, ...]
-    """Folders that are not the cluster's but those of apps."""
+    components: tuple[str, ...]
+    """The folders that belong to the cluster; those of apps have sets of their own."""
 
     @classmethod
     def of(cls, cluster: Cluster, *, destination: str) -> Self:
@@ -72,7 +70,11 @@ class Target:
                     }
                 )
             ),
-            apps=tuple(cluster.apps) if isinstance(cluster, Region) else (),
+            components=tuple(
+                name
+                for name in cluster.components
+                if not isinstance(cluster, Region) or name not in cluster.apps
+            ),
         )
 
 
@@ -175,24 +177,15 @@ class Applications(Component[Hub]):
         }
 
     def _application_set(self, target: Target) -> ApplicationSetSpec:
-        folders = f"{self.folder}/{target.cluster}"
-        theirs: list[GitDirectory] = [
-            {"path": f"{folders}/{app}", "exclude": True} for app in target.apps
-        ]
+        component = "{{.component}}"
         return _set(
-            {
-                "git": {
-                    "repoURL": self.repository,
-                    "revision": self.revision,
-                    "directories": [{"path": f"{folders}/*"}, *theirs],
-                }
-            },
+            [{"component": name} for name in target.components],
             self._application(
                 project=target.cluster,
                 cluster=target.cluster,
-                component="{{.path.basename}}",
-                source=self._rendered("{{.path.path}}"),
-                watched=_watched(target.cluster, "{{.path.basename}}"),
+                component=component,
+                source=self._rendered(f"{self.folder}/{target.cluster}/{component}"),
+                watched=_watched(target.cluster, component),
                 destination=target.destination,
                 # Every object in dist names its namespace; this one only has to be allowed.
                 namespace=ARGOCD,
@@ -223,7 +216,7 @@ class Applications(Component[Hub]):
             destination=cluster,
             namespace=app.name,
         )
-        return _set({"list": {"elements": elements}}, template)
+        return _set(elements, template)
 
     def _rendered(self, path: str) -> Source:
         """A folder that we render."""
@@ -290,12 +283,17 @@ def _add(
     ApplicationSet(chart, f"{name}-set", metadata=metadata, spec=application_set)
 
 
-def _set(generator: ApplicationSetGenerator, template: Template) -> ApplicationSetSpec:
+def _set(elements: Sequence[Mapping[str, str]], template: Template) -> ApplicationSetSpec:
+    """An Application for each of ``elements``, whose values the template names.
+
+    A list, not a search of Git: that would find the folder of a new app before the set of the
+    cluster says that it is not the cluster's, and deploy it with the rights of the platform.
+    """
     return {
         "goTemplate": True,
         "goTemplateOptions": ["missingkey=error"],
-        "generators": [generator],
-        # A folder that goes away takes no Application with it, and an Application no workload:
+        "generators": [{"list": {"elements": elements}}],
+        # An element that goes away takes no Application with it, and an Application no workload:
         # removing a component is a person's decision.
         "syncPolicy": {
             "applicationsSync": "create-update",

@@ -1,4 +1,4 @@
-"""What the world sees of a hostname: the certificate that is served, and foobar-api behind it."""
+"""What users get from a hostname: the certificate that is served, and the app's answers."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ PORT: Final = 443
 
 
 class ProbeError(Exception):
-    """Why a hostname does not serve what it is to serve, in a sentence."""
+    """Why a hostname does not serve what it should, in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Outside:
 
     @staticmethod
     def _unverified() -> ssl.SSLContext:
-        # What is served is to be seen, good or not; that it is good is asked apart.
+        # Reads any certificate, valid or not; ``_distrust`` checks whether clients accept it.
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

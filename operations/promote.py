@@ -17,7 +17,7 @@ from operations.edit import change
 
 
 class Promotion(NamedTuple):
-    """A region, an app, and the image that it is to run there instead of the one it runs."""
+    """A region, an app, and its image there before and after."""
 
     region: str
     app: str
@@ -71,7 +71,7 @@ def chosen(fleet: Fleet, app: str | None) -> str | None:
 
 
 def following(fleet: Fleet, image: str | None, app: str | None) -> Promotion | None:
-    """The first region that does not run what it is to run next."""
+    """The next promotion: of the first region that differs from what it should run."""
     running = [
         (region.name, region.apps[app].image) for region in fleet.regions if app in region.apps
     ]

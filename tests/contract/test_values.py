@@ -165,15 +165,9 @@ class TestGit:
     def test_argocd_reads_the_folder_that_is_rendered(self, make: Make) -> None:
         objects = make({}, folder="dist-staging", only="hub")
         sets = [each.body["spec"] for each in objects if each.kind == "ApplicationSet"]
-        found = {
-            directory["path"]
-            for each in sets
-            for directory in each["generators"][0].get("git", {}).get("directories", ())
-            if not directory.get("exclude")
-        }
-        assert found == {"dist-staging/hub/*", "dist-staging/north/*"}
         assert {each["template"]["spec"]["source"]["path"] for each in sets} == {
-            "{{.path.path}}",
+            "dist-staging/hub/{{.component}}",
+            "dist-staging/north/{{.component}}",
             "dist-staging/{{.cluster}}/foobar-api",
         }
 

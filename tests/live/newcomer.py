@@ -132,11 +132,7 @@ def _path() -> str:
 
 def look_at_git() -> None:
     """Has Argo CD look at Git now, and not within its three minutes."""
-    argocd = ("tooling", "-n", "argocd")
-    said(*argocd, "annotate", "--overwrite", "--all", "applications", REFRESH)
-    # A refresh by annotation would have it write its objects anew, unlike those in Git.
-    selector = "app.kubernetes.io/name=argocd-applicationset-controller"
-    said(*argocd, "delete", "pods", "-l", selector, "--wait=false")
+    said("tooling", "-n", "argocd", "annotate", "--overwrite", "--all", "applications", REFRESH)
 
 
 def newcomer(fork: Fork, database: Postgres, secrets: Mapping[str, str]) -> Newcomer:

@@ -30,8 +30,7 @@ import trustme
 import yaml
 
 from charts.applications import ARGOCD
-from charts.catalogue import offers
-from fleet import registry
+from charts.catalogue import load
 from fleet.registry import Fleet
 from tests.live.cluster import said
 from tests.objects import FOOBAR_API, ROOT, read
@@ -94,8 +93,7 @@ class Fork:
 
     @property
     def fleet(self) -> Fleet:
-        described = offers(self.folder / "apps")
-        return registry.load(self.folder / "clusters.yaml", described, self.folder / "overlays")
+        return load(self.folder / "clusters.yaml", self.folder / "overlays")
 
     def run(
         self, *arguments: str, variables: Mapping[str, str] | None = None, timeout: float = 600

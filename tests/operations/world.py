@@ -73,23 +73,17 @@ class World:
         return credentials.decoded(secret)
 
     def deploy(self) -> None:
-        """What Argo CD does: an Application for each folder that a set finds or lists."""
+        """What Argo CD does: an Application for each folder that a set lists."""
         server = self.hub.stored("deployment", "argocd-repo-server", "argocd")
         if not (server or {}).get("status", {}).get("readyReplicas"):
             return
         for manifest in self.hub.objects("ApplicationSet"):
             name = manifest["metadata"]["name"]
             (generator,) = manifest["spec"]["generators"]
-            if "list" in generator:
-                folders = [(each["cluster"], name) for each in generator["list"]["elements"]]
-            else:
-                excluded = {
-                    Path(each["path"]).name
-                    for each in generator["git"]["directories"]
-                    if each.get("exclude")
-                }
-                components = self.fleet.cluster(name).components
-                folders = [(name, each) for each in components if each not in excluded]
+            folders = [
+                (each.get("cluster", name), each.get("component", name))
+                for each in generator["list"]["elements"]
+            ]
             for cluster, component in folders:
                 self._deploy(cluster, component, self._signs_in(cluster))
 

@@ -222,6 +222,7 @@ def _is_set(body: Any) -> bool:
 def _clusters(spec: Mapping[str, Any]) -> list[str]:
     """The clusters of an ApplicationSet: of an app, those that run it; of a cluster, itself."""
     (generator,) = spec["generators"]
-    if "list" in generator:
-        return [element["cluster"] for element in generator["list"]["elements"]]
+    elements = generator["list"]["elements"]
+    if "cluster" in elements[0]:
+        return [element["cluster"] for element in elements]
     return [spec["template"]["metadata"]["labels"]["cluster"]]

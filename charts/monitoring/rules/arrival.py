@@ -150,7 +150,7 @@ def _of_region(hub: str, region: WatchedRegion) -> Iterator[Alert]:
 
 
 def parts_of(cluster: str, jobs: Sequence[str]) -> Alert:
-    """One alert for what is to be scraped in ``cluster`` and is not even found there."""
+    """One alert for the scrape targets that ``cluster`` should have and that nobody finds there."""
     return Alert(
         name="ClusterPartMissing",
         severity="warning",
