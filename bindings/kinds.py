@@ -50,6 +50,8 @@ class Kind:
         self,
         scope: "Construct",
         id: str,
+        # An app's own object may have any field, these names included.
+        /,
         *,
         metadata: ObjectMeta | None = None,
         **body: Any,

@@ -69,9 +69,25 @@ def load(folder: Path, taken: Collection[str]) -> Mapping[str, Description]:
                 faults.append(f"{path}: {other} describes this app too; remove one of the two")
             paths[description.name] = path
             found[description.name] = description
+    faults += _supplied_alike(found, paths)
     if faults:
         raise InputError(*faults)
     return found
+
+
+def _supplied_alike(found: Mapping[str, Description], paths: Mapping[str, Path]) -> Iterator[str]:
+    """Values that bootstrap would take from a variable of another app, whose secret they are."""
+    owners: dict[str, tuple[str, str]] = {}
+    for name, app in sorted(found.items()):
+        for secret, of_secret in app.secrets.items():
+            for key in of_secret:
+                variable = app.supplied_as(secret, key)
+                owner, what = owners.setdefault(variable, (name, f"{key} of {secret}"))
+                if owner != name:
+                    yield (
+                        f"{paths[name]}: {key} of the Secret {secret} would be {variable} for "
+                        f"bootstrap, as {what} of {owner} is; rename one of the Secrets"
+                    )
 
 
 def _load(path: Path, taken: Collection[str], *, packaged: bool) -> Description:

@@ -7,6 +7,7 @@ Python and JavaScript share.
 
 import base64
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -91,6 +92,17 @@ _NO_IPV4: Final = {
     IPv4Network("240.0.0.0/4"): "is reserved",
 }
 _IPV6: Final = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
+# Where nothing is that an app may ask. AWS answers by IPv6 outside the link-local addresses: see
+# "Access instance metadata" in its EC2 user guide.
+_NO_DESTINATION: Final[Mapping[IPv4Network | IPv6Network, str]] = {
+    IPv4Network("127.0.0.0/8"): "the pod itself",
+    IPv4Network("169.254.0.0/16"): "where clouds give out the credentials of their nodes",
+    IPv4Network("224.0.0.0/3"): "which is multicast or reserved",
+    IPv6Network("::1/128"): "the pod itself",
+    IPv6Network("fd00:ec2::254/128"): "where AWS gives out the credentials of its nodes",
+    IPv6Network("fe80::/10"): "which is link-local",
+    IPv6Network("ff00::/8"): "which is multicast",
+}
 # The prefixes of the largest private networks, 10.0.0.0/8 and fc00::/7, by IP version.
 _SHORTEST_PREFIX: Final = {4: 8, 6: 7}
 
@@ -226,6 +238,29 @@ def _address(value: object) -> object:
 
 
 def _network(value: object) -> object:
+    network = _cidr(value)
+    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
+        raise ValueError(
+            f"{network} is more than nodes and pods have, and a PROXY header from all of it would "
+            "be believed; give their own network"
+        )
+    return network
+
+
+def _destination(value: object) -> object:
+    network = _cidr(value)
+    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
+        raise ValueError(
+            f"{network} is more than an app connects to; name the networks of what it needs"
+        )
+    for refused, what in _NO_DESTINATION.items():
+        # Networks of different versions never overlap.
+        if network.overlaps(refused):
+            raise ValueError(f"{network} reaches {refused}, {what}; name networks without it")
+    return network
+
+
+def _cidr(value: object) -> IPv4Network | IPv6Network:
     text = _text(value)
     if not re.fullmatch("[0-9a-fA-F.:]+/[0-9]{1,3}", text):
         raise ValueError(f"{shown(text)} is no network in CIDR notation, such as 10.0.0.0/8")
@@ -237,11 +272,6 @@ def _network(value: object) -> object:
         ) from None
     if ip_address(text.partition("/")[0]) != network.network_address:
         raise ValueError(f"{text} has bits set beyond its prefix; write {network}")
-    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
-        raise ValueError(
-            f"{text} is more than nodes and pods have, and a PROXY header from all of it would be "
-            "believed; give their own network"
-        )
     return network
 
 
@@ -402,6 +432,9 @@ Address: TypeAlias = Annotated[
 ]
 Network: TypeAlias = Annotated[
     IPv4Network | IPv6Network, BeforeValidator(_network), _pattern("[0-9a-fA-F.:]+/[0-9]{1,3}")
+]
+Destination: TypeAlias = Annotated[
+    IPv4Network | IPv6Network, BeforeValidator(_destination), _pattern("[0-9a-fA-F.:]+/[0-9]{1,3}")
 ]
 Image: TypeAlias = Annotated[str, AfterValidator(_image), _pattern(_WHOLE_IMAGE)]
 GitUrl: TypeAlias = Annotated[str, AfterValidator(_git), _pattern(_GIT)]

@@ -1,11 +1,12 @@
 """Changes values of clusters.yaml where they stand, and nothing else that a person wrote there."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from charts.catalogue import load
 from fleet.atomic import replacement
-from fleet.diagnostics import Location
+from fleet.diagnostics import Location, shown
 from fleet.errors import InputError
 from fleet.source import read
 
@@ -21,6 +22,9 @@ def change(path: Path, values: Mapping[tuple[str, ...], tuple[str, str]]) -> Non
     lines = path.read_text("utf-8").splitlines(keepends=True)
     for (cluster, *key), (before, after) in values.items():
         place = source.places[_location(source.data, cluster, key)]
+        # What follows white space could be a comment, and on the next line another key.
+        if re.search(r"\s", after):
+            raise InputError(f"{path}:{place.line}: {shown(after)} has white space; write one word")
         line = lines[place.line - 1]
         if line.count(before) != 1:
             raise InputError(

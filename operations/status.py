@@ -294,7 +294,7 @@ def _app(app: Description, region: Region, cluster: Cluster, outside: Outside) -
     reports = platform.certificate_path is not None
     if (status != 200 or not isinstance(body, dict)) if reports else status >= 500:
         return Cell(f"{status}", f"{host} answers {status} to GET {path}")
-    if reports and body.get("tls", {}).get("certificate", {}).get("serial") != serial:
+    if reports and _reported(body) != serial:
         return Cell("not passed", "TLS does not end in the pod: it served another certificate")
     name = app.tls_secret
     try:
@@ -306,6 +306,15 @@ def _app(app: Description, region: Region, cluster: Cluster, outside: Outside) -
         who = "the pod" if platform.tls == "passthrough" else "Traefik"
         return Cell("answers", f"{who} serves another certificate than its Secret has by now")
     return Cell(platform.tls)
+
+
+def _reported(body: object) -> object:
+    """The serial number that an app says its certificate has; it may answer anything."""
+    match body:
+        case {"tls": {"certificate": {"serial": serial}}}:
+            return serial
+        case _:
+            return None
 
 
 def _age(

@@ -4,6 +4,7 @@ Each program runs once for all regions: texts may hold ``${cluster.<fact>}``, wh
 afterwards. A chart runs twice, because one that makes up passwords would change with each render.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -27,10 +28,25 @@ Manifest = Mapping[str, Any]
 TIMEOUT_SECONDS: Final = 120
 WORKLOADS: Final = ("Deployment", "StatefulSet")
 
+KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_CLOSED: Final = "http://127.0.0.1:9"
+OFFLINE: Final = {
+    "GIT_ALLOW_PROTOCOL": "none",
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), _CLOSED),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
+}
+"""The environment in which kustomize and helm fetch nothing.
+
+kustomize hands what is no file to git, and the ``ref`` of a URL even as an option: with
+``--upload-pack`` that would be any command, run by whoever renders.
+"""
+
 
 @cache
 def manifests(package: Package) -> Sequence[Manifest]:
     """The objects, in the app's namespace; raises InputError with every problem that they have."""
+    if astray := list(_astray(package)):
+        raise InputError(*astray)
     objects = [_placed(each, package.name) for each in _inflated(package)]
     faults = [fault for each in objects for fault in _faults(each, package)]
     names = [each["metadata"]["name"] for each in objects if each["kind"] in WORKLOADS]
@@ -64,6 +80,35 @@ def filled(value: Any, facts: Mapping[str, str], package: Package) -> Any:
     return re.sub(r"\$\{cluster\.([^{}]*)\}", fact, value)
 
 
+def _astray(package: Package) -> Iterator[str]:
+    """What would bring anything from outside the app's folder into what is rendered."""
+    folder = package.folder
+    # Helm follows links, so one to a private key would put that into dist.
+    for each in (folder, *sorted(folder.rglob("*"))):
+        if each.is_symlink():
+            yield f"{each}: is a link, and may lead anywhere; put what it leads to in its place"
+    for file in sorted(each for name in KUSTOMIZATIONS for each in folder.rglob(name)):
+        for entry in _entries(file):
+            found = (file.parent / entry).resolve()
+            if not (found.exists() and found.is_relative_to(folder.resolve())):
+                yield (
+                    f"{file}: {shown(redacted(entry))} is no file or folder of {folder}; put it "
+                    "there, as whatever is elsewhere changes without a commit to the app"
+                )
+
+
+def _entries(file: Path) -> Iterator[str]:
+    """The names of the resources of a kustomization; of one that is no YAML, kustomize says so."""
+    try:
+        found = documents.read_all(file)
+    except (OSError, ValueError, yaml.YAMLError):
+        return
+    for each in found:
+        for key in ("resources", "bases", "components"):
+            names = each.get(key) if isinstance(each, dict) else None
+            yield from (name for name in names or () if isinstance(name, str))
+
+
 def _placed(each: Manifest, namespace: str) -> Manifest:
     """An object that names no namespace goes to that of the app."""
     metadata = each.get("metadata") or {}
@@ -85,6 +130,18 @@ def _faults(each: Manifest, package: Package) -> Iterator[str]:
             f"{kind}/{name}: is in namespace {each['metadata']['namespace']}; an app has "
             f"{package.name} alone, so leave the namespace out"
         )
+    elif not isinstance(name, str) or not name:
+        yield f"{kind}: has no metadata.name; add one"
+    elif kind in WORKLOADS and not _has_containers(each):
+        yield f"{kind}/{name}: has no spec.template.spec.containers, each with a name; add them"
+
+
+def _has_containers(workload: Manifest) -> bool:
+    match workload:
+        case {"spec": {"template": {"spec": {"containers": [_, *_] as containers}}}}:
+            return all(isinstance(each, dict) and each.get("name") for each in containers)
+        case _:
+            return False
 
 
 def _inflated(package: Package) -> list[Manifest]:
@@ -133,7 +190,12 @@ def _helm(package: Package, helm: Helm, folder: Path) -> list[str]:
 def _run(package: Package, command: Sequence[str]) -> str:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
+            env={**os.environ, **OFFLINE},
         )
     except subprocess.TimeoutExpired:
         raise InputError(

@@ -66,7 +66,10 @@ class PackagedApp(Component[Region]):
             if body["kind"] in WORKLOADS and body["metadata"]["name"] == self.NAME:
                 body = self._with_image(body)
             kind = Kind(body.pop("apiVersion"), body.pop("kind"))
-            kind(chart, f"{at}-{kind.name}", **body)
+            try:
+                kind(chart, f"{at}-{kind.name}", **body)
+            except TypeError as error:
+                raise InputError(f"{self.PACKAGE.folder}: {error}") from None
 
     def _with_image(self, workload: Manifest) -> dict[str, Any]:
         """The workload with the region's image in its container, or in the one named like it."""

@@ -248,7 +248,16 @@ class Argocd(Component[Hub]):
             _workload(
                 "Deployment", "argocd-notifications-controller", memory="64Mi", limit="256Mi"
             ),
-            _workload("Deployment", "argocd-repo-server", memory="256Mi", limit="1Gi"),
+            _workload(
+                "Deployment",
+                "argocd-repo-server",
+                memory="256Mi",
+                limit="1Gi",
+                # kustomize hands git the reference of a remote base even as an option: of a
+                # repository that is a folder, --upload-pack runs any command. Git over the network
+                # has no use for it.
+                variables={"GIT_ALLOW_PROTOCOL": "https:ssh"},
+            ),
             _workload("Deployment", SERVER, memory="128Mi", limit="512Mi"),
             _workload(
                 "Deployment", "argocd-redis", memory="64Mi", limit="256Mi", container="redis"
@@ -276,8 +285,15 @@ def _config(name: str, data: Mapping[str, str]) -> Patch:
 
 
 def _workload(
-    kind: str, name: str, *, memory: str, limit: str, container: str | None = None
+    kind: str,
+    name: str,
+    *,
+    memory: str,
+    limit: str,
+    container: str | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Patch:
+    env = [{"name": key, "value": value} for key, value in (variables or {}).items()]
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
@@ -289,6 +305,7 @@ def _workload(
                     "containers": [
                         {
                             "name": container or name,
+                            **({"env": env} if env else {}),
                             "resources": {
                                 "requests": {"cpu": "50m", "memory": memory},
                                 "limits": {"memory": limit},

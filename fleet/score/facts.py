@@ -17,7 +17,9 @@ def _matching(text: str, pattern: str, complaint: str) -> str:
 
 
 _PORT_NAME: Final = "(?=.{2,15}$)(?!.*--)[a-z0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*"
-_PATH: Final = r"/[^\s?#$]*"
+# What a path has by RFC 3986, section 3.3, less the dollar sign of placeholders. A backtick would
+# end the text that the path is in Traefik's rules.
+_PATH: Final = "/[A-Za-z0-9._~!&'()*+,;=:@%/-]*"
 _TARGET: Final = r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
 _CPU: Final = "([1-9][0-9]{0,4}m|[1-9][0-9]{0,2}([.][0-9]{1,3})?|0[.](?!0+$)[0-9]{1,3})"
 _MEMORY: Final = "[1-9][0-9]{0,4}(Mi|Gi)"

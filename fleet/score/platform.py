@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from fleet.score.facts import AnnotationKey, AnyPort, MetricName, Path, Port, ScoreName, Truth
 from fleet.score.jobs import BeforeRollout, ScheduledJob
 from fleet.score.levels import Measure, ServiceLevels
-from fleet.values import Facts, FrozenDict, Label, Network
+from fleet.values import Destination, Facts, FrozenDict, Label
 
 
 class Metrics(Facts):
@@ -45,7 +45,7 @@ class Scaling(Facts):
 class Egress(Facts):
     """A way out of the app's namespace."""
 
-    networks: tuple[Network, ...] = Field(
+    networks: tuple[Destination, ...] = Field(
         description="Networks in CIDR notation.", examples=[["10.20.0.0/16"]]
     )
     ports: tuple[AnyPort, ...] = Field(description="TCP ports.", examples=[[5432]])

@@ -296,6 +296,11 @@ def exposes_only_traefik(cluster: ClusterObjects) -> Iterator[Finding]:
         kind = each.body["spec"].get("type", "ClusterIP")
         if kind in ("LoadBalancer", "NodePort"):
             yield Finding(each, f"type {kind} opens a way in beside Traefik; route through Traefik")
+        if each.body["spec"].get("externalIPs"):
+            yield Finding(
+                each,
+                "externalIPs take what any pod of the cluster sends to them; remove the field",
+            )
 
 
 def has_a_budget(cluster: ClusterObjects) -> Iterator[Finding]:

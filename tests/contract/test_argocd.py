@@ -178,6 +178,14 @@ def test_every_parameter_is_one_that_argo_cd_reads(built: Sequence[Object]) -> N
     assert parameters.body["data"].keys() <= read
 
 
+def test_git_runs_no_program_that_a_remote_base_names(built: Sequence[Object]) -> None:
+    """Git does so where the repository is a folder: an app's own one could name any command."""
+    (container,) = spec(built, "Deployment", "argocd-repo-server")["template"]["spec"]["containers"]
+    assert {"name": "GIT_ALLOW_PROTOCOL", "value": "https:ssh"} in container["env"]
+    # What upstream sets is still there.
+    assert len(container["env"]) > 1
+
+
 def test_an_overlay_makes_its_application_new(objects: Sequence[Object], fleet: Fleet) -> None:
     """Argo CD renders an Application anew for its folder, its overlay and the bundles' copies."""
     for name in fleet.names:

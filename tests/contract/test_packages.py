@@ -1,6 +1,7 @@
 """Apps that bring their own manifests: by Kustomize, by Helm, and in a repository of their own."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from charts.app.manifests import manifests
+from charts.app.manifests import OFFLINE, manifests
 from charts.catalogue import TAKEN
 from docgen import schema
 from fleet import apps
@@ -177,6 +178,78 @@ def test_what_no_app_can_have_is_refused_by_its_object(tmp_path: Path, what: str
     assert done.stderr.splitlines() == [f"apps/kustomized: {message}"]
 
 
+REMOTE = "file:///var/repository?ref=--upload-pack=touch${IFS}PWNED"
+
+
+@pytest.mark.parametrize("entry", [REMOTE, "https://example.org/base.yaml", "../../other"])
+def test_a_base_takes_nothing_from_outside_its_folder(tmp_path: Path, entry: str) -> None:
+    kustomize.program()
+    placed(tmp_path, "kustomized")
+    (tmp_path / "apps" / "other").mkdir()
+    (tmp_path / "apps/other/kustomization.yaml").write_text("resources: []\n")
+    path = tmp_path / "apps/kustomized/kustomization.yaml"
+    path.write_text(path.read_text().replace("[workload.yaml]", f'[workload.yaml, "{entry}"]'))
+    with pytest.raises(InputError) as caught:
+        manifests(described_alone(tmp_path / "apps/kustomized"))
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}: ")
+    assert "is no file or folder of" in problem
+
+
+def test_git_runs_nothing_for_kustomize(tmp_path: Path) -> None:
+    """Though kustomize hands git the reference of a URL as an option."""
+    mark = tmp_path / "mark"
+    url = f"file://{tmp_path}?ref=--upload-pack=touch${{IFS}}{mark}"
+    (tmp_path / "kustomization.yaml").write_text(f'resources: ["{url}"]\n')
+    command = [*kustomize.program(), str(tmp_path)]
+    subprocess.run(command, check=False, capture_output=True, env={**os.environ, **OFFLINE})
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["values.yaml", "chart/key"])
+def test_a_link_is_refused(tmp_path: Path, name: str) -> None:
+    """Or a chart could put any file of whoever renders into dist."""
+    folder = tmp_path / "charted"
+    shutil.copytree(PACKAGES / "charted", folder)
+    (tmp_path / "secret").write_text("key: secret\n")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / "secret")
+    with pytest.raises(InputError, match=rf"{name}: is a link, and may lead anywhere"):
+        manifests(described_alone(folder))
+
+
+MALFORMED = {
+    "no name": ("kind: ConfigMap\nmetadata: {}\n", "ConfigMap: has no metadata.name; add one"),
+    "no containers": (
+        "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: null}}\n",
+        "Deployment/a: has no spec.template.spec.containers, each with a name; add them",
+    ),
+}
+
+
+@needs_helm
+@pytest.mark.parametrize("fault", MALFORMED)
+def test_a_malformed_object_is_reported(tmp_path: Path, fault: str) -> None:
+    text, message = MALFORMED[fault]
+    version = "apps/v1" if "Deployment" in text else "v1"
+    folder = tmp_path / "charted"
+    shutil.copytree(PACKAGES / "charted", folder)
+    (folder / "chart/templates/more.yaml").write_text(f"apiVersion: {version}\n{text}")
+    with pytest.raises(InputError) as caught:
+        manifests(described_alone(folder))
+    assert caught.value.problems == (f"{folder}: {message}",)
+
+
+@needs_helm
+def test_an_unknown_field_is_the_validation_s_to_report(tmp_path: Path) -> None:
+    """Whatever its name: rendering fills in the object's own fields by name."""
+    placed(tmp_path, "charted")
+    (tmp_path / "apps/charted/chart/templates/more.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nid: b\nscope: c\nself: d\n"
+    )
+    assert run(tmp_path).returncode == 0
+
+
 @needs_helm
 def test_a_chart_that_makes_something_up_is_refused(tmp_path: Path) -> None:
     placed(tmp_path, "charted")
@@ -317,6 +390,11 @@ def test_a_chart_is_fetched_by_its_url_and_compared_with_the_lock(
     monkeypatch.setattr("upstream.mirror.download", lambda url: b"another file")
     with pytest.raises(InputError, match=re.escape(url)):
         manifests(described(folder))
+
+
+def described_alone(folder: Path) -> Package:
+    """The package of ``folder``, whatever is beside it."""
+    return Package.model_validate(read(folder / "app.yaml"), context=folder)
 
 
 def described(folder: Path) -> Package:

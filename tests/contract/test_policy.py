@@ -159,6 +159,7 @@ FAULTS = [
     (("Namespace", "traefik"), "metadata/annotations", DELETE, "Argo CD may delete it"),
     (("Secret", "argocd-manager-token"), "stringData", {"a": "b"}, "would put a secret into Git"),
     (("Service", "foobar-api"), "spec/type", "NodePort", "opens a way in beside Traefik"),
+    (("Service", "foobar-api"), "spec/externalIPs", ["192.0.2.9"], "what any pod of the cluster"),
     (("PodDisruptionBudget", "traefik"), "spec/maxUnavailable", 0, "does not let one pod go"),
     (("PodDisruptionBudget", "traefik"), "spec/unhealthyPodEvictionPolicy", DELETE, "drained"),
     (("PodDisruptionBudget", "foobar-api"), "spec/selector/matchLabels", {"a": "b"}, "has several"),

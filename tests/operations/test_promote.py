@@ -60,6 +60,13 @@ def test_an_image_that_the_registry_refuses_changes_nothing(registry: Path) -> N
     assert {each.name for each in registry.parent.iterdir()} == {"apps", "clusters.yaml"}
 
 
+@pytest.mark.parametrize("more", [" # stays", "\n        pullSecret: other"])
+def test_an_image_writes_no_other_key(registry: Path, more: str) -> None:
+    with pytest.raises(InputError, match=r"clusters.yaml:\d+: .* has white space; write one word"):
+        promote(registry, NEW + more)
+    assert changed(registry) == []
+
+
 def test_an_image_written_in_a_way_that_cannot_be_edited_is_told(registry: Path) -> None:
     text = registry.read_text().replace(f"image: {OLD}", f"image:\n          {OLD}", 1)
     registry.write_text(text)

@@ -362,6 +362,8 @@ def test_distrust_is_wrong_in_production_only(
         ((503, {}), "503", "answers 503 to GET /api"),
         ((200, None), "200", "answers 200 to GET /api"),
         ((200, {"tls": {}}), "not passed", "TLS does not end in the pod"),
+        ((200, {"tls": [None]}), "not passed", "TLS does not end in the pod"),
+        ((200, {"tls": {"certificate": "no"}}), "not passed", "TLS does not end in the pod"),
     ],
 )
 def test_an_app_that_is_not_well_is_reported(

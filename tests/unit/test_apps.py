@@ -65,6 +65,8 @@ BEYOND_A_SCHEMA = {
     "secret-used-nowhere": "relates two values",
     "secret-of-the-certificate": "knows the names of the platform's Secrets",
     "keys-alike": "knows the variables of bootstrap",
+    "egress-to-everything": "reads networks",
+    "egress-to-credentials": "reads networks",
     "job-with-a-secret-in-args": "reads placeholders",
     "job-without-command": "relates two values",
     "rollout-without-command": "relates two values",
@@ -133,6 +135,23 @@ def test_faults_of_all_files_are_reported_together() -> None:
     with pytest.raises(InputError) as caught:
         apps.load(INVALID, TAKEN)
     assert len(caught.value.problems) == len(list(INVALID.glob("*.yaml"))) > 30
+
+
+def test_no_app_gets_a_value_that_bootstrap_has_for_another(tmp_path: Path) -> None:
+    for app, secret in (("shop", "api-db"), ("shop-api", "db")):
+        (tmp_path / f"{app}.yaml").write_text(
+            f"apiVersion: score.dev/v1b1\nmetadata: {{name: {app}}}\ncontainers:\n"
+            f"  main: {{image: '.', variables: {{URL: '${{resources.{secret}.url}}'}}}}\n"
+            "service: {ports: {http: {port: 8080}}}\n"
+            f"resources: {{{secret}: {{type: secret}}}}\n"
+        )
+    with pytest.raises(InputError) as caught:
+        apps.load(tmp_path, TAKEN)
+    (problem,) = caught.value.problems
+    assert problem == (
+        f"{tmp_path}/shop-api.yaml: url of the Secret db would be SHOP_API_DB_URL for bootstrap, "
+        "as url of api-db of shop is; rename one of the Secrets"
+    )
 
 
 def test_an_editor_marks_every_fault_that_a_schema_can_express() -> None:
