@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fleet import package, score
-from fleet.diagnostics import Location, Problem, did_you_mean, may_hold_a_credential, shown
+from fleet.diagnostics import Location, Problem, did_you_mean, shown
 from fleet.errors import InputError
 from fleet.package import Helm, Package, Repository
-from fleet.problems import words
+from fleet.problems import reported_by_source, words
 from fleet.registry import keys
 from fleet.score import Description
 from fleet.source import Source, read
@@ -134,12 +134,7 @@ def _of_values(source: Source, error: ValidationError) -> Iterator[Problem]:
             location[:length] in keys_at_fault for length in range(1, len(location) + 1)
         ):
             continue
-        place = source.places.get(location)
-        reported = place is not None and (
-            each["input"] is None
-            or (each["type"] != "extra_forbidden" and may_hold_a_credential(place.written))
-        )
-        if not reported:
+        if not reported_by_source(source, each, location):
             yield Problem(location, _say(source, each, location))
 
 

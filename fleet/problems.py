@@ -54,14 +54,17 @@ def of_values(source: Source, error: "ValidationError", keys: Keys) -> Iterator[
             and _named_already(source, location)
         ):
             continue
-        place = source.places.get(location)
-        # What is wrong with a missing value, or with a credential, the source has reported.
-        reported = place is not None and (
-            each["input"] is None
-            or (each["type"] != "extra_forbidden" and may_hold_a_credential(place.written))
-        )
-        if not reported:
+        if not reported_by_source(source, each, location):
             yield Problem(location, _say(source, each, location, mapping, keys))
+
+
+def reported_by_source(source: Source, error: "ErrorDetails", location: Location) -> bool:
+    """Whether ``source`` has reported the value: one that is missing, or may be a credential."""
+    place = source.places.get(location)
+    return place is not None and (
+        error["input"] is None
+        or (error["type"] != "extra_forbidden" and may_hold_a_credential(place.written))
+    )
 
 
 def of_the_whole(data: Any, claims: Claims) -> Iterator[Problem]:

@@ -448,7 +448,7 @@ class TestCommand:
             capture_output=True,
         )
         made = tmp_path / "dist-staging" / "hub" / "applications" / "ApplicationSet.edge.yaml"
-        assert "path: dist-staging/edge/*\n" in made.read_text("utf-8")
+        assert "path: dist-staging/edge/{{.component}}\n" in made.read_text("utf-8")
         assert not (tmp_path / "dist").exists()
 
     def test_the_documented_example(self, write: Write) -> None:
