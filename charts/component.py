@@ -79,6 +79,8 @@ class Component(ABC, Generic[C_contra]):
     """Whether Traefik routes to pods of the component's namespace."""
     VOLUMES: ClassVar[tuple[str, ...]] = ()
     """Sizes of the volumes that each of its pods keeps, as its team chose them."""
+    SECRETS: ClassVar[Sequence[str]] = ()
+    """Secrets of its namespace that are made outside Git, but for that of the registry."""
     EXPECTED: ClassVar[bool] = False
     """Whether an alert fires when Prometheus scrapes no pod under the component's name as job."""
     BUNDLES: ClassVar[tuple[str, ...]] = ()

@@ -21,6 +21,7 @@ from charts.component import Component
 from charts.ingress import IngressController
 from charts.labels import JOB, selector
 from charts.network import TO_DNS, allow, default_deny, tcp
+from charts.scheduling import PLATFORM
 from charts.scrape import scraped
 from charts.traefik import Traefik
 from fleet.apps import TENANT
@@ -28,7 +29,7 @@ from fleet.package import Package
 from fleet.registry import Fleet, Region
 from fleet.score import Description
 from fleet.volumes import mebibytes
-from imports.k8s import NetworkPolicyEgressRule, ObjectMeta, ResourceQuota
+from imports.k8s import NetworkPolicyEgressRule, ObjectMeta, ResourceQuota, ResourceQuotaSpec
 from imports.traefik import (
     IngressRoute,
     IngressRouteRouteService,
@@ -39,6 +40,20 @@ from imports.traefik import (
 if TYPE_CHECKING:
     from constructs import Construct
 
+PRIORITIES: Final = "priorities"
+NO_PLATFORM_PRIORITY: Final[ResourceQuotaSpec] = {
+    "hard": {"pods": "0"},
+    "scopeSelector": {
+        "matchExpressions": [
+            {
+                "scopeName": "PriorityClass",
+                "operator": "In",
+                "values": ["system-node-critical", "system-cluster-critical", PLATFORM],
+            }
+        ]
+    },
+}
+"""No pod of an app pushes out what all apps need in order to be served."""
 SOLVER_POLICY: Final = "acme-solver"
 OWN_NAMES: Final = (SOLVER_POLICY, "default-deny")
 """Names that an app cannot have: its policies would have those of these."""
@@ -82,6 +97,12 @@ class Tenant(Component[Region]):
         meta: ObjectMeta = {"name": self.app, "namespace": self.NAMESPACE}
         self.own_namespace(chart)
         ResourceQuota(chart, "quota", metadata=meta, spec={"hard": quota(self.DESCRIPTION)})
+        ResourceQuota(
+            chart,
+            "priorities",
+            metadata={"name": PRIORITIES, "namespace": self.NAMESPACE},
+            spec=NO_PLATFORM_PRIORITY,
+        )
         self._add_policies(chart)
         serving_certificate(
             chart,
@@ -270,5 +291,6 @@ def tenant(description: Description) -> type[Tenant]:
         "NAME": f"{TENANT}{description.name}",
         "NAMESPACE": description.name,
         "DESCRIPTION": description,
+        "SECRETS": tuple(description.secrets),
     }
     return cast(type[Tenant], type(description.name, (Tenant,), constants))

@@ -593,6 +593,19 @@ class Region(Cluster):
 
     @field_validator("apps")
     @classmethod
+    def _do_not_read_the_pull_secret(
+        cls, apps: dict[str, Placement], info: ValidationInfo
+    ) -> dict[str, Placement]:
+        for name, placement in apps.items():
+            if any(placement.pull_secret in each.SECRETS for each in offers_of(info).apps[name]):
+                raise ValueError(
+                    f"{name}: its file names a Secret {placement.pull_secret}, which is that of "
+                    "the registry; rename it there, or set another pullSecret"
+                )
+        return apps
+
+    @field_validator("apps")
+    @classmethod
     def _leave_room(cls, apps: dict[str, Placement], info: ValidationInfo) -> dict[str, Placement]:
         for name, placement in apps.items():
             try:

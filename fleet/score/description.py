@@ -109,8 +109,12 @@ class Description(Facts):
                     yield part.output
 
     def supplied_as(self, secret: str, key: str) -> str:
-        """The environment variable from which bootstrap takes a value: ``SHOP_API_DB_URL``."""
-        return re.sub("[^A-Z0-9]+", "_", f"{self.name}_{secret}_{key}".upper())
+        """The environment variable from which bootstrap takes a value: ``APP_SHOP_API_DB_URL``.
+
+        By its first word, nobody who names an app and its Secrets can ask for another variable of
+        the person who runs bootstrap, such as AWS_SECRET_ACCESS_KEY.
+        """
+        return re.sub("[^A-Z0-9]+", "_", f"app_{self.name}_{secret}_{key}".upper())
 
     @property
     def persistent(self) -> dict[str, str]:

@@ -90,7 +90,7 @@ def fits_its_quota(cluster: ClusterObjects) -> Iterator[Finding]:
     DaemonSets are left out, as their pods are as many as the nodes.
     """
     for each in cluster.of("ResourceQuota"):
-        uses = list(_usage(cluster, each.namespace))
+        uses = list(_usage(cluster, each))
         for name, value in (each.body["spec"].get("hard") or {}).items():
             hard = quantity(value)
             shares = (number * per_pod.get(name, Decimal(0)) for _, number, per_pod in uses)
@@ -109,10 +109,24 @@ def fits_its_quota(cluster: ClusterObjects) -> Iterator[Finding]:
                 yield Finding(each, fault)
 
 
-def _usage(cluster: ClusterObjects, namespace: str | None) -> Iterator[Usage]:
+def _usage(cluster: ClusterObjects, quota: Object) -> Iterator[Usage]:
     for each, template in cluster.workloads():
-        if each.namespace == namespace and each.kind != "DaemonSet":
+        if (
+            each.namespace == quota.namespace
+            and each.kind != "DaemonSet"
+            and _counts(quota, template["spec"])
+        ):
             yield each, _most_pods(cluster, each), _per_pod(template["spec"])
+
+
+def _counts(quota: Object, pod: Mapping[str, Any]) -> bool:
+    """Whether a quota that is for pods of some priority classes only is for ``pod``."""
+    selector = quota.body["spec"].get("scopeSelector") or {}
+    return all(
+        pod.get("priorityClassName") in scope["values"]
+        for scope in selector.get("matchExpressions", ())
+        if (scope["scopeName"], scope["operator"]) == ("PriorityClass", "In")
+    )
 
 
 def _most_pods(cluster: ClusterObjects, each: Object) -> int:

@@ -474,10 +474,10 @@ def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:
     }
     database = found["north", "shop-api", "shop-database"]
     assert set(database.variables) == {
-        "SHOP_API_SHOP_DATABASE_URL",
-        "SHOP_API_SHOP_DATABASE_USER",
+        "APP_SHOP_API_SHOP_DATABASE_URL",
+        "APP_SHOP_API_SHOP_DATABASE_USER",
     }
-    values = {"SHOP_API_SIGNING_KEY": "k", "SHOP_API_SIGNING_SIGNING_PEM": "-----\n"}
+    values = {"APP_SHOP_API_SIGNING_KEY": "k", "APP_SHOP_API_SIGNING_SIGNING_PEM": "-----\n"}
     assert found["north", "shop-api", "signing"].make(values) == {
         "key": "k",
         "signing.pem": "-----\n",

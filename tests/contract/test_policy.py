@@ -183,6 +183,10 @@ FAULTS = [
     (("HorizontalPodAutoscaler", "foobar-api"), "spec/maxReplicas", 0, "is less than 1"),
     (("PodDisruptionBudget", "foobar-api"), "spec/minAvailable", 1, "both minAvailable and"),
     (("HorizontalPodAutoscaler", "foobar-api"), "spec/maxReplicas", 20, "spec.hard.pods: is 20"),
+    *(
+        (("Deployment", "foobar-api"), "spec/template/spec/priorityClassName", name, "pods: is 0")
+        for name in ("platform", "system-cluster-critical", "system-node-critical")
+    ),
     (APP, f"{CONTAINER}/resources/limits/memory", "2Gi", "limits.memory: is 8Gi"),
     (APP, f"{CONTAINER}/resources/requests/cpu", "0.7", "may need 4.9"),
     (APP, "spec/strategy/type", "Recreate", "Recreate allows no rollingUpdate"),

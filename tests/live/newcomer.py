@@ -145,7 +145,7 @@ def newcomer(fork: Fork, database: Postgres, secrets: Mapping[str, str]) -> Newc
     made = Newcomer(
         fork,
         database,
-        {**secrets, "LINKS_API_DB_URL": url, "LINKS_API_TOKEN_TOKEN": TOKEN},
+        {**secrets, "APP_LINKS_API_DB_URL": url, "APP_LINKS_API_TOKEN_TOKEN": TOKEN},
         {
             "python -m fleet bootstrap": f"{asked}--timeout 8",
             "python -m fleet status": f"{asked}--ca {place.acme_root}",

@@ -149,8 +149,8 @@ def test_no_app_gets_a_value_that_bootstrap_has_for_another(tmp_path: Path) -> N
         apps.load(tmp_path, TAKEN)
     (problem,) = caught.value.problems
     assert problem == (
-        f"{tmp_path}/shop-api.yaml: url of the Secret db would be SHOP_API_DB_URL for bootstrap, "
-        "as url of api-db of shop is; rename one of the Secrets"
+        f"{tmp_path}/shop-api.yaml: url of the Secret db would be APP_SHOP_API_DB_URL for "
+        "bootstrap, as url of api-db of shop is; rename one of the Secrets"
     )
 
 

@@ -82,9 +82,11 @@ def test_one_line_adds_a_component(tmp_path: Path) -> None:
         for file in ("ConfigMap.greeting.yaml", "kustomization.yaml")
     }
     assert before.keys() <= after.keys()
-    # The region's project lets Argo CD write to the namespace.
+    # The region's set lists the folder, and its project lets Argo CD write to the namespace.
     assert {name for name in before if before[name] != after[name]} == {
-        f"{fleet.hub.name}/applications/AppProject.{region.name}.yaml" for region in fleet.regions
+        f"{fleet.hub.name}/applications/{kind}.{region.name}.yaml"
+        for region in fleet.regions
+        for kind in ("ApplicationSet", "AppProject")
     }
 
 
