@@ -88,6 +88,7 @@ UNSEEN = {
     "bucket_in_the_host_of_aws": "depends on the provider",
     "bucket_region_unknown": "relates two values",
     "bucket_region_without_a_bucket": "relates two values",
+    "pull_secret_that_an_app_reads": "relates two files",
     "storage_less_than_the_class_provides": "relates two values",
     "storage_more_than_the_class_provides": "relates two values",
     "credential_as_revision": "knows the tokens of others",
