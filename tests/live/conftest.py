@@ -1,18 +1,23 @@
 """What the live tests share: a fork of the project, brought up by its own commands."""
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from charts.applications import ARGOCD
 from charts.monitoring import loki, secrets
 from charts.scrape import MONITORING
+from fleet.registry import Fleet
 from operations import credentials
-from tests.live.cluster import apply, forwarded, orders_asked_for_anew, secret
+from operations.applications import KIND
+from tests.live.cluster import apply, forwarded, orders_asked_for_anew, said, secret
 from tests.live.git import served
 from tests.live.hub import REFUSED, HubOverTls, Logs, Query
 from tests.live.load import Way
@@ -47,6 +52,8 @@ class Bootstrapped:
     seconds: float
     applications: int
     """How many there were by then."""
+    states: Mapping[str, Any]
+    """What Argo CD said of each by then: apps that come later have it apply more."""
 
     def command(
         self, *arguments: str, variables: Mapping[str, str] = SECRETS
@@ -103,9 +110,15 @@ def up(checkout: Fork) -> Iterator[Bootstrapped]:
         assert first.returncode == 0, first.stdout + first.stderr
         _REPORT.append(f"bare clusters to every Application synced and healthy: {seconds:.0f} s")
         number = sum(len(each.components) for each in checkout.fleet.clusters)
-        yield Bootstrapped(checkout, taken, first, seconds, number)
+        yield Bootstrapped(checkout, taken, first, seconds, number, _states(checkout.fleet))
     if anew:
         _REPORT.append(f"orders that stayed at 'processing', and were made anew: {len(anew)}")
+
+
+def _states(fleet: Fleet) -> dict[str, Any]:
+    """The status of each Application, by its name."""
+    found = json.loads(said(fleet.hub.name, "-n", ARGOCD, "get", KIND, "-ojson"))
+    return {each["metadata"]["name"]: each["status"] for each in found["items"]}
 
 
 @pytest.fixture(scope="session")

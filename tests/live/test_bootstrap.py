@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from charts.applications import ARGOCD
 from charts.argocd import Argocd
 from operations.manifests import TRACKED
 from operations.steps import DEFINING_COMPONENTS
@@ -40,8 +39,8 @@ def test_what_bootstrap_applied_is_as_argo_cd_would(up: Bootstrapped) -> None:
         *(f"{cluster.name}-{each}" for cluster in fleet.clusters for each in DEFINING_COMPONENTS),
         f"{fleet.hub.name}-{Argocd.NAME}",
     ):
-        found = json.loads(said(fleet.hub.name, "-n", ARGOCD, "get", "application", name, "-ojson"))
-        assert "operationState" not in found["status"], (name, found["status"]["operationState"])
+        state = up.states[name]
+        assert "operationState" not in state, (name, state["operationState"])
     path = "-o=jsonpath={.metadata.annotations}"
     for kind in ("clusterrole", "deployment", "service"):
         marks = json.loads(said("us-east", "-n", "traefik", "get", kind, "traefik", path))
