@@ -59,6 +59,10 @@ def load(folder: Path, taken: Collection[str]) -> Mapping[str, Description]:
         for each in sorted(folder.glob("[!.]*"))
         if each.is_dir() and not (each / package.FILE).is_file()
     ]
+    faults += (
+        f"{each}: is not read; rename it to {each.with_suffix('.yaml').name}"
+        for each in sorted((*folder.glob("*.yml"), *folder.glob("*/app.yml")))
+    )
     for path in sorted((*folder.glob("*.yaml"), *folder.glob(f"*/{package.FILE}"))):
         try:
             description = _load(path, taken, packaged=path.parent != folder)

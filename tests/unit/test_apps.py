@@ -309,3 +309,12 @@ def test_apps_are_offers_like_components() -> None:
     for name, (guard, app) in offers(APPS).apps.items():
         assert (f"tenant-{name}", name) == (guard.NAME, app.NAME)
         assert guard.NAMESPACE == app.NAMESPACE == name
+
+
+def test_a_file_that_would_not_be_read_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "plain-api.yml").write_text((APPS / "plain-api.yaml").read_text())
+    with pytest.raises(InputError) as caught:
+        apps.load(tmp_path, TAKEN)
+    assert caught.value.problems == (
+        f"{tmp_path}/plain-api.yml: is not read; rename it to plain-api.yaml",
+    )
