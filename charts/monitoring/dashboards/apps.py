@@ -4,6 +4,9 @@ from typing import Final
 
 from charts.ingress import routers
 from charts.monitoring.dashboards.model import (
+    ANY_STEPS,
+    LIFE_STEPS,
+    RESTART_STEPS,
     Column,
     Link,
     Panel,
@@ -18,7 +21,7 @@ from charts.monitoring.dashboards.model import (
     number,
     to_logs,
 )
-from charts.monitoring.rules.app import AVAILABLE, CERTIFICATE_SERVED
+from charts.monitoring.rules.app import AVAILABLE, CERTIFICATE_SERVED, by_app
 from charts.monitoring.rules.service_levels import BURNS, ERRORS, SLOWNESS, Objective
 
 _CHOSEN: Final = '{app=~"$app",cluster=~"$cluster"}'
@@ -32,22 +35,16 @@ _ROUTED: Final = f'router=~"{routers("($app)")}",cluster=~"$cluster"'
 _TO_LINES: Final = to_logs("${app:queryparam}")
 
 _BUDGET_STEPS: Final[Steps] = ((None, "red"), (0, "orange"), (0.5, "green"))
-_LIFE_STEPS: Final[Steps] = ((None, "red"), (172_800, "orange"), (604_800, "green"))
-
-
-def _by_app(query: str) -> str:
-    """A query by namespace, with the namespace as the label ``app``."""
-    return f'label_replace({query}, "app", "$1", "namespace", "(.+)")'
 
 
 _ALERTS: Final = 'ALERTS{alertstate="firing",severity=~"warning|critical",cluster=~"$cluster"'
 _FIRING: Final = (
     f'{_ALERTS},app=~"$app"}} or '
     # Kubernetes' and the certificates' alerts know the namespace alone.
-    + _by_app(f'{_ALERTS},app="",namespace=~"$app"}}')
+    + by_app(f'{_ALERTS},app="",namespace=~"$app"}}')
 )
-_RESTARTS: Final = _by_app(f"increase(kube_pod_container_status_restarts_total{{{_PODS}}}[1h])")
-_LIFE: Final = _by_app(f"certmanager_certificate_not_after_timestamp_seconds{{{_PODS}}} - time()")
+_RESTARTS: Final = by_app(f"increase(kube_pod_container_status_restarts_total{{{_PODS}}}[1h])")
+_LIFE: Final = by_app(f"certmanager_certificate_not_after_timestamp_seconds{{{_PODS}}} - time()")
 
 
 def _burn_rate(objective: Objective, window: str) -> str:
@@ -154,7 +151,7 @@ APPS: Final = dashboard(
             number(
                 "Alerts",
                 Query(f"count({_FIRING}) or vector(0)"),
-                steps=((None, "green"), (1, "orange")),
+                steps=ANY_STEPS,
             ),
         ]
     ),
@@ -192,19 +189,19 @@ APPS: Final = dashboard(
                     "Restarts in an hour",
                     f"sum by (app, cluster) ({_RESTARTS})",
                     decimals=0,
-                    steps=((None, "green"), (1, "orange"), (10, "red")),
+                    steps=RESTART_STEPS,
                 ),
                 Column(
                     "Certificate",
                     f"min by (app, cluster) ({_LIFE})",
                     unit="s",
                     decimals=0,
-                    steps=_LIFE_STEPS,
+                    steps=LIFE_STEPS,
                 ),
                 Column(
                     "Alerts",
                     f"count by (app, cluster) ({_FIRING})",
-                    steps=((None, "green"), (1, "orange")),
+                    steps=ANY_STEPS,
                 ),
                 keys={"app": "App", "cluster": "Cluster"},
                 key_links=[Link("This app alone", "/d/apps/apps?var-app=${__value.text}")],

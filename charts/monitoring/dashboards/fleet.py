@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from charts.monitoring.dashboards.model import (
+    ANY_STEPS,
+    LIFE_STEPS,
     Column,
     Link,
     Query,
@@ -78,7 +80,7 @@ FLEET: Final = dashboard(
             number(
                 "Warnings",
                 Query('count(ALERTS{alertstate="firing",severity="warning"}) or vector(0)'),
-                steps=((None, "green"), (1, "orange")),
+                steps=ANY_STEPS,
             ),
             number(
                 "Requests",
@@ -90,7 +92,7 @@ FLEET: Final = dashboard(
             number(
                 "Applications not as in Git",
                 Query('count(argocd_app_info{sync_status!="Synced"}) or vector(0)'),
-                steps=((None, "green"), (1, "orange")),
+                steps=ANY_STEPS,
             ),
         ]
     ),
@@ -135,7 +137,7 @@ FLEET: Final = dashboard(
                     "(certmanager_certificate_not_after_timestamp_seconds - time())",
                     unit="s",
                     decimals=0,
-                    steps=((None, "red"), (172_800, "orange"), (604_800, "green")),
+                    steps=LIFE_STEPS,
                 ),
                 Column(
                     "Nodes not ready",
@@ -146,12 +148,12 @@ FLEET: Final = dashboard(
                 Column(
                     "Pods not ready",
                     'sum by (cluster) (kube_pod_status_phase{phase=~"Pending|Unknown|Failed"})',
-                    steps=((None, "green"), (1, "orange")),
+                    steps=ANY_STEPS,
                 ),
                 Column(
                     "Alerts",
                     f"count by (cluster) ({_FIRING})",
-                    steps=((None, "green"), (1, "orange")),
+                    steps=ANY_STEPS,
                 ),
                 key="cluster",
                 key_title="Cluster",
@@ -191,7 +193,7 @@ FLEET: Final = dashboard(
                 Column(
                     "Alerts",
                     f"count by (app) ({_FIRING_BY_APP} and on (app) {AVAILABLE})",
-                    steps=((None, "green"), (1, "orange")),
+                    steps=ANY_STEPS,
                 ),
                 key="app",
                 key_title="App",

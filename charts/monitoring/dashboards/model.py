@@ -19,7 +19,12 @@ Json: TypeAlias = dict[str, Any]
 
 # Thresholds: a colour from a value on; None is from the least on.
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
-GOOD_IS_LOW: Final = "low"
+ANY_STEPS: Final[Steps] = ((None, "green"), (1, "orange"))
+"""Of a number that should be 0."""
+RESTART_STEPS: Final[Steps] = ((None, "green"), (1, "orange"), (10, "red"))
+"""Of restarts in an hour."""
+LIFE_STEPS: Final[Steps] = ((None, "red"), (172_800, "orange"), (604_800, "green"))
+"""Of the seconds that a certificate has left: two days, and a week."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from typing import Final
 
 from charts.monitoring.dashboards.model import (
+    ANY_STEPS,
     CLUSTERS,
+    LIFE_STEPS,
     Column,
     Query,
     Row,
@@ -132,7 +134,7 @@ CERT_MANAGER: Final = dashboard(
                 ),
                 unit="s",
                 decimals=0,
-                steps=((None, "red"), (172_800, "orange"), (604_800, "green")),
+                steps=LIFE_STEPS,
             ),
             number(
                 "Next renewal",
@@ -160,7 +162,7 @@ CERT_MANAGER: Final = dashboard(
                     f"(certmanager_certificate_not_after_timestamp_seconds{{{_HERE}}} - time())",
                     unit="s",
                     decimals=0,
-                    steps=((None, "red"), (172_800, "orange"), (604_800, "green")),
+                    steps=LIFE_STEPS,
                 ),
                 Column(
                     "Share of life left",
@@ -213,7 +215,7 @@ ARGOCD: Final = dashboard(
             number(
                 "Not synced",
                 Query('count(argocd_app_info{sync_status!="Synced"}) or vector(0)'),
-                steps=((None, "green"), (1, "orange")),
+                steps=ANY_STEPS,
             ),
             number(
                 "Not healthy",

@@ -3,7 +3,9 @@
 from typing import Final
 
 from charts.monitoring.dashboards.model import (
+    ANY_STEPS,
     CLUSTER,
+    RESTART_STEPS,
     Column,
     Link,
     Query,
@@ -38,13 +40,13 @@ REGION: Final = dashboard(
                     f'sum(kube_pod_status_phase{{{_HERE},phase=~"Pending|Unknown|Failed"}})'
                     " or vector(0)"
                 ),
-                steps=((None, "green"), (1, "orange")),
+                steps=ANY_STEPS,
             ),
             number(
                 "Restarts in an hour",
                 Query(f"sum(increase(kube_pod_container_status_restarts_total{{{_HERE}}}[1h]))"),
                 decimals=0,
-                steps=((None, "green"), (1, "orange"), (10, "red")),
+                steps=RESTART_STEPS,
             ),
             number(
                 "Alerts",
@@ -52,12 +54,12 @@ REGION: Final = dashboard(
                     f'count(ALERTS{{{_HERE},alertstate="firing",severity=~"warning|critical"}})'
                     " or vector(0)"
                 ),
-                steps=((None, "green"), (1, "orange")),
+                steps=ANY_STEPS,
             ),
             number(
                 "Targets down",
                 Query(f"count(up{{{_HERE}}} == 0) or vector(0)"),
-                steps=((None, "green"), (1, "orange")),
+                steps=ANY_STEPS,
             ),
         ]
     ),

@@ -149,6 +149,11 @@ class WatchedApp:
         )
 
 
+def by_app(expression: str) -> str:
+    """An expression whose series have the label ``namespace``, with that as the label ``app``."""
+    return f'label_replace({expression}, "app", "$1", "namespace", "(.+)")'
+
+
 def _per_second(metric: str, selector: str) -> str:
     return f"sum by (cluster) (rate({metric}{{{selector}}}[5m]))"
 

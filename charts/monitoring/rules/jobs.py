@@ -6,6 +6,7 @@ An app's objects are in the namespace that has its name, so the label ``app`` is
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from charts.monitoring.rules.app import by_app
 from charts.monitoring.rules.rule import Alert, Group
 from fleet.score import BEFORE_ROLLOUT
 
@@ -30,17 +31,13 @@ _LAST_SUCCESS: Final = (
 )
 
 
-def _of_app(expression: str) -> str:
-    return f'label_replace({expression}, "app", "$1", "namespace", "(.+)")'
-
-
 JOBS: Final = Group(
     "jobs",
     [
         Alert(
             name="AppJobFailed",
             severity="warning",
-            expression=_of_app(f"({_LAST_FAILURE}) > ({_LAST_SUCCESS})"),
+            expression=by_app(f"({_LAST_FAILURE}) > ({_LAST_SUCCESS})"),
             wait="5m",
             summary="The job {{ $labels.cronjob }} of {{ $labels.app }} in {{ $labels.cluster }} "
             "failed.",
@@ -50,7 +47,7 @@ JOBS: Final = Group(
         Alert(
             name="AppJobLate",
             severity="warning",
-            expression=_of_app(
+            expression=by_app(
                 f"max by ({_CRON_JOB}) (time() - kube_cronjob_next_schedule_time)"
                 f" > {LATE_AFTER_MINUTES * 60}"
             ),
@@ -64,7 +61,7 @@ JOBS: Final = Group(
             name="AppRolloutBlocked",
             severity="warning",
             # Argo CD tries again all the time, so the failure itself comes and goes.
-            expression=_of_app(
+            expression=by_app(
                 f"max by ({_JOB}) (max_over_time("
                 f'kube_job_failed{{condition="true",{_BEFORE}}}[1h])) == 1'
                 f' unless on ({_JOB}) kube_job_complete{{condition="true",{_BEFORE}}} == 1'
