@@ -1,6 +1,6 @@
 """What clusters can have, and what of it a cluster may leave out, add or replace."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,19 +31,32 @@ def _catalogue(info: ValidationInfo) -> Catalogue:
     return offers_of(info).components
 
 
-def can_be_left_out(value: object, info: ValidationInfo) -> object:
-    """A component is left out where a cluster of the role has it and can do without."""
+def _known(
+    choose: Callable[[Catalogue, Role], Iterable[str]], info: ValidationInfo
+) -> tuple[Role | None, dict[str, None]]:
+    """The role of a cluster, and the names that ``choose`` has for it.
+
+    A role that is wrong is a problem of its own; the names may be of either then.
+    """
     offered = _catalogue(info)
-    # A role that is wrong is a problem of its own; the names may be of either then.
     role: Role | None = info.data.get("role")
     roles = (role,) if role else tuple(offered)
-    optional = dict.fromkeys(name for each in roles for name in catalogue.optional(offered, each))
+    return role, dict.fromkeys(name for each in roles for name in choose(offered, each))
+
+
+def _check_no_app(name: str, info: ValidationInfo) -> None:
+    if name in offers_of(info).apps:
+        raise ValueError(f"{name} is an app; a region runs those under `apps`, so remove it here")
+
+
+def can_be_left_out(value: object, info: ValidationInfo) -> object:
+    """A component is left out where a cluster of the role has it and can do without."""
+    role, optional = _known(catalogue.optional, info)
     if not isinstance(value, str) or value in optional:
         return value
-    if role and value in catalogue.required(offered, role):
+    if role and value in catalogue.required(_catalogue(info), role):
         raise ValueError(f"a {role} cannot do without {value}; remove it from the list")
-    if value in offers_of(info).apps:
-        raise ValueError(f"{value} is an app; a region runs those under `apps`, so remove it here")
+    _check_no_app(value, info)
     if "/" in value:
         raise ValueError(f"{problems.AN_ADDRESS}; write names of {', '.join(optional)}")
     raise ValueError(
@@ -54,16 +67,12 @@ def can_be_left_out(value: object, info: ValidationInfo) -> object:
 
 def can_be_added(value: object, info: ValidationInfo) -> object:
     """A component is added where clusters of the role can have it, and have it on request."""
-    offered = _catalogue(info)
-    role: Role | None = info.data.get("role")
-    roles = (role,) if role else tuple(offered)
-    known = dict.fromkeys(name for each in roles for name in catalogue.on_request(offered, each))
+    role, known = _known(catalogue.on_request, info)
     if not isinstance(value, str) or value in known:
         return value
-    if role and value in (each.NAME for each in offered[role]):
+    if role and value in (each.NAME for each in _catalogue(info)[role]):
         raise ValueError(f"{value} is there by default; remove it from the list")
-    if value in offers_of(info).apps:
-        raise ValueError(f"{value} is an app; a region runs those under `apps`, so remove it here")
+    _check_no_app(value, info)
     which = f", which is {', '.join(known)}" if known else "; there is none"
     raise ValueError(
         f"{shown(value)} is none of what a {role or 'cluster'} can have on request{which}"

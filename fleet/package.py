@@ -5,18 +5,17 @@ runs is in the manifests, which meet the platform by name: a workload and a Serv
 app, whose pods have the label ``app.kubernetes.io/name`` with that name.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr
 
-from fleet.diagnostics import Problem, shown
+from fleet.diagnostics import Problem
 from fleet.git import Git
 from fleet.score.checks.amounts import of_levels
 from fleet.score.description import Description
-from fleet.score.facts import FileName, ScoreName
+from fleet.score.facts import FileName, ScoreName, matching
 from fleet.score.resources import SecretResource
 from fleet.score.workload import Container
 from fleet.values import Facts, FrozenDict
@@ -33,30 +32,16 @@ _SOURCE_PATH: Final = (
 )
 
 
-def _chart(text: str) -> str:
-    if not re.fullmatch(f"{_URL}|{_FOLDER}", text):
-        raise ValueError(
-            f"{shown(text)} is neither a folder beside this file nor the URL of one version; write "
-            "one such as chart or https://charts.example.org/shop-1.2.3.tgz"
-        )
-    return text
-
-
-def _path(text: str) -> str:
-    if not re.fullmatch(_SOURCE_PATH, text):
-        raise ValueError(
-            f"{shown(text)} is no folder of a repository; write one such as deploy/{{cluster}}"
-        )
-    return text
-
-
 class Helm(Facts):
     """A Helm chart, rendered with values of one's own."""
 
     chart: Annotated[
         str,
-        AfterValidator(_chart),
-        Field(json_schema_extra={"pattern": f"^({_URL}|{_FOLDER})$"}),
+        *matching(
+            f"({_URL}|{_FOLDER})",
+            "is neither a folder beside this file nor the URL of one version; write one such as "
+            "chart or https://charts.example.org/shop-1.2.3.tgz",
+        ),
     ] = Field(
         description="URL of an archive with its version, whose digest `make lock` pins, or a "
         "folder beside the file.",
@@ -77,8 +62,7 @@ class Repository(Git):
 
     path: Annotated[
         str,
-        AfterValidator(_path),
-        Field(json_schema_extra={"pattern": f"^{_SOURCE_PATH}$"}),
+        *matching(_SOURCE_PATH, "is no folder of a repository; write one such as deploy/{cluster}"),
     ] = Field(
         description="Folder with a kustomization.yaml; `{cluster}` stands for the region's name.",
         examples=["deploy/{cluster}"],

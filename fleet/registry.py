@@ -396,6 +396,14 @@ class Cluster(Facts):
         return issuer
 
 
+def _check_size(size: str, info: ValidationInfo) -> None:
+    """Raises ValueError if the cluster's StorageClass cannot provide a volume of ``size``."""
+    if {"storage_class", "provider"} <= info.data.keys():
+        named: str | None = info.data["storage_class"]
+        provider: ProviderName = info.data["provider"]
+        volumes.check(size, named or PROVIDERS[provider].storage_class)
+
+
 class Hub(Cluster):
     """The cluster that Argo CD, and all that watches the fleet, runs in."""
 
@@ -469,10 +477,7 @@ class Hub(Cluster):
     @field_validator("metrics_storage", "logs_storage")
     @classmethod
     def _can_be_provided(cls, size: str, info: ValidationInfo) -> str:
-        if {"storage_class", "provider"} <= info.data.keys():
-            named: str | None = info.data["storage_class"]
-            provider: ProviderName = info.data["provider"]
-            volumes.check(size, named or PROVIDERS[provider].storage_class)
+        _check_size(size, info)
         return size
 
     @field_validator("logs_bucket_region")
@@ -579,14 +584,11 @@ class Region(Cluster):
     def _can_be_stored(
         cls, apps: dict[str, Placement], info: ValidationInfo
     ) -> dict[str, Placement]:
-        if {"storage_class", "provider"} <= info.data.keys():
-            named: str | None = info.data["storage_class"]
-            provider: ProviderName = info.data["provider"]
-            for name in apps:
-                sizes = [size for each in offers_of(info).apps[name] for size in each.VOLUMES]
-                for size in sizes:
+        for name in apps:
+            for each in offers_of(info).apps[name]:
+                for size in each.VOLUMES:
                     try:
-                        volumes.check(size, named or PROVIDERS[provider].storage_class)
+                        _check_size(size, info)
                     except ValueError as error:
                         raise ValueError(f"{name}: a volume of {error} in its file") from None
         return apps

@@ -238,25 +238,26 @@ def _address(value: object) -> object:
 
 
 def _network(value: object) -> object:
-    network = _cidr(value)
-    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
-        raise ValueError(
-            f"{network} is more than nodes and pods have, and a PROXY header from all of it would "
-            "be believed; give their own network"
-        )
-    return network
+    return _narrow(
+        value,
+        "is more than nodes and pods have, and a PROXY header from all of it would be believed; "
+        "give their own network",
+    )
 
 
 def _destination(value: object) -> object:
-    network = _cidr(value)
-    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
-        raise ValueError(
-            f"{network} is more than an app connects to; name the networks of what it needs"
-        )
+    network = _narrow(value, "is more than an app connects to; name the networks of what it needs")
     for refused, what in _NO_DESTINATION.items():
         # Networks of different versions never overlap.
         if network.overlaps(refused):
             raise ValueError(f"{network} reaches {refused}, {what}; name networks without it")
+    return network
+
+
+def _narrow(value: object, complaint: str) -> IPv4Network | IPv6Network:
+    network = _cidr(value)
+    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
+        raise ValueError(f"{network} {complaint}")
     return network
 
 

@@ -50,7 +50,7 @@ ScoreName: TypeAlias = Annotated[
 ]
 
 
-def _text(pattern: str, complaint: str) -> tuple[AfterValidator, WithJsonSchema]:
+def matching(pattern: str, complaint: str) -> tuple[AfterValidator, WithJsonSchema]:
     """A text that matches ``pattern``; of any other, ``complaint`` says what is wrong."""
     return (
         AfterValidator(lambda text: _matching(text, pattern, complaint)),
@@ -60,33 +60,35 @@ def _text(pattern: str, complaint: str) -> tuple[AfterValidator, WithJsonSchema]
 
 PortName: TypeAlias = Annotated[
     str,
-    *_text(_PORT_NAME, "is no name of a port; use 2 to 15 of a-z, 0-9 and hyphens"),
+    *matching(_PORT_NAME, "is no name of a port; use 2 to 15 of a-z, 0-9 and hyphens"),
 ]
-Path: TypeAlias = Annotated[str, *_text(_PATH, "is no path of a URL; write one such as /readyz")]
+Path: TypeAlias = Annotated[str, *matching(_PATH, "is no path of a URL; write one such as /readyz")]
 Target: TypeAlias = Annotated[
-    str, *_text(_TARGET, "is no path in the container; write one such as /data")
+    str, *matching(_TARGET, "is no path in the container; write one such as /data")
 ]
 Cpu: TypeAlias = Annotated[
-    str, *_text(_CPU, "is no amount of CPU; write one such as 250m, 0.5 or 2")
+    str, *matching(_CPU, "is no amount of CPU; write one such as 250m, 0.5 or 2")
 ]
 Memory: TypeAlias = Annotated[
-    str, *_text(_MEMORY, "is no amount of memory; write one such as 128Mi or 2Gi")
+    str, *matching(_MEMORY, "is no amount of memory; write one such as 128Mi or 2Gi")
 ]
 VariableName: TypeAlias = Annotated[
-    str, *_text(_VARIABLE, "is no name of an environment variable; use letters, digits and _")
+    str, *matching(_VARIABLE, "is no name of an environment variable; use letters, digits and _")
 ]
 HeaderName: TypeAlias = Annotated[
-    str, *_text("[A-Za-z0-9_-]+", "is no name of a header; use letters, digits, hyphens and _")
+    str, *matching("[A-Za-z0-9_-]+", "is no name of a header; use letters, digits, hyphens and _")
 ]
 AnnotationKey: TypeAlias = Annotated[
-    str, *_text(_ANNOTATION, "is no key of an annotation; write one such as example.org/owner")
+    str, *matching(_ANNOTATION, "is no key of an annotation; write one such as example.org/owner")
 ]
-FileName: TypeAlias = Annotated[str, *_text(_FILE, "is no name of a file; write one such as a.pem")]
+FileName: TypeAlias = Annotated[
+    str, *matching(_FILE, "is no name of a file; write one such as a.pem")
+]
 MetricName: TypeAlias = Annotated[
-    str, *_text(_METRIC, "is no name of a metric; write one such as app_requests_total")
+    str, *matching(_METRIC, "is no name of a metric; write one such as app_requests_total")
 ]
 SecretKey: TypeAlias = Annotated[
-    str, *_text(_KEY, "is no key of a Secret; use letters, digits, dots, hyphens and _")
+    str, *matching(_KEY, "is no key of a Secret; use letters, digits, dots, hyphens and _")
 ]
 Truth: TypeAlias = Annotated[bool, Field(strict=True)]
 # Below 1024 a port needs a capability, which no pod of ours has.
