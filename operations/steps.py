@@ -69,7 +69,7 @@ def stages(site: Site) -> Iterator[Stage]:
     ]
     yield [registration(site, region) for region in fleet.regions]
     yield [
-        # An ApplicationSet that cannot ask for folders yet asks again after three minutes.
+        # Argo CD tries an Application that it cannot render yet again only after minutes.
         _repository_server(site),
         # A pod without its certificate is tried again at ever longer intervals, so what issues it
         # is there before Argo CD brings one.

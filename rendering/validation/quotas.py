@@ -94,7 +94,6 @@ def fits_its_quota(cluster: ClusterObjects) -> Iterator[Finding]:
         for name, value in (each.body["spec"].get("hard") or {}).items():
             hard = quantity(value)
             shares = (number * per_pod.get(name, Decimal(0)) for _, number, per_pod in uses)
-            shares = (number * per_pod.get(name, Decimal(0)) for _, number, per_pod in uses)
             used = sum(shares, Decimal(0))
             if hard is not None and used > hard:
                 of = ", ".join(
