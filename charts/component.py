@@ -10,7 +10,7 @@ Importing a component starts no Node: only the rendered objects need cdk8s.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
 from charts.kinds import GroupKind
 from charts.security import Level, pod_security
@@ -124,3 +124,12 @@ class Component(ABC, Generic[C_contra]):
                 "annotations": KEEP,
             },
         )
+
+
+T = TypeVar("T", bound=Component[Any])
+
+
+def made_for(base: type[T], *, name: str, namespace: str, doc: str, **constants: object) -> type[T]:
+    """A class of components that is ``base`` with constants of its own, for one app."""
+    own = {"__doc__": doc, "__module__": base.__module__, "NAME": name, "NAMESPACE": namespace}
+    return cast(type[T], type(namespace, (base,), {**own, **constants}))

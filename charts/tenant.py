@@ -7,7 +7,7 @@ own folder has what runs, under a project that allows nothing else (``charts.app
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from charts import kinds
 from charts.cert_manager import (
@@ -17,7 +17,7 @@ from charts.cert_manager import (
     issuer_of,
     serving_certificate,
 )
-from charts.component import Component
+from charts.component import Component, made_for
 from charts.ingress import IngressController
 from charts.labels import JOB, selector
 from charts.network import TO_DNS, allow, default_deny, tcp
@@ -167,8 +167,8 @@ class Tenant(Component[Region]):
             service["scheme"] = "h2c"
         metrics = description.platform.metrics
         # Metrics on the port that users reach are for the scraper.
-        shared = metrics is not None and metrics.port == description.port.target_port
-        hidden = f" && !Path(`{metrics.path}`)" if metrics and shared else ""
+        exposed = metrics and description.metrics_port == description.port_name
+        hidden = f" && !Path(`{metrics.path}`)" if metrics and exposed else ""
         IngressRoute(
             chart,
             "route",
@@ -222,13 +222,12 @@ class Tenant(Component[Region]):
                 egress=[TO_DNS, *outside],
             )
         if metrics := description.platform.metrics:
-            shared = metrics.port == description.port.target_port
             scraped(
                 chart,
                 self.app,
                 namespace=self.NAMESPACE,
                 labels=labels,
-                port=description.port_name if shared else "metrics",
+                port=description.metrics_port,
                 path=metrics.path,
             )
         allow(
@@ -285,12 +284,11 @@ def apps(region: Region) -> tuple[Description, ...]:
 @cache
 def tenant(description: Description) -> type[Tenant]:
     """The class for the app that ``description`` is of; the same one for equal descriptions."""
-    constants: dict[str, Any] = {
-        "__doc__": f"What the platform holds of the app {description.name}.",
-        "__module__": __name__,
-        "NAME": f"{TENANT}{description.name}",
-        "NAMESPACE": description.name,
-        "DESCRIPTION": description,
-        "SECRETS": tuple(description.secrets),
-    }
-    return cast(type[Tenant], type(description.name, (Tenant,), constants))
+    return made_for(
+        Tenant,
+        name=f"{TENANT}{description.name}",
+        namespace=description.name,
+        doc=f"What the platform holds of the app {description.name}.",
+        DESCRIPTION=description,
+        SECRETS=tuple(description.secrets),
+    )

@@ -12,7 +12,7 @@ import cdk8s_plus_27 as k
 from cdk8s import ApiObject, ApiObjectMetadata, Cron, Duration, JsonPatch
 
 from charts.app import App
-from charts.app.pod import CONTAINER_SECURITY, POD_SECURITY, Pods, amounts, gaps
+from charts.app.pod import Pods, amounts, gaps
 from charts.component import FIRST
 from charts.labels import JOB, selector
 from fleet.score import BEFORE_ROLLOUT, Job
@@ -38,8 +38,9 @@ _JOB_POD: Final = "/spec/template/spec"
 _CRON_JOB_POD: Final = f"/spec/jobTemplate{_JOB_POD}"
 
 
-def add_jobs(chart: "Construct", app: App, pods: Pods) -> None:
-    """Adds the jobs of ``app``, whose pods are like ``pods``."""
+def add_jobs(chart: "Construct", pods: Pods) -> None:
+    """Adds the jobs of an app, whose pods are like ``pods``."""
+    app = pods.app
     platform = app.DESCRIPTION.platform
     if before := platform.before_rollout:
         name = app.DESCRIPTION.job_name(BEFORE_ROLLOUT)
@@ -50,12 +51,8 @@ def add_jobs(chart: "Construct", app: App, pods: Pods) -> None:
             pod_metadata=_pod_meta(name),
             active_deadline=Duration.seconds(before.timeout),
             backoff_limit=before.retries,
-            service_account=pods.account,
-            automount_service_account_token=False,
-            docker_registry_auth=pods.pull_secret,
-            security_context=POD_SECURITY,
-            containers=[_container(app, before, pods)],
-            volumes=list(pods.volumes.values()),
+            containers=[_container(pods, before)],
+            **pods.props,
         )
         ApiObject.of(job).add_json_patch(*_gaps(_JOB_POD))
     for key, each in platform.jobs.items():
@@ -74,12 +71,8 @@ def add_jobs(chart: "Construct", app: App, pods: Pods) -> None:
             failed_jobs_retained=KEPT_FAILED,
             active_deadline=Duration.seconds(each.timeout),
             backoff_limit=each.retries,
-            service_account=pods.account,
-            automount_service_account_token=False,
-            docker_registry_auth=pods.pull_secret,
-            security_context=POD_SECURITY,
-            containers=[_container(app, each, pods)],
-            volumes=list(pods.volumes.values()),
+            containers=[_container(pods, each)],
+            **pods.props,
         )
         ApiObject.of(cron_job).add_json_patch(*_gaps(_CRON_JOB_POD))
 
@@ -100,18 +93,13 @@ def _gaps(pod: str) -> tuple[JsonPatch, ...]:
     return gaps(pod)
 
 
-def _container(app: App, job: Job, pods: Pods) -> k.ContainerProps:
-    description = app.DESCRIPTION
+def _container(pods: Pods, job: Job) -> k.ContainerProps:
+    description = pods.app.DESCRIPTION
     # As in Kubernetes: a command of its own leaves nothing of the container's.
     command = job.command or description.container.command
     return k.ContainerProps(
-        name=description.container_name,
-        image=app.image,
-        image_pull_policy=k.ImagePullPolicy.IF_NOT_PRESENT,
         command=list(command) or None,
         args=list(job.args) or None,
-        env_variables=pods.variables,
         resources=amounts(description.usage(job)),
-        security_context=CONTAINER_SECURITY,
-        volume_mounts=list(pods.mounts),
+        **pods.container,
     )

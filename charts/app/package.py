@@ -1,13 +1,13 @@
 """What runs of an app that brings its own manifests (``fleet.package``), in one region."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bindings.kinds import Kind
 from charts.app.manifests import WORKLOADS, Manifest, filled, manifests
-from charts.component import Component
+from charts.app.place import Place
+from charts.component import Component, made_for
 from fleet.errors import InputError
 from fleet.package import Package
 from fleet.registry import Fleet, Region
@@ -26,43 +26,15 @@ class PackagedApp(Component[Region]):
 
     PACKAGE: ClassVar[Package]
 
-    cluster: str
-    """Name of the cluster."""
-    region: str
-    """The provider's name for the cluster's location."""
-    host: str
-    """The app is at ``https://host/``."""
-    proxy_networks: tuple[str, ...]
-    """CIDRs that Traefik's pods connect from."""
-    image: str
-    pull_secret: str
-    """Name of a registry Secret that is made outside Git."""
+    place: Place
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Region) -> Self:
-        placement = cluster.apps[cls.NAME]
-        return cls(
-            cluster=cluster.name,
-            region=cluster.region_label,
-            host=cluster.host(cls.NAME),
-            proxy_networks=tuple(map(str, cluster.node_networks)),
-            image=placement.image,
-            pull_secret=placement.pull_secret,
-        )
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """What ``${cluster.<fact>}`` stands for in the manifests."""
-        return {
-            "name": self.cluster,
-            "region": self.region,
-            "host": self.host,
-            "proxy-networks": ",".join(self.proxy_networks),
-        }
+        return cls(place=Place.of(cluster, cls.NAME))
 
     def add_to(self, chart: "Construct") -> None:
         for at, each in enumerate(manifests(self.PACKAGE)):
-            body = dict(filled(each, self.facts, self.PACKAGE))
+            body = dict(filled(each, self.place.facts, self.PACKAGE))
             if body["kind"] in WORKLOADS and body["metadata"]["name"] == self.NAME:
                 body = self._with_image(body)
             kind = Kind(body.pop("apiVersion"), body.pop("kind"))
@@ -85,10 +57,10 @@ class PackagedApp(Component[Region]):
                 "rename it"
             )
         pod = {
-            "imagePullSecrets": [{"name": self.pull_secret}],
+            "imagePullSecrets": [{"name": self.place.pull_secret}],
             **pod,
             "containers": [
-                {**each, "image": self.image} if each["name"] == name else each
+                {**each, "image": self.place.image} if each["name"] == name else each
                 for each in containers
             ],
         }
@@ -99,11 +71,10 @@ class PackagedApp(Component[Region]):
 @cache
 def packaged(package: Package) -> type[PackagedApp]:
     """The class of the app that ``package`` is of; the same one for equal packages."""
-    constants: dict[str, Any] = {
-        "__doc__": f"What runs of the app {package.name}.",
-        "__module__": __name__,
-        "NAME": package.name,
-        "NAMESPACE": package.name,
-        "PACKAGE": package,
-    }
-    return cast(type[PackagedApp], type(package.name, (PackagedApp,), constants))
+    return made_for(
+        PackagedApp,
+        name=package.name,
+        namespace=package.name,
+        doc=f"What runs of the app {package.name}.",
+        PACKAGE=package,
+    )

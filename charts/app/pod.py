@@ -5,7 +5,7 @@ Importing this module starts Node.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypedDict
 
 import cdk8s_plus_27 as k
 from cdk8s import ApiObjectMetadata, JsonPatch, Size
@@ -53,10 +53,32 @@ FOR_THE_GROUP: Final = 0o440
 """Mode of files that only the pod's group may read, and nobody may write."""
 
 
+class PodProps(TypedDict):
+    """What the pods of every workload of an app have."""
+
+    service_account: k.ServiceAccount
+    automount_service_account_token: bool
+    docker_registry_auth: k.ISecret
+    security_context: k.PodSecurityContextProps
+    volumes: list[k.Volume]
+
+
+class ContainerProps(TypedDict):
+    """What the container in each of these pods has."""
+
+    name: str
+    image: str
+    image_pull_policy: k.ImagePullPolicy
+    env_variables: Mapping[str, k.EnvValue]
+    security_context: k.ContainerSecurityContextProps
+    volume_mounts: list[k.VolumeMount]
+
+
 @dataclass(frozen=True)
 class Pods:
     """What is made once in an app's chart, for the pods of every workload."""
 
+    app: App
     account: k.ServiceAccount
     pull_secret: k.ISecret
     variables: Mapping[str, k.EnvValue]
@@ -76,6 +98,7 @@ class Pods:
         # A job before the rollout needs the account, and comes before all else.
         first = FIRST if description.platform.before_rollout else None
         return cls(
+            app=app,
             account=k.ServiceAccount(
                 chart,
                 "account",
@@ -84,7 +107,7 @@ class Pods:
                 ),
                 automount_token=False,
             ),
-            pull_secret=k.Secret.from_secret_name(chart, "pull-secret", app.pull_secret),
+            pull_secret=k.Secret.from_secret_name(chart, "pull-secret", app.place.pull_secret),
             variables={
                 name: _variable(app, secrets, text)
                 for name, text in description.container.variables.items()
@@ -100,6 +123,27 @@ class Pods:
                 if description.source(mount) in volumes
             ],
         )
+
+    @property
+    def props(self) -> PodProps:
+        return {
+            "service_account": self.account,
+            "automount_service_account_token": False,
+            "docker_registry_auth": self.pull_secret,
+            "security_context": POD_SECURITY,
+            "volumes": list(self.volumes.values()),
+        }
+
+    @property
+    def container(self) -> ContainerProps:
+        return {
+            "name": self.app.DESCRIPTION.container_name,
+            "image": self.app.place.image,
+            "image_pull_policy": k.ImagePullPolicy.IF_NOT_PRESENT,
+            "env_variables": self.variables,
+            "security_context": CONTAINER_SECURITY,
+            "volume_mounts": list(self.mounts),
+        }
 
 
 def gaps(pod: str) -> tuple[JsonPatch, ...]:
@@ -157,7 +201,7 @@ def _volumes(chart: "Construct", app: App, secrets: Mapping[str, k.ISecret]) -> 
             found[key] = k.Volume.from_secret(
                 chart,
                 f"volume-{key}",
-                k.Secret.from_secret_name(chart, f"secret-{key}", app.tls_secret),
+                k.Secret.from_secret_name(chart, f"secret-{key}", app.DESCRIPTION.tls_secret),
                 name=key,
                 default_mode=FOR_THE_GROUP,
                 items={

@@ -13,7 +13,7 @@ from cdk8s import ApiObject, ApiObjectMetadata, Duration, JsonPatch
 
 from charts.app import App
 from charts.app.jobs import add_jobs
-from charts.app.pod import CONTAINER_SECURITY, POD_SECURITY, Pods, amounts, gaps
+from charts.app.pod import PodProps, Pods, amounts, gaps
 from charts.app.probes import probes_of
 from charts.labels import selector
 from charts.scheduling import over_nodes
@@ -90,70 +90,59 @@ def _ports(description: Description) -> list[k.ContainerPort]:
     port, metrics = description.port.target_port, description.platform.metrics
     ports = [k.ContainerPort(name=description.port_name, number=port)]
     if metrics and metrics.port != port:
-        ports.append(k.ContainerPort(name="metrics", number=metrics.port))
+        ports.append(k.ContainerPort(name=description.metrics_port, number=metrics.port))
     return ports
 
 
-def _deployment(
-    chart: "Construct", app: App, pods: Pods, container: k.ContainerProps
-) -> k.Deployment:
-    fixed = shape(app.DESCRIPTION)
-    deployment = k.Deployment(
-        chart,
-        "deployment",
-        metadata=fixed.meta,
+class Serving(PodProps):
+    """What the workload that serves has, whichever of the two kinds it is."""
+
+    metadata: ApiObjectMetadata
+    select: bool
+    pod_metadata: ApiObjectMetadata
+    containers: list[k.ContainerProps]
+    min_ready: Duration
+    termination_grace_period: Duration
+
+
+def _serving(pods: Pods, container: k.ContainerProps) -> Serving:
+    fixed = shape(pods.app.DESCRIPTION)
+    return {
+        **pods.props,
+        "metadata": fixed.meta,
         # Selected by the name alone: the default selector is a hash of the construct's path,
         # and a workload's selector can never change.
-        select=False,
-        pod_metadata=fixed.pod_metadata,
-        service_account=pods.account,
-        automount_service_account_token=False,
-        docker_registry_auth=pods.pull_secret,
-        security_context=POD_SECURITY,
-        containers=[container],
-        volumes=list(pods.volumes.values()),
-        strategy=ROLLOUT,
-        min_ready=SETTLED,
-        termination_grace_period=Duration.seconds(app.termination_grace_seconds),
-    )
-    deployment.select(fixed.selector)
-    return deployment
+        "select": False,
+        "pod_metadata": fixed.pod_metadata,
+        "containers": [container],
+        "min_ready": SETTLED,
+        "termination_grace_period": Duration.seconds(pods.app.termination_grace_seconds),
+    }
 
 
 def _stateful_set(
-    chart: "Construct", app: App, pods: Pods, container: k.ContainerProps, service: k.Service
+    chart: "Construct", pods: Pods, serving: Serving, service: k.Service
 ) -> k.StatefulSet:
     """What runs an app whose pods keep volumes: each has its own, and gets it back when it moves.
 
     A rollout replaces one pod at a time, from the last on, and starts none beforehand.
     """
-    fixed = shape(app.DESCRIPTION)
     stateful_set = k.StatefulSet(
         chart,
         "stateful-set",
-        metadata=fixed.meta,
-        select=False,
-        pod_metadata=fixed.pod_metadata,
-        service_account=pods.account,
-        automount_service_account_token=False,
-        docker_registry_auth=pods.pull_secret,
-        security_context=POD_SECURITY,
-        containers=[container],
-        volumes=list(pods.volumes.values()),
         service=service,
         # In order, a pod that does not start would keep all after it from starting.
         pod_management_policy=k.PodManagementPolicy.PARALLEL,
-        min_ready=SETTLED,
-        termination_grace_period=Duration.seconds(app.termination_grace_seconds),
+        **serving,
     )
-    stateful_set.select(fixed.selector)
     ApiObject.of(service).add_json_patch(JsonPatch.remove("/spec/selector/cdk8s.io~1metadata.addr"))
-    ApiObject.of(stateful_set).add_json_patch(*_claims(app, pods))
+    ApiObject.of(stateful_set).add_json_patch(*_claims(pods))
     return stateful_set
 
 
-def _claims(app: App, pods: Pods) -> Iterator[JsonPatch]:
+def _claims(pods: Pods) -> Iterator[JsonPatch]:
     """The volumes of a StatefulSet's pods, for which cdk8s-plus-27 has no word."""
+    app = pods.app
     kept = app.DESCRIPTION.persistent
     templates = []
     for key, size in kept.items():
@@ -185,19 +174,14 @@ def add_workload(chart: "Construct", app: App) -> None:
     described = description.container
     pods = Pods.of(chart, app)
     container = k.ContainerProps(
-        name=description.container_name,
-        image=app.image,
-        image_pull_policy=k.ImagePullPolicy.IF_NOT_PRESENT,
         command=list(described.command) or None,
         args=list(described.args) or None,
-        env_variables=pods.variables,
         ports=list(fixed.ports),
         startup=fixed.startup,
         liveness=fixed.liveness,
         readiness=fixed.readiness,
         resources=fixed.resources,
-        security_context=CONTAINER_SECURITY,
-        volume_mounts=list(pods.mounts),
+        **pods.container,
     )
     service = k.Service(
         chart,
@@ -207,11 +191,13 @@ def add_workload(chart: "Construct", app: App) -> None:
         ports=[fixed.service_port],
     )
     ApiObject.of(service).add_json_patch(NO_EXTERNAL_ADDRESSES)
+    serving = _serving(pods, container)
     workload = (
-        _stateful_set(chart, app, pods, container, service)
+        _stateful_set(chart, pods, serving, service)
         if description.persistent
-        else _deployment(chart, app, pods, container)
+        else k.Deployment(chart, "deployment", strategy=ROLLOUT, **serving)
     )
+    workload.select(fixed.selector)
     ApiObject.of(workload).add_json_patch(*fixed.gaps)
     k.HorizontalPodAutoscaler(
         chart,
@@ -222,4 +208,4 @@ def add_workload(chart: "Construct", app: App) -> None:
         max_replicas=description.platform.scaling.max,
         metrics=[fixed.cpu],
     )
-    add_jobs(chart, app, pods)
+    add_jobs(chart, pods)

@@ -117,6 +117,12 @@ class Description(Facts):
         return re.sub("[^A-Z0-9]+", "_", f"app_{self.name}_{secret}_{key}".upper())
 
     @property
+    def metrics_port(self) -> str:
+        """Name of the port of the metrics, if there are any: that of users, or one of its own."""
+        metrics = self.platform.metrics
+        return self.port_name if metrics and metrics.port == self.port.target_port else "metrics"
+
+    @property
     def persistent(self) -> dict[str, str]:
         """The size of each volume that pods keep, by the id of its resource."""
         return {
