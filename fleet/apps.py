@@ -56,7 +56,8 @@ def load(folder: Path, taken: Collection[str]) -> Mapping[str, Description]:
     paths: dict[str, Path] = {}
     faults = [
         f"{each}: has no {package.FILE}; add it, or remove the folder"
-        for each in sorted(folder.glob("[!.]*"))
+        # Python leaves __pycache__ beside an app's code. No app has such a name.
+        for each in sorted(folder.glob("[!._]*"))
         if each.is_dir() and not (each / package.FILE).is_file()
     ]
     faults += (

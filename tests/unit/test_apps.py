@@ -318,3 +318,9 @@ def test_a_file_that_would_not_be_read_is_reported(tmp_path: Path) -> None:
     assert caught.value.problems == (
         f"{tmp_path}/plain-api.yml: is not read; rename it to plain-api.yaml",
     )
+
+
+def test_what_programs_leave_beside_a_description_is_no_app(tmp_path: Path) -> None:
+    for name in ("__pycache__", ".mypy_cache"):
+        (tmp_path / name).mkdir()
+    assert not apps.load(tmp_path, ())
