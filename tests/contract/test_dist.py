@@ -77,6 +77,7 @@ def test_a_new_region_changes_only_what_must_know_it(rendered: Path, tmp_path: P
         ("+", "ingest", "IngressRoute.logs-ap-south.yaml"),
         ("+", "ingest", "IngressRoute.metrics-ap-south.yaml"),
         ("+", "ingest", "Middleware.ingest-ap-south.yaml"),
+        ("+", "ingest", "Middleware.sender-ap-south.yaml"),
         ("~", "ingest", "kustomization.yaml"),
         ("+", "rules", "PrometheusRule.arrival-ap-south.yaml"),
         ("~", "rules", "kustomization.yaml"),
