@@ -13,6 +13,7 @@ from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
 from charts.ingress import IngressController
 from charts.monitoring import loki, prometheus
+from charts.monitoring.log_limits import LONGEST_BODY
 from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.monitoring.secrets import ingest_user
 from charts.scrape import MONITORING
@@ -22,12 +23,8 @@ from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
 if TYPE_CHECKING:
     from constructs import Construct
 
-MEBIBYTE: Final = 1024 * 1024
-
 REQUESTS_A_SECOND: Final = 50
 """Of each region and kind: a hundred times what it sends when nothing waits."""
-LONGEST_BODY: Final = 4 * MEBIBYTE
-"""Bytes of one request; the agents and collectors send a tenth of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

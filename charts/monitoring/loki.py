@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from charts.component import Component
 from charts.ingress import IngressController
 from charts.labels import selector
+from charts.monitoring.log_limits import LONGEST_LINE
 from charts.monitoring.names import COLLECTOR
 from charts.monitoring.secrets import LOKI_BUCKET
 from charts.network import EVERYWHERE, TO_DNS, allow, pods, tcp
@@ -54,8 +55,6 @@ DATA: Final = "/var/loki"
 
 INDEX_LABELS: Final = ("cluster", "namespace", "pod", "container", "app")
 """What a stream of log lines is: the same names that metrics have. All else is metadata."""
-
-LONGEST_LINE: Final = 256 * 1024
 
 
 @dataclass(frozen=True)

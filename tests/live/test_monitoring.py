@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from charts.monitoring import alertmanager, ingest, loki, secrets
+from charts.monitoring.log_limits import LONGEST_BODY
 from charts.monitoring.names import COLLECTOR
 from charts.scrape import MONITORING
 from fleet.registry import Fleet
@@ -147,7 +148,7 @@ def test_a_request_too_large_is_refused(
         method="POST",
         user=sign_ins[RIGHT],
         body=b"the first bytes of it",
-        length=ingest.LONGEST_BODY + 1,
+        length=LONGEST_BODY + 1,
     )
     assert answer.status == 413
 

@@ -16,13 +16,12 @@ from charts.labels import selector
 from charts.monitoring import ingest, loki
 from charts.monitoring.collector.configuration import (
     CREDENTIALS_FOLDER,
-    HEALTH,
-    METRICS,
     QUEUE,
     Part,
     configuration,
 )
 from charts.monitoring.names import COLLECTOR
+from charts.monitoring.opentelemetry import HEALTH, METRICS
 from charts.monitoring.secrets import INGEST_CREDENTIALS
 from charts.network import (
     EVERYWHERE,

@@ -8,6 +8,14 @@ from typing import Any, Final, Literal, TypeAlias
 
 from charts.labels import NAME
 from charts.monitoring.names import COLLECTOR
+from charts.monitoring.opentelemetry import (
+    HEALTH,
+    client_auth,
+    file_storage,
+    memory_limiter,
+    otlp_exporter,
+    telemetry,
+)
 
 Part: TypeAlias = Literal["logs", "events"]
 """What a collector reads: container logs, on every node; Kubernetes events, once a cluster."""
@@ -19,10 +27,6 @@ QUEUE_BYTES: Final = 1024 * 1024 * 1024
 """Of each node: uncompressed, as Loki would be sent it. Then reading stops until there is room,
 and a kubelet keeps 50 MiB of each container besides."""
 EVENTS_QUEUE_BYTES: Final = 64 * 1024 * 1024
-BATCH_BYTES: Final = 1024 * 1024
-
-HEALTH: Final = 13133
-METRICS: Final = 8888
 
 
 def configuration(
@@ -40,31 +44,12 @@ def configuration(
     return {
         "extensions": {
             "health_check": {"endpoint": f"0.0.0.0:{HEALTH}"},
-            "file_storage": {
-                "directory": QUEUE,
-                # After an outage the file shrinks again.
-                "compaction": {"on_start": True, "on_rebound": True, "directory": QUEUE},
-            },
-            **(
-                {
-                    "basicauth": {
-                        "client_auth": {
-                            "username_file": f"{CREDENTIALS_FOLDER}/username",
-                            "password_file": f"{CREDENTIALS_FOLDER}/password",
-                        }
-                    }
-                }
-                if authenticated
-                else {}
-            ),
+            "file_storage": file_storage(QUEUE),
+            **({"basicauth": client_auth(CREDENTIALS_FOLDER)} if authenticated else {}),
         },
         "receivers": {"file_log": FILES} if logs else {"k8s_events": {}},
         "processors": {
-            "memory_limiter": {
-                "check_interval": "1s",
-                "limit_percentage": 80,
-                "spike_limit_percentage": 20,
-            },
+            "memory_limiter": memory_limiter(),
             **({"k8s_attributes": POD_LABELS} if logs else {}),
             "transform": {
                 # A line that is not what it looks like goes on as it is.
@@ -73,33 +58,11 @@ def configuration(
             },
         },
         "exporters": {
-            "otlp_http": {
-                "logs_endpoint": endpoint,
-                **({"auth": {"authenticator": "basicauth"}} if authenticated else {}),
-                "compression": "gzip",
-                "timeout": "30s",
-                "retry_on_failure": {
-                    "enabled": True,
-                    "initial_interval": "1s",
-                    "max_interval": "30s",
-                    # For ever: the queue's size is the limit.
-                    "max_elapsed_time": 0,
-                },
-                "sending_queue": {
-                    "enabled": True,
-                    "storage": "file_storage",
-                    "sizer": "bytes",
-                    "queue_size": QUEUE_BYTES if logs else EVENTS_QUEUE_BYTES,
-                    # Rather read later than drop.
-                    "block_on_overflow": True,
-                    "num_consumers": 4,
-                    "batch": {
-                        "flush_timeout": "1s",
-                        "min_size": BATCH_BYTES // 4,
-                        "max_size": BATCH_BYTES,
-                    },
-                },
-            }
+            "otlp_http": otlp_exporter(
+                endpoint,
+                queue_bytes=QUEUE_BYTES if logs else EVENTS_QUEUE_BYTES,
+                authenticator="basicauth" if authenticated else None,
+            )
         },
         "service": {
             "extensions": [
@@ -118,28 +81,7 @@ def configuration(
                     "exporters": ["otlp_http"],
                 }
             },
-            "telemetry": {
-                "logs": {"level": "warn", "encoding": "json"},
-                "metrics": {
-                    "level": "normal",
-                    "readers": [
-                        {
-                            "pull": {
-                                "exporter": {
-                                    "prometheus": {
-                                        "host": "0.0.0.0",  # noqa: S104 - in the pod
-                                        "port": METRICS,
-                                        # Names as its documentation has them.
-                                        "without_type_suffix": True,
-                                        "without_units": True,
-                                        "without_scope_info": True,
-                                    }
-                                }
-                            }
-                        }
-                    ],
-                },
-            },
+            "telemetry": telemetry(),
         },
     }
 

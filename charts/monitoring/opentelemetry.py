@@ -1,0 +1,102 @@
+"""Parts of an OpenTelemetry Collector's configuration that all our collectors have.
+
+They keep on disk what they cannot send yet, they repeat for ever, and they say how they are.
+"""
+
+from typing import Any, Final
+
+from charts.monitoring.log_limits import BATCH_BYTES
+
+HEALTH: Final = 13133
+METRICS: Final = 8888
+
+
+def file_storage(directory: str) -> dict[str, Any]:
+    """The extension that keeps queues, and how far files are read, in ``directory``."""
+    return {
+        "directory": directory,
+        # After an outage the file shrinks again.
+        "compaction": {"on_start": True, "on_rebound": True, "directory": directory},
+    }
+
+
+def client_auth(folder: str) -> dict[str, Any]:
+    """The extension that signs in by the files ``username`` and ``password`` in ``folder``."""
+    return {
+        "client_auth": {
+            "username_file": f"{folder}/username",
+            "password_file": f"{folder}/password",
+        }
+    }
+
+
+def memory_limiter() -> dict[str, Any]:
+    """The processor that takes nothing more when memory runs out."""
+    return {
+        "check_interval": "1s",
+        "limit_percentage": 80,
+        "spike_limit_percentage": 20,
+    }
+
+
+def otlp_exporter(
+    endpoint: str, *, queue_bytes: int, authenticator: str | None = None
+) -> dict[str, Any]:
+    """The exporter to ``endpoint``, an OTLP path for logs.
+
+    Up to ``queue_bytes`` wait in the extension ``file_storage``; ``authenticator`` is the name of
+    the extension that signs in.
+    """
+    return {
+        "logs_endpoint": endpoint,
+        **({"auth": {"authenticator": authenticator}} if authenticator else {}),
+        "compression": "gzip",
+        "timeout": "30s",
+        "retry_on_failure": {
+            "enabled": True,
+            "initial_interval": "1s",
+            "max_interval": "30s",
+            # For ever: the queue's size is the limit.
+            "max_elapsed_time": 0,
+        },
+        "sending_queue": {
+            "enabled": True,
+            "storage": "file_storage",
+            "sizer": "bytes",
+            "queue_size": queue_bytes,
+            # Rather read later than drop.
+            "block_on_overflow": True,
+            "num_consumers": 4,
+            "batch": {
+                "flush_timeout": "1s",
+                "min_size": BATCH_BYTES // 4,
+                "max_size": BATCH_BYTES,
+            },
+        },
+    }
+
+
+def telemetry() -> dict[str, Any]:
+    """A collector's own log and metrics."""
+    return {
+        "logs": {"level": "warn", "encoding": "json"},
+        "metrics": {
+            "level": "normal",
+            "readers": [
+                {
+                    "pull": {
+                        "exporter": {
+                            "prometheus": {
+                                "host": "0.0.0.0",  # noqa: S104 - in the pod
+                                "port": METRICS,
+                                # Names as its documentation has them.
+                                "without_type_suffix": True,
+                                "without_units": True,
+                                "without_scope_info": True,
+                            }
+                        }
+                    }
+                }
+            ],
+        },
+    }
