@@ -191,7 +191,7 @@ def test_no_text_in_dist_is_a_document(objects: Sequence[Object]) -> None:
             return [text for inner in value for text in texts(inner)]
         return [value] if isinstance(value, str) else []
 
-    documents = {"loki", "logs", "events", "grafana"}
+    documents = {"loki", "log-gateway", "logs", "events", "grafana"}
     documents |= {f"dashboard-{dashboard['uid']}" for dashboard in DASHBOARDS}
     for each in objects:
         if each.kind == "ConfigMap":
