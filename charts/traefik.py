@@ -12,7 +12,7 @@ from charts import kinds, rbac
 from charts.component import KEEP, Component
 from charts.ingress import LABELS, METRICS_PORT, PLATFORM_TRAEFIK, TRAEFIK
 from charts.labels import namespace_selector
-from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
+from charts.network import ANYBODY, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import RESTRICTED_CONTAINER
@@ -204,7 +204,7 @@ class Traefik(Component[Cluster]):
             TRAEFIK,
             namespace=TRAEFIK,
             labels=LABELS,
-            ingress=[{"from": EVERYWHERE, "ports": tcp("web", "websecure")}],
+            ingress=[{"from": ANYBODY, "ports": tcp("web", "websecure")}],
             egress=[TO_DNS, TO_API_SERVER, *to_backends],
         )
         scraped(chart, TRAEFIK, namespace=TRAEFIK, labels=LABELS, port=METRICS_PORT)

@@ -81,7 +81,7 @@ def ports(policy: Mapping[str, Any], cidr: str = "0.0.0.0/0") -> set[int]:
     return {
         port["port"]
         for rule in policy["spec"]["egress"]
-        if {"ipBlock": {"cidr": cidr}} in rule["to"]
+        if any(peer.get("ipBlock", {}).get("cidr") == cidr for peer in rule["to"])
         for port in rule["ports"]
     }
 
