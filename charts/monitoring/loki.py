@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 from charts.component import Component
 from charts.ingress import IngressController
 from charts.labels import selector
-from charts.monitoring.log_limits import LONGEST_LINE
+from charts.monitoring.log_limits import (
+    LARGEST_MESSAGE,
+    LONGEST_LINE,
+    MOST_FIELDS,
+    MOST_METADATA,
+)
 from charts.monitoring.names import COLLECTOR
 from charts.monitoring.secrets import LOKI_BUCKET
 from charts.network import EVERYWHERE, TO_DNS, allow, pods, tcp
@@ -96,8 +101,8 @@ def configuration(*, retention: str, bucket: Bucket | None) -> dict[str, Any]:
             # Its parts talk to each other over this one; nobody else has to.
             "grpc_listen_address": "127.0.0.1",
             "grpc_listen_port": 9095,
-            "grpc_server_max_recv_msg_size": 16 * 1024 * 1024,
-            "grpc_server_max_send_msg_size": 16 * 1024 * 1024,
+            "grpc_server_max_recv_msg_size": LARGEST_MESSAGE,
+            "grpc_server_max_send_msg_size": LARGEST_MESSAGE,
             "log_format": "json",
             "log_level": "warn",
         },
@@ -142,6 +147,8 @@ def configuration(*, retention: str, bucket: Bucket | None) -> dict[str, Any]:
             "max_global_streams_per_user": 20_000,
             "max_line_size": LONGEST_LINE,
             "max_line_size_truncate": True,
+            "max_structured_metadata_size": MOST_METADATA,
+            "max_structured_metadata_entries_count": MOST_FIELDS,
             "max_query_lookback": retention,
             "volume_enabled": True,
             "discover_service_name": [],
