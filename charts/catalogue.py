@@ -19,6 +19,7 @@ from charts.component import C_contra, Component
 from charts.metrics_server import MetricsServer
 from charts.monitoring.alertmanager import Alertmanager
 from charts.monitoring.collector import Collector
+from charts.monitoring.gateway import LogGateway
 from charts.monitoring.grafana import Grafana
 from charts.monitoring.ingest import Ingest
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
@@ -83,6 +84,7 @@ HUB: Final[tuple[type[Component[Hub]], ...]] = complete(
     PrometheusHub,
     Alertmanager,
     Loki,
+    LogGateway,
     Ingest,
     Grafana,
     Rules,

@@ -11,7 +11,7 @@ from charts import kinds
 from charts.component import KEEP, LATER, Component, Patch
 from charts.ingress import IngressController
 from charts.labels import selector
-from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
+from charts.network import ANYBODY, EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import pod_security
@@ -149,7 +149,7 @@ class CertManager(Component[Cluster]):
             namespace=CERT_MANAGER,
             labels=selector("webhook"),
             # The API server calls it, from an address that no selector names.
-            ingress=[{"from": EVERYWHERE, "ports": tcp("https")}],
+            ingress=[{"from": ANYBODY, "ports": tcp("https")}],
             egress=[TO_DNS, TO_API_SERVER],
         )
         for name in (CERT_MANAGER, "cainjector", "webhook"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 from charts import kinds, rbac
 from charts.component import Component
 from charts.labels import selector
-from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
+from charts.network import ANYBODY, EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
 from charts.security import RESTRICTED_CONTAINER
 from charts.upstream import METRICS_SERVER_IMAGE
@@ -142,7 +142,7 @@ class MetricsServer(Component[Cluster]):
             namespace=METRICS_SERVER,
             labels=LABELS,
             # The API server asks, from an address that no selector names.
-            ingress=[{"from": EVERYWHERE, "ports": tcp("https")}],
+            ingress=[{"from": ANYBODY, "ports": tcp("https")}],
             egress=[TO_DNS, TO_API_SERVER, {"to": EVERYWHERE, "ports": tcp(10250)}],
         )
 

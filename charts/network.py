@@ -4,9 +4,12 @@ Every namespace of ours denies all traffic first; components add what they need 
 """
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
 from charts.labels import namespace_selector
+from fleet.registry import PRIVATE_NETWORK_V6, PRIVATE_NETWORKS, SHARED_NETWORK
+from fleet.values import NODES_ONLY
 from imports.k8s import (
     NetworkPolicy,
     NetworkPolicyEgressRule,
@@ -18,18 +21,49 @@ from imports.k8s import (
 if TYPE_CHECKING:
     from constructs import Construct
 
-EVERYWHERE: Final[Sequence[NetworkPolicyPeer]] = (
+ANYBODY: Final[Sequence[NetworkPolicyPeer]] = (
     {"ipBlock": {"cidr": "0.0.0.0/0"}},
     {"ipBlock": {"cidr": "::/0"}},
 )
-"""Any address. The API server is one of them: on a managed control plane it is no pod."""
+"""Any address, as the source of what a policy lets in."""
 
+
+def _block(cidr: str) -> NetworkPolicyPeer:
+    """The addresses of a network that pods may reach."""
+    whole = ip_network(cidr)
+    inner = [str(each) for each in NODES_ONLY if each.overlaps(whole)]
+    return {"ipBlock": {"cidr": cidr, "except": inner} if inner else {"cidr": cidr}}
+
+
+EVERYWHERE: Final[Sequence[NetworkPolicyPeer]] = (_block("0.0.0.0/0"), _block("::/0"))
+"""Any address that a pod may ask for something; not where clouds give out credentials of nodes.
+
+The API server is one of these addresses: on a managed control plane it is no pod.
+"""
+
+NODE_CACHE: Final = "169.254.20.10/32"
+"""The address at which NodeLocal DNSCache listens on every node unless it is given another."""
+
+# NodeLocal DNSCache shares the node's network, so no selector finds it. Besides its own address it
+# takes over that of the Service kube-dns, and answers before that is resolved to a pod. The
+# Service's address is in none of our files, but it is a private one. Where Cilium redirects
+# queries to the cache, it is a pod.
 TO_DNS: Final[NetworkPolicyEgressRule] = {
     "to": [
         {
             "namespaceSelector": {"matchLabels": namespace_selector("kube-system")},
-            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-        }
+            "podSelector": {
+                "matchExpressions": [
+                    {
+                        "key": "k8s-app",
+                        "operator": "In",
+                        "values": ["kube-dns", "node-local-dns"],
+                    }
+                ]
+            },
+        },
+        {"ipBlock": {"cidr": NODE_CACHE}},
+        *map(_block, (*PRIVATE_NETWORKS, SHARED_NETWORK, PRIVATE_NETWORK_V6)),
     ],
     "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
 }

@@ -12,7 +12,7 @@ from charts import kinds, rbac
 from charts.component import KEEP, Component
 from charts.ingress import LABELS, METRICS_PORT, PLATFORM_TRAEFIK, TRAEFIK
 from charts.labels import namespace_selector
-from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
+from charts.network import ANYBODY, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import RESTRICTED_CONTAINER
@@ -35,7 +35,7 @@ from imports.k8s import (
     ServiceAccount,
     ServiceSpec,
 )
-from imports.traefik import TLSOption, TLSOptionSpec
+from imports.traefik import IngressRoute, TLSOption, TLSOptionSpec
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -45,6 +45,9 @@ WEB: Final = 8000
 WEBSECURE: Final = 8443
 PING: Final = 8080
 METRICS: Final = 9100
+
+READY: Final = "ping"
+"""The port and entry point that say whether Traefik is ready."""
 
 SHUTDOWN_SECONDS: Final = 30
 """Seconds that open requests have to end once Traefik has stopped accepting new ones."""
@@ -178,13 +181,30 @@ class Traefik(Component[Cluster]):
             {"to": [{"namespaceSelector": {"matchLabels": namespace_selector(backend)}}]}
             for backend in self.backends
         ]
+        IngressRoute(
+            chart,
+            "ready",
+            # Without it, no pod of a Traefik that expects it is ready.
+            metadata={"name": READY, "namespace": TRAEFIK, "annotations": KEEP},
+            spec={
+                "ingressClassName": TRAEFIK,
+                "entryPoints": [READY],
+                "routes": [
+                    {
+                        "kind": "Rule",
+                        "match": "Path(`/ping`)",
+                        "services": [{"kind": "TraefikService", "name": "ping@internal"}],
+                    }
+                ],
+            },
+        )
         default_deny(chart, namespace=TRAEFIK)
         allow(
             chart,
             TRAEFIK,
             namespace=TRAEFIK,
             labels=LABELS,
-            ingress=[{"from": EVERYWHERE, "ports": tcp("web", "websecure")}],
+            ingress=[{"from": ANYBODY, "ports": tcp("web", "websecure")}],
             egress=[TO_DNS, TO_API_SERVER, *to_backends],
         )
         scraped(chart, TRAEFIK, namespace=TRAEFIK, labels=LABELS, port=METRICS_PORT)
@@ -224,23 +244,26 @@ class Traefik(Component[Cluster]):
             "ports": [
                 {"name": "web", "containerPort": WEB},
                 {"name": "websecure", "containerPort": WEBSECURE},
-                {"name": "ping", "containerPort": PING},
+                {"name": READY, "containerPort": PING},
                 {"name": METRICS_PORT, "containerPort": METRICS},
             ],
+            # It is a route like all others, so it answers once they do.
             "readinessProbe": {
-                "httpGet": {"path": "/ping", "port": "ping"},
-                "periodSeconds": 5,
+                "httpGet": {"path": "/ping", "port": READY},
+                "periodSeconds": 2,
                 "timeoutSeconds": 2,
-                "failureThreshold": 1,
+                "failureThreshold": 2,
             },
+            # Metrics answer without any route: while the API server is away, a restart would not
+            # bring the routes, and its back-off would delay them.
             "livenessProbe": {
-                "httpGet": {"path": "/ping", "port": "ping"},
+                "httpGet": {"path": "/metrics", "port": METRICS_PORT},
                 "periodSeconds": 10,
-                "timeoutSeconds": 2,
+                "timeoutSeconds": 5,
                 "failureThreshold": 6,
             },
             "startupProbe": {
-                "httpGet": {"path": "/ping", "port": "ping"},
+                "httpGet": {"path": "/metrics", "port": METRICS_PORT},
                 "periodSeconds": 1,
                 "failureThreshold": 60,
             },
@@ -285,9 +308,12 @@ def arguments(
         # By port: the Service's 443 leads to the entry point, whose own port nobody can reach.
         "--entryPoints.web.http.redirections.entryPoint.to=:443",
         "--entryPoints.web.http.redirections.entryPoint.scheme=https",
-        f"--entryPoints.traefik.address=:{PING}",
+        f"--entryPoints.{READY}.address=:{PING}",
+        f"--entryPoints.{READY}.observability.accessLogs=false",
+        f"--entryPoints.{READY}.observability.metrics=false",
         f"--entryPoints.metrics.address=:{METRICS}",
-        "--ping=true",
+        # By its IngressRoute, and so no earlier than any other route.
+        "--ping.manualRouting=true",
         "--metrics.prometheus=true",
         "--metrics.prometheus.entryPoint=metrics",
         # By router: a region's refused credential shows under its own route, and what an app's

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from charts.argocd import Argocd
 from charts.monitoring import ingest
-from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
+from charts.monitoring.names import COLLECTOR, LOG_GATEWAY, PROMETHEUS_AGENT
 from charts.tenant import apps
 from charts.traefik import Traefik
 from docgen.fleets import SHOWN, Manifest, complete, synthesize
@@ -175,12 +175,13 @@ class SignalPath(NamedTuple):
     component: str
     title: str
     signal: ingest.Signal
+    host: str
     to: str
 
 
 SIGNAL_PATHS: Final = (
-    SignalPath(PROMETHEUS_AGENT, "Prometheus Agent", ingest.METRICS, "prometheus"),
-    SignalPath(COLLECTOR, "collectors", ingest.LOGS, "loki"),
+    SignalPath(PROMETHEUS_AGENT, "Prometheus Agent", ingest.METRICS, "prometheus", "prometheus"),
+    SignalPath(COLLECTOR, "collectors", ingest.LOGS, "loki", LOG_GATEWAY),
 )
 
 
@@ -190,6 +191,7 @@ def _monitoring(fleet: Fleet) -> Iterator[str]:
     yield f'  subgraph c0["{fleet.hub.name}, hub"]'
     yield "    prometheus[Prometheus]"
     yield "    loki[Loki]"
+    yield f"    {LOG_GATEWAY}[log gateway] --> loki"
     yield "    alertmanager[Alertmanager]"
     yield "    grafana[Grafana]"
     yield "    rules[rules] --> prometheus"
@@ -206,9 +208,9 @@ def _monitoring(fleet: Fleet) -> Iterator[str]:
         yield "  end"
         for each in sent:
             path = each.signal.path(region.name)
-            yield f'  c{at}-{each.component} -- "{each.to}.…{path}" --> {each.to}'
+            yield f'  c{at}-{each.component} -- "{each.host}.…{path}" --> {each.to}'
     if more := _more(fleet):
-        yield f"  more[{more}] --> prometheus & loki"
+        yield f"  more[{more}] --> prometheus & {LOG_GATEWAY}"
     yield "  alertmanager --> receivers([receivers, dead-man's switch])"
     yield "  people([people]) --> grafana"
 

@@ -72,6 +72,8 @@ SHARED_NETWORK: Final = "100.64.0.0/10"
 """RFC 6598: between the NAT of a carrier and that of its customers."""
 PRIVATE_NETWORKS: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918: what nodes and pods of a cluster have for addresses unless the registry says else."""
+PRIVATE_NETWORK_V6: Final = "fc00::/7"
+"""RFC 4193."""
 
 HUB_LABELS: Final = ("argocd", "grafana", "prometheus", "loki")
 """The first label of each hostname of a hub."""
@@ -386,7 +388,7 @@ class Cluster(Facts):
         address: IPv4Address | IPv6Address | None = info.data.get("address")
         private = address is not None and any(
             address in ip_network(network)
-            for network in (*PRIVATE_NETWORKS, SHARED_NETWORK, "fc00::/7")
+            for network in (*PRIVATE_NETWORKS, SHARED_NETWORK, PRIVATE_NETWORK_V6)
         )
         if issuer == "production" and private and not info.data.get("behind_proxy"):
             raise ValueError(

@@ -92,15 +92,22 @@ _NO_IPV4: Final = {
     IPv4Network("240.0.0.0/4"): "is reserved",
 }
 _IPV6: Final = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
-# Where nothing is that an app may ask. AWS answers by IPv6 outside the link-local addresses: see
-# "Access instance metadata" in its EC2 user guide.
-_NO_DESTINATION: Final[Mapping[IPv4Network | IPv6Network, str]] = {
-    IPv4Network("127.0.0.0/8"): "the pod itself",
+NODES_ONLY: Final[Mapping[IPv4Network | IPv6Network, str]] = {
     IPv4Network("169.254.0.0/16"): "where clouds give out the credentials of their nodes",
-    IPv4Network("224.0.0.0/3"): "which is multicast or reserved",
-    IPv6Network("::1/128"): "the pod itself",
     IPv6Network("fd00:ec2::254/128"): "where AWS gives out the credentials of its nodes",
     IPv6Network("fe80::/10"): "which is link-local",
+}
+"""Networks that nodes alone may reach, with what is there.
+
+AWS answers by IPv6 outside the link-local addresses: see "Access instance metadata" in its EC2 user
+guide.
+"""
+# Where nothing is that an app may ask.
+_NO_DESTINATION: Final[Mapping[IPv4Network | IPv6Network, str]] = {
+    **NODES_ONLY,
+    IPv4Network("127.0.0.0/8"): "the pod itself",
+    IPv4Network("224.0.0.0/3"): "which is multicast or reserved",
+    IPv6Network("::1/128"): "the pod itself",
     IPv6Network("ff00::/8"): "which is multicast",
 }
 # The prefixes of the largest private networks, 10.0.0.0/8 and fc00::/7, by IP version.

@@ -2,7 +2,8 @@
 
 A region writes to paths of its own, so that its credential opens nothing else, can be taken back
 alone, and so that Traefik counts its requests, and refusals, apart from everybody's. The path is
-replaced by the one push path of the program behind, whatever was asked for.
+replaced by the one push path of the program behind, whatever was asked for, and a header says which
+region it was. Only the log gateway heeds the header yet: samples may claim to be of any cluster.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Final, Self
 from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
 from charts.ingress import IngressController
-from charts.monitoring import loki, prometheus
+from charts.monitoring import gateway, loki, prometheus
 from charts.monitoring.log_limits import LONGEST_BODY
-from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
+from charts.monitoring.names import COLLECTOR, LOG_GATEWAY, PROMETHEUS_AGENT
 from charts.monitoring.secrets import ingest_user
 from charts.scrape import MONITORING
 from fleet.registry import Fleet, Hub, Region
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 REQUESTS_A_SECOND: Final = 50
 """Of each region and kind: a hundred times what it sends when nothing waits."""
+CONCURRENT_REQUESTS: Final = 32
+"""Of each region and kind: Traefik holds as many bodies in memory, of LONGEST_BODY at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +35,9 @@ class Signal:
     """A kind of what regions send, and where it goes."""
 
     name: str
+    suffix: str
+    """What the paths of the regions have after their names."""
     push_path: str
-    url: str
     """Of the program behind, in the hub."""
     service: str
     port: str
@@ -41,7 +45,7 @@ class Signal:
 
     def path(self, cluster: str) -> str:
         """The path that ``cluster`` writes to."""
-        return f"/{cluster}{self.push_path}"
+        return f"/{cluster}{self.suffix}"
 
     def route(self, cluster: str) -> str:
         """Name of the route of ``cluster``, by which Traefik counts."""
@@ -50,18 +54,18 @@ class Signal:
 
 METRICS: Final = Signal(
     name="metrics",
+    suffix="/api/v1/write",
     push_path="/api/v1/write",
-    url=prometheus.URL,
     service=prometheus.PROMETHEUS,
     port="web",
     tls_secret=prometheus.TLS_SECRET,
 )
 LOGS: Final = Signal(
     name="logs",
-    push_path="/otlp/v1/logs",
-    url=loki.URL,
-    service=loki.LOKI,
-    port="http",
+    suffix="/otlp/v1/logs",
+    push_path=gateway.PUSH_PATH,
+    service=LOG_GATEWAY,
+    port="otlp",
     tls_secret=loki.TLS_SECRET,
 )
 
@@ -75,13 +79,19 @@ class Sender:
     """A region, and what it sends."""
 
     cluster: str
+    region: str
+    """The label ``region`` of all that it sends."""
     signals: tuple[Signal, ...]
 
     @classmethod
     def of(cls, region: Region) -> Self:
         """The signals of the components that ``region`` has."""
         components = region.components
-        return cls(region.name, tuple(SENT_BY[name] for name in SENT_BY if name in components))
+        return cls(
+            region.name,
+            region.region_label,
+            tuple(SENT_BY[name] for name in SENT_BY if name in components),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +133,9 @@ class Ingest(Component[Hub]):
                 host=self.loki_host,
                 issuer=self.issuer,
             )
+        # Traefik answers 404 for a route whose Service is missing, and collectors give up what is
+        # answered so. In one folder, Argo CD applies the Service first.
+        gateway.add_service(chart)
         # No name here begins with "ingest-", as those of the regions do. One bucket of requests
         # per route: all that a route takes has the same host.
         Middleware(
@@ -133,6 +146,17 @@ class Ingest(Component[Hub]):
                 "rateLimit": {
                     "average": REQUESTS_A_SECOND,
                     "burst": 2 * REQUESTS_A_SECOND,
+                    "sourceCriterion": {"requestHost": True},
+                }
+            },
+        )
+        Middleware(
+            chart,
+            "concurrency",
+            metadata={"name": "concurrency-limit", "namespace": MONITORING},
+            spec={
+                "inFlightReq": {
+                    "amount": CONCURRENT_REQUESTS,
                     "sourceCriterion": {"requestHost": True},
                 }
             },
@@ -167,6 +191,20 @@ class Ingest(Component[Hub]):
                 metadata={"name": user, "namespace": MONITORING},
                 spec={"basicAuth": {"secret": user, "removeHeader": True}},
             )
+            # It replaces what the request says itself.
+            Middleware(
+                chart,
+                f"{sender.cluster}-sender",
+                metadata={"name": f"sender-{sender.cluster}", "namespace": MONITORING},
+                spec={
+                    "headers": {
+                        "customRequestHeaders": {
+                            gateway.CLUSTER_HEADER: sender.cluster,
+                            gateway.REGION_HEADER: sender.region,
+                        }
+                    }
+                },
+            )
             for signal in sender.signals:
                 IngressRoute(
                     chart,
@@ -187,7 +225,9 @@ class Ingest(Component[Hub]):
                 "middlewares": [
                     {"name": ingest_user(cluster)},
                     {"name": "rate-limit"},
+                    {"name": "concurrency-limit"},
                     {"name": "size-limit"},
+                    {"name": f"sender-{cluster}"},
                     {"name": f"{signal.name}-push-path"},
                 ],
                 "services": [{"name": signal.service, "port": signal.port}],

@@ -1,7 +1,7 @@
 """Loki on the hub as a single process: the logs of every cluster.
 
-It has no sign-in of its own and needs none: the regions reach one push path through ``ingest``,
-people ask through Grafana, and the policy lets nobody else in.
+It has no sign-in of its own and needs none: regions send to the log gateway, people ask through
+Grafana, and the policy lets in these two and the hub's own collectors.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 from charts.component import Component
-from charts.ingress import IngressController
 from charts.labels import selector
 from charts.monitoring.log_limits import (
     LARGEST_MESSAGE,
@@ -17,7 +16,7 @@ from charts.monitoring.log_limits import (
     MOST_FIELDS,
     MOST_METADATA,
 )
-from charts.monitoring.names import COLLECTOR
+from charts.monitoring.names import COLLECTOR, LOG_GATEWAY
 from charts.monitoring.secrets import LOKI_BUCKET
 from charts.network import EVERYWHERE, TO_DNS, allow, pods, tcp
 from charts.scheduling import PLATFORM
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 LOKI: Final = "loki"
 PORT: Final = 3100
 URL: Final = f"http://{LOKI}.{MONITORING}.svc:{PORT}"
+PUSH_PATH: Final = "/otlp/v1/logs"
 TLS_SECRET: Final = "loki-tls"
 
 META: Final[ObjectMeta] = {"name": LOKI, "namespace": MONITORING}
@@ -171,9 +171,7 @@ class Loki(Component[Hub]):
     NAME = LOKI
     NAMESPACE = MONITORING
     REQUIRED = True
-    BEHIND_TRAEFIK = True
 
-    ingress: IngressController
     retention: str
     """How long it keeps lines."""
     storage: str
@@ -187,7 +185,6 @@ class Loki(Component[Hub]):
     def of(cls, fleet: Fleet, cluster: Hub) -> Self:
         url = cluster.logs_bucket
         return cls(
-            ingress=IngressController.of(cluster),
             retention=cluster.logs_retention,
             storage=cluster.logs_storage,
             storage_class=cluster.volume_class,
@@ -217,7 +214,7 @@ class Loki(Component[Hub]):
             ingress=[
                 {
                     "from": [
-                        self.ingress.pods,
+                        pods(MONITORING, selector(LOG_GATEWAY)),
                         pods(COLLECTOR, selector(COLLECTOR)),
                         pods(MONITORING, selector("grafana")),
                     ],

@@ -8,3 +8,6 @@ the host."""
 
 PROMETHEUS_AGENT: Final = "prometheus-agent"
 """The component that sends a region's metrics, and the job of its own."""
+
+LOG_GATEWAY: Final = "log-gateway"
+"""The component on the hub that takes the regions' log lines."""

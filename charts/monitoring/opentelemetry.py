@@ -74,12 +74,19 @@ def within_limits() -> Sequence[str]:
 
 
 def otlp_exporter(
-    endpoint: str, *, queue_bytes: int, authenticator: str | None = None
+    endpoint: str,
+    *,
+    queue_bytes: int,
+    authenticator: str | None = None,
+    block_on_overflow: bool = True,
+    batched_by: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The exporter to ``endpoint``, an OTLP path for logs.
 
     Up to ``queue_bytes`` wait in the extension ``file_storage``; ``authenticator`` is the name of
-    the extension that signs in.
+    the extension that signs in. When the queue is full, the receiver waits for room, or with
+    ``block_on_overflow`` off answers its sender so. No batch has lines of requests that differ in
+    one of the headers ``batched_by``.
     """
     return {
         "logs_endpoint": endpoint,
@@ -98,13 +105,13 @@ def otlp_exporter(
             "storage": "file_storage",
             "sizer": "bytes",
             "queue_size": queue_bytes,
-            # Rather read later than drop.
-            "block_on_overflow": True,
+            "block_on_overflow": block_on_overflow,
             "num_consumers": 4,
             "batch": {
                 "flush_timeout": "1s",
                 "min_size": BATCH_BYTES // 4,
                 "max_size": BATCH_BYTES,
+                **({"partition": {"metadata_keys": list(batched_by)}} if batched_by else {}),
             },
         },
     }

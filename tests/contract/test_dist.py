@@ -77,6 +77,7 @@ def test_a_new_region_changes_only_what_must_know_it(rendered: Path, tmp_path: P
         ("+", "ingest", "IngressRoute.logs-ap-south.yaml"),
         ("+", "ingest", "IngressRoute.metrics-ap-south.yaml"),
         ("+", "ingest", "Middleware.ingest-ap-south.yaml"),
+        ("+", "ingest", "Middleware.sender-ap-south.yaml"),
         ("~", "ingest", "kustomization.yaml"),
         ("+", "rules", "PrometheusRule.arrival-ap-south.yaml"),
         ("~", "rules", "kustomization.yaml"),
@@ -190,7 +191,7 @@ def test_no_text_in_dist_is_a_document(objects: Sequence[Object]) -> None:
             return [text for inner in value for text in texts(inner)]
         return [value] if isinstance(value, str) else []
 
-    documents = {"loki", "logs", "events", "grafana"}
+    documents = {"loki", "log-gateway", "logs", "events", "grafana"}
     documents |= {f"dashboard-{dashboard['uid']}" for dashboard in DASHBOARDS}
     for each in objects:
         if each.kind == "ConfigMap":

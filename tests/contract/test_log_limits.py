@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from charts.monitoring import log_limits, loki
+from charts.monitoring import gateway, log_limits, loki
 from charts.monitoring.collector.configuration import (
     EVENT_STATEMENTS,
     FILES,
@@ -79,13 +79,14 @@ def test_a_line_of_joined_pieces_is_the_longest_that_loki_takes() -> None:
 def test_the_metadata_of_a_line_fits_loki() -> None:
     for names in (fields(LOG_STATEMENTS) | OF_OPERATOR, fields(EVENT_STATEMENTS)):
         assert {"path"} < names or {"reason"} < names
-        assert len(names) + 10 < LIMITS.max_structured_metadata_entries_count == MOST_FIELDS
+        assert len(names) < gateway.FIELDS_KEPT < MOST_FIELDS
+        assert LIMITS.max_structured_metadata_entries_count == MOST_FIELDS
         assert metadata_bytes(names) < size(LIMITS.max_structured_metadata_size) == MOST_METADATA
 
 
 def test_the_labels_of_a_line_fit_loki() -> None:
     """They are names of objects and components."""
-    assert LONGEST_NAME < LOKIS_LABEL_VALUE
+    assert LONGEST_NAME < gateway.LONGEST_LABEL < LOKIS_LABEL_VALUE
     assert len(loki.INDEX_LABELS) < LOKIS_LABELS
 
 
@@ -103,6 +104,9 @@ def test_a_batch_fits_the_body_that_the_hub_takes() -> None:
     assert exporter()["compression"] == "gzip"
     incompressible = secrets.token_bytes(BATCH_BYTES)
     assert len(gzip.compress(incompressible)) < LONGEST_BODY
+    # The gateway counts what it has decompressed.
+    (protocol,) = gateway.configuration()["receivers"]["otlp"]["protocols"].values()
+    assert BATCH_BYTES < protocol["max_request_body_size"]
 
 
 def test_a_body_fits_lokis_rates_and_messages() -> None:

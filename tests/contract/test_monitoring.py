@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
-from charts.monitoring import ingest, loki, prometheus
+from charts.monitoring import gateway, ingest, loki, prometheus
 from charts.monitoring.collector.configuration import CREDENTIALS_FOLDER, QUEUE
 from charts.monitoring.prometheus import LATE_HOURS
 from charts.monitoring.prometheus_agent import BUFFER_HOURS
@@ -52,7 +52,18 @@ def test_a_region_writes_where_the_hub_listens(objects: Sequence[Object], fleet:
             assert rule["match"] == f"Host(`{host}`) && Path(`{path}`) && Method(`POST`)"
             user, *limits = (each["name"] for each in rule["middlewares"])
             assert user == f"ingest-{region.name}"
-            assert limits == ["rate-limit", "size-limit", f"{signal.name}-push-path"]
+            assert limits == [
+                "rate-limit",
+                "concurrency-limit",
+                "size-limit",
+                f"sender-{region.name}",
+                f"{signal.name}-push-path",
+            ]
+            named = one(objects, hub.name, "Middleware", f"sender-{region.name}")["spec"]
+            assert named["headers"]["customRequestHeaders"] == {
+                gateway.CLUSTER_HEADER: region.name,
+                gateway.REGION_HEADER: region.region_label,
+            }
             basic = one(objects, hub.name, "Middleware", user)["spec"]["basicAuth"]
             assert basic == {"secret": user, "removeHeader": True}
             replaced = one(objects, hub.name, "Middleware", limits[-1])["spec"]["replacePath"]

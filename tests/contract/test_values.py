@@ -81,7 +81,7 @@ def ports(policy: Mapping[str, Any], cidr: str = "0.0.0.0/0") -> set[int]:
     return {
         port["port"]
         for rule in policy["spec"]["egress"]
-        if {"ipBlock": {"cidr": cidr}} in rule["to"]
+        if any(peer.get("ipBlock", {}).get("cidr") == cidr for peer in rule["to"])
         for port in rule["ports"]
     }
 
@@ -396,7 +396,7 @@ class TestNames:
         kinds = Counter(each.kind for each in objects if each.component == "ingest")
         regions = len(ODD_NAMES)
         assert kinds["IngressRoute"] == 2 * regions
-        assert kinds["Middleware"] == regions + 4
+        assert kinds["Middleware"] == 2 * regions + 5
         # Of each cluster and of the app, and the default project.
         assert hub["applications"] == 2 * (regions + 1) + 2 + 1
         rules = [each.name for each in objects if each.component == "rules"]

@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +43,10 @@ class HubOverTls:
         user: tuple[str, str] | None = None,
         body: bytes | None = None,
         length: int | None = None,
+        headers: Mapping[str, str] = {},
     ) -> Answer:
         """``length`` is what is said of the body, where that is not so."""
-        headers = _headers(host, user)
+        headers = {**_headers(host, user), **headers}
         if length is not None:
             headers["Content-Length"] = str(length)
         with self._connected(host) as connection:

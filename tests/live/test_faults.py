@@ -3,9 +3,12 @@
 They take minutes, so LIVE_QUICK leaves them out.
 """
 
+import http.client
 import os
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -29,6 +32,8 @@ pytestmark = [
 REGION = "us-east"
 AFTER_SECONDS = 20
 """How long is asked on after a fault."""
+NO_SAMPLES = b"\x00"
+"""An empty write request, as snappy compresses it; Prometheus answers 204."""
 
 
 def _delete(namespace: str, app: str, cluster: str = REGION) -> None:
@@ -92,6 +97,46 @@ def _everything_runs() -> bool:
                 ),
             ),
         )
+    )
+
+
+def test_a_rollout_of_the_hubs_traefik_refuses_no_sample(
+    up: Bootstrapped, hub: HubOverTls, report: list[str]
+) -> None:
+    """No pod takes requests before it has the routes: a 404 would lose the sample for good."""
+    facts = up.fork.fleet.hub
+    path, user = ingest.METRICS.path(REGION), sign_in(REGION, secrets.INGEST_CREDENTIALS)
+    statuses: Counter[int] = Counter()
+    unanswered: list[str] = []
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.wait(0.1):
+            try:
+                answer = hub.ask(
+                    facts.prometheus_host, path, method="POST", user=user, body=NO_SAMPLES
+                )
+            except (OSError, http.client.HTTPException) as error:
+                unanswered.append(f"{type(error).__name__}: {error}")
+            else:
+                statuses[answer.status] += 1
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        eventually("writing", lambda: statuses[204] > 5)
+        said(facts.name, "-n", TRAEFIK, "rollout", "restart", "deployment", TRAEFIK)
+        rolled_out = ("-n", TRAEFIK, "rollout", "status", "deployment", TRAEFIK, "--timeout=110s")
+        said(facts.name, *rolled_out)
+        written = statuses[204]
+        eventually("writing after it", lambda: statuses[204] > written + 20)
+    finally:
+        over.set()
+        writer.join()
+    assert set(statuses) == {204}, statuses
+    report.append(
+        f"rollout of the hub's Traefik: {statuses[204]} writes accepted, none refused, "
+        f"{len(unanswered)} to be repeated {unanswered[:2]}"
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from charts.monitoring import alertmanager, ingest, loki, secrets
+from charts.monitoring.gateway import CLUSTER_HEADER
 from charts.monitoring.log_limits import LONGEST_BODY
 from charts.monitoring.names import COLLECTOR
 from charts.scrape import MONITORING
@@ -125,7 +126,7 @@ def test_nobody_gets_in_without_a_password(
         answer = hub.ask(facts.prometheus_host, path, method="POST", user=user, body=b"nonsense")
         assert answer.status == expected, user
     path = ingest.LOGS.path(RIGHT)
-    for user, expected in ((None, 401), ((ours[0], "wrong"), 401), (theirs, 401), (ours, 400)):
+    for user, expected in ((None, 401), ((ours[0], "wrong"), 401), (theirs, 401), (ours, 415)):
         answer = hub.ask(facts.loki_host, path, method="POST", user=user, body=b"nonsense")
         assert answer.status == expected, user
     # Pages are for people who sign in; a region's password is none.
@@ -137,6 +138,32 @@ def test_nobody_gets_in_without_a_password(
         assert asked_by.status == 404, path
     for path in ("/loki/api/v1/push", "/loki/api/v1/query?query={}", "/otlp/v1/logs", "/metrics"):
         assert hub.ask(facts.loki_host, path, method="POST", user=ours, body=b"").status == 404
+
+
+def test_a_stolen_password_writes_under_its_own_name(
+    fleet: Fleet, hub: HubOverTls, sign_ins: Mapping[str, tuple[str, str]], logs: Logs
+) -> None:
+    """Whatever its lines and headers claim; tests/contract/test_thief.py has what else is tried."""
+    claims = {"cluster": REFUSED, "region": "fra", "namespace": "kube-system", "app": "thief"}
+    record = {"timeUnixNano": str(time.time_ns()), "body": {"stringValue": "not of this region"}}
+    attributes = [{"key": key, "value": {"stringValue": text}} for key, text in claims.items()]
+    sent = {
+        "resourceLogs": [
+            {"resource": {"attributes": attributes}, "scopeLogs": [{"logRecords": [record]}]}
+        ]
+    }
+    answer = hub.ask(
+        fleet.hub.loki_host,
+        ingest.LOGS.path(RIGHT),
+        method="POST",
+        user=sign_ins[RIGHT],
+        body=json.dumps(sent).encode(),
+        headers={"Content-Type": "application/json", CLUSTER_HEADER: REFUSED},
+    )
+    assert answer.status == 200
+    found = eventually("the line", partial(logs, f'{{cluster="{RIGHT}",app="thief"}}'))
+    assert found[0]["stream"]["region"] == fleet.cluster(RIGHT).region_label
+    assert not logs(f'{{cluster="{REFUSED}",app="thief"}}')
 
 
 def test_a_request_too_large_is_refused(
@@ -164,7 +191,7 @@ def test_too_many_requests_are_refused(
     assert found.index(429) > ingest.REQUESTS_A_SECOND
     path = ingest.LOGS.path(RIGHT)
     (status,) = hub.posted(fleet.hub.loki_host, path, sign_ins[RIGHT], b"nonsense", 1)
-    assert status == 400
+    assert status == 415
 
 
 def test_alertmanager_has_the_configuration(fleet: Fleet, up: Bootstrapped, tmp_path: Path) -> None:
@@ -208,17 +235,22 @@ def test_alertmanager_has_the_configuration(fleet: Fleet, up: Bootstrapped, tmp_
 
 
 def test_policies_hold(fleet: Fleet, query: Query) -> None:
-    """A pod of another namespace reaches neither Prometheus nor Loki nor Alertmanager."""
+    """A pod of another namespace reaches none of these, and Traefik only what it routes to."""
     hub = fleet.hub.name
     doors = {
         name: said(hub, "-n", MONITORING, "get", f"service/{name}", "-o=jsonpath={.spec.clusterIP}")
         + f":{port}"
-        for name, port in (("prometheus-k8s", 9090), ("loki", 3100), ("alertmanager-main", 9093))
+        for name, port in (
+            ("prometheus-k8s", 9090),
+            ("loki", 3100),
+            ("log-gateway", 4318),
+            ("alertmanager-main", 9093),
+        )
     }
     with ThreadPoolExecutor() as pool:
         by_traefik = pool.submit(_opened, hub, "traefik", "traefik", list(doors.values()))
         by_stranger = pool.submit(_opened, hub, "kube-system", "stranger", list(doors.values()))
-    assert by_traefik.result() == {doors["prometheus-k8s"], doors["loki"]}
+    assert by_traefik.result() == {doors["prometheus-k8s"], doors["log-gateway"]}
     assert not by_stranger.result()
 
 

@@ -330,6 +330,7 @@ class TestDerived:
             "prometheus",
             "alertmanager",
             "loki",
+            "log-gateway",
             "ingest",
             "grafana",
             "rules",

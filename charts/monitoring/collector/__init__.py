@@ -91,14 +91,13 @@ class Collector(Component[Cluster]):
     @classmethod
     def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
         from_region = isinstance(cluster, Region)
-        logs = ingest.LOGS
         return cls(
             cluster=cluster.name,
             region=cluster.region_label,
             endpoint=(
-                f"https://{fleet.hub.loki_host}{logs.path(cluster.name)}"
+                f"https://{fleet.hub.loki_host}{ingest.LOGS.path(cluster.name)}"
                 if from_region
-                else f"{logs.url}{logs.push_path}"
+                else f"{loki.URL}{loki.PUSH_PATH}"
             ),
             authenticated=from_region,
         )

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 from charts.ingress import routers
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
+from charts.monitoring.names import COLLECTOR, LOG_GATEWAY
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
 from charts.scrape import MONITORING
@@ -213,12 +214,22 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
             Alert(
                 name="LogLinesLost",
                 severity="warning",
-                expression="sum by (cluster) "
-                "(increase(otelcol_exporter_send_failed_log_records[10m])) > 0",
+                expression="sum by (cluster) (increase("
+                f'otelcol_exporter_send_failed_log_records{{job="{COLLECTOR}"}}[10m])) > 0',
                 wait="5m",
                 summary="Log lines of {{ $labels.cluster }} are lost.",
                 description="The collectors have given up {{ $value | humanize }} lines in ten "
                 "minutes that the hub has refused.",
+            ),
+            Alert(
+                name="LogGatewayRefused",
+                severity="warning",
+                expression="sum by (cluster) (increase("
+                f'otelcol_exporter_send_failed_log_records{{job="{LOG_GATEWAY}"}}[10m])) > 0',
+                wait="5m",
+                summary="Loki on {{ $labels.cluster }} refuses log lines from the regions.",
+                description="The log gateway has dropped {{ $value | humanize }} lines in ten "
+                "minutes because Loki cannot take them. They are lost; other lines arrive.",
             ),
             Alert(
                 name="LogQueueFilling",
