@@ -24,13 +24,13 @@ from charts.monitoring.opentelemetry import (
     telemetry,
 )
 from charts.network import TO_DNS, allow, pods, tcp
-from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
+from charts.scheduling import OPERATING, one_at_a_time, over_nodes
 from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.storage import claim
 from charts.text import as_yaml, checksum
 from charts.upstream import OPENTELEMETRY_COLLECTOR_IMAGE
-from charts.workload import REVISION_HISTORY_LIMIT, pod, service_port
+from charts.workload import REVISION_HISTORY_LIMIT, pod, resources, service_port
 from fleet.registry import Fleet, Hub
 from imports.k8s import (
     ConfigMap,
@@ -67,7 +67,7 @@ LONGEST_LABEL: Final = 256
 """Bytes of a label's value. The names of namespaces, pods and containers have up to 253."""
 LABELS_KEPT: Final = (*loki.INDEX_LABELS, "region")
 FIELDS_KEPT: Final = 32
-"""Fields of metadata of a line; collectors add eight."""
+"""Fields of metadata of a line: more than collectors add."""
 
 META: Final[ObjectMeta] = {"name": LOG_GATEWAY, "namespace": MONITORING}
 LABELS: Final = selector(LOG_GATEWAY)
@@ -208,7 +208,7 @@ class LogGateway(Component[Hub]):
                 "spec": {
                     **pod(
                         account=LOG_GATEWAY,
-                        priority=PLATFORM,
+                        priority=OPERATING,
                         user=USER,
                         containers=[_container()],
                     ),
@@ -248,10 +248,7 @@ def _container() -> Container:
             "periodSeconds": 5,
             "failureThreshold": 60,
         },
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "128Mi"},
-            "limits": {"memory": "512Mi"},
-        },
+        "resources": resources(cpu="50m", memory="128Mi", limit="512Mi"),
         "securityContext": RESTRICTED_CONTAINER,
         "volumeMounts": [
             {"name": "config", "mountPath": "/etc/opentelemetry-collector"},
