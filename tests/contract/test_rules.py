@@ -62,7 +62,8 @@ class Case:
     quiet: Series
 
     def __str__(self) -> str:
-        return "-".join(filter(None, (self.alert, self.severity, self.labels.get("app"))))
+        told = (self.labels.get(name) for name in ("cluster", "app"))
+        return "-".join(filter(None, (self.alert, self.severity, *told)))
 
     @property
     def firing(self) -> Labels:
