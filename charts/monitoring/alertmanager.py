@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from charts.component import Component
 from charts.labels import NAME
-from charts.monitoring.operator import operated_pods, web_ports
+from charts.monitoring.operator import operated_pods, operated_resources, web_ports
 from charts.monitoring.secrets import ALERT_RECEIVERS
 from charts.network import EVERYWHERE, TO_DNS, allow, pods, tcp
 from charts.scheduling import one_at_a_time
@@ -158,10 +158,7 @@ class Alertmanager(Component[Hub]):
             "storage": volume("1Gi", self.storage_class),
             "retention": "120h",
             "alertmanagerConfiguration": {"name": "main"},
-            "resources": {
-                "requests": {"cpu": "10m", "memory": "64Mi"},
-                "limits": {"memory": "128Mi"},
-            },
+            "resources": operated_resources(cpu="10m", memory="64Mi", limit="128Mi"),
         }
 
     def _configuration(self) -> AlertmanagerConfigSpec:

@@ -30,7 +30,7 @@ from charts.security import RESTRICTED_CONTAINER
 from charts.storage import claim
 from charts.text import as_yaml, checksum
 from charts.upstream import OPENTELEMETRY_COLLECTOR_IMAGE
-from charts.workload import REVISION_HISTORY_LIMIT, pod, service_port
+from charts.workload import REVISION_HISTORY_LIMIT, pod, resources, service_port
 from fleet.registry import Fleet, Hub
 from imports.k8s import (
     ConfigMap,
@@ -255,10 +255,7 @@ def _container() -> Container:
             "periodSeconds": 5,
             "failureThreshold": 60,
         },
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "128Mi"},
-            "limits": {"memory": "512Mi"},
-        },
+        "resources": resources(cpu="50m", memory="128Mi", limit="512Mi"),
         "securityContext": RESTRICTED_CONTAINER,
         "volumeMounts": [
             {"name": "config", "mountPath": "/etc/opentelemetry-collector"},

@@ -25,7 +25,7 @@ from charts.security import RESTRICTED_CONTAINER
 from charts.storage import claim
 from charts.text import as_yaml, checksum
 from charts.upstream import LOKI_IMAGE
-from charts.workload import REVISION_HISTORY_LIMIT, pod, service_port
+from charts.workload import REVISION_HISTORY_LIMIT, empty_dir, pod, resources, service_port
 from fleet.registry import Fleet, Hub
 from imports.k8s import (
     ConfigMap,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 LOKI: Final = "loki"
 PORT: Final = 3100
+TMP_MIB: Final = 256
 URL: Final = f"http://{LOKI}.{MONITORING}.svc:{PORT}"
 PUSH_PATH: Final = "/otlp/v1/logs"
 TLS_SECRET: Final = "loki-tls"
@@ -298,10 +299,7 @@ class Loki(Component[Hub]):
                 "timeoutSeconds": 5,
                 "failureThreshold": 120,
             },
-            "resources": {
-                "requests": {"cpu": "200m", "memory": "512Mi"},
-                "limits": {"memory": "2Gi"},
-            },
+            "resources": resources(cpu="200m", memory="512Mi", limit="2Gi", volumes=TMP_MIB),
             "securityContext": RESTRICTED_CONTAINER,
             "volumeMounts": mounts,
         }
@@ -309,7 +307,7 @@ class Loki(Component[Hub]):
     def _volumes(self) -> list[Volume]:
         volumes: list[Volume] = [
             {"name": "config", "configMap": {"name": LOKI}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+            empty_dir("tmp", TMP_MIB),
         ]
         if self.bucket:
             volumes.append(

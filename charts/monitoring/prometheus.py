@@ -12,7 +12,7 @@ from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, issuer_of, serving_c
 from charts.component import Component
 from charts.ingress import IngressController
 from charts.labels import NAME
-from charts.monitoring.operator import web_ports
+from charts.monitoring.operator import operated_resources, web_ports
 from charts.monitoring.scraper import (
     EGRESS,
     common,
@@ -193,10 +193,7 @@ class PrometheusHub(Component[Hub]):
                     }
                 ]
             },
-            "resources": {
-                "requests": {"cpu": "500m", "memory": "2Gi"},
-                "limits": {"memory": MEMORY},
-            },
+            "resources": operated_resources(cpu="500m", memory="2Gi", limit=MEMORY),
         }
 
     def _route(self) -> IngressRouteSpec:

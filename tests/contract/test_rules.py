@@ -333,7 +333,7 @@ def test_nothing_that_is_asked_for_is_dropped(
     assert len(patterns) >= 8
     asked = {name for rule in rules(built) for name in names(rule["expr"])}
     asked |= {name for _, query in promql_of_dashboards() for name in names(query)}
-    text = json.dumps(list(of_bundles(built)))
+    text = json.dumps(of_bundles(built))
     asked |= set(re.findall(r"\b[a-z]+(?:_[a-zA-Z]+)+(?=[{\[(), ])", text))
     dropped = {
         (monitor, name)
