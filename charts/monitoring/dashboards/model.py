@@ -1,14 +1,17 @@
 """The parts of a Grafana dashboard that ours are made of, as its JSON has them.
 
-Grafana's own schema for Python (grafana-foundation-sdk) says of itself that it is not stable; these
-few parts have been the same since schema version 39, which Grafana 13 reads.
+A test checks them against Grafana's own schema, which has no types for Python: the ones that there
+are (grafana-foundation-sdk) say of themselves that they are not stable.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from charts.upstream import GRAFANA_VERSION
+
 SCHEMA_VERSION: Final = 39
+"""Grafana 13 reads this, and converts it to its own."""
 COLUMNS: Final = 24
 HEADING_HEIGHT: Final = 1
 
@@ -110,6 +113,8 @@ def _panel(
         "type": kind,
         "title": title,
         "description": description,
+        # Without it, Grafana would convert the options as those of an old version.
+        "pluginVersion": GRAFANA_VERSION,
         "datasource": source,
         "targets": [
             query.target(_ref(at), instant=instant, shape=shape) for at, query in enumerate(queries)
@@ -151,7 +156,12 @@ def graph(
             *queries,
             fieldConfig={"defaults": defaults, "overrides": []},
             options={
-                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+                "legend": {
+                    "displayMode": "list",
+                    "placement": "bottom",
+                    "showLegend": True,
+                    "calcs": [],
+                },
                 "tooltip": {"mode": "multi", "sort": "desc"},
             },
         ),
@@ -189,7 +199,12 @@ def number(
                 "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
                 "colorMode": "value",
                 "graphMode": "none",
+                "justifyMode": "auto",
+                "orientation": "auto",
+                "percentChangeColorMode": "standard",
+                "showPercentChange": False,
                 "textMode": "auto",
+                "wideLayout": True,
             },
         ),
         width,
@@ -296,7 +311,7 @@ def labelled_table(
                 },
             ],
             fieldConfig={"defaults": {}, "overrides": overrides},
-            options={"showHeader": True, "cellHeight": "sm"},
+            options={"frameIndex": 0, "showHeader": True, "cellHeight": "sm"},
         ),
         width,
         height,
@@ -314,6 +329,10 @@ def lines(title: str, query: str, *, description: str = "", height: int = 12) ->
             options={
                 "showTime": True,
                 "wrapLogMessage": True,
+                "prettifyLogMessage": False,
+                "showLabels": False,
+                "showCommonLabels": False,
+                "showLogContextToggle": False,
                 "enableLogDetails": True,
                 "sortOrder": "Descending",
                 "dedupStrategy": "none",
@@ -371,6 +390,17 @@ class Row:
     heading: str = ""
 
 
+_LINK: Final[Json] = {
+    "icon": "external link",
+    "tooltip": "",
+    "tags": [],
+    "asDropdown": False,
+    "includeVars": False,
+    "keepTime": True,
+    "targetBlank": False,
+}
+"""What every link at the top of a dashboard has."""
+
 Range: TypeAlias = Literal["now-1h", "now-6h", "now-24h", "now-7d"]
 
 
@@ -420,23 +450,14 @@ def dashboard(
         "annotations": {"list": []},
         "links": [
             {
+                **_LINK,
                 "type": "dashboards",
                 "title": "Fleet",
                 "tags": ["fleet"],
                 "asDropdown": True,
                 "includeVars": True,
-                "keepTime": True,
             },
-            *(
-                {
-                    "type": "link",
-                    "title": link.title,
-                    "url": link.url,
-                    "keepTime": True,
-                    "icon": "external link",
-                }
-                for link in links
-            ),
+            *({**_LINK, "type": "link", "title": link.title, "url": link.url} for link in links),
         ],
         "panels": panels,
     }
