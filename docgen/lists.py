@@ -232,6 +232,11 @@ def _alerts(fleet: Fleet) -> Iterator[str]:
                     summary = re.sub(
                         r"{{ \$labels\.(\w+) }}", r"*\1*", rule["annotations"]["summary"]
                     )
+                    # Those that are the alert's own are in the text already.
+                    for name in ("app", "cluster", "signal"):
+                        if name in rule["labels"]:
+                            value = re.escape(rule["labels"][name])
+                            summary = re.sub(rf"\b{value}\b", f"*{name}*", summary)
                     found.setdefault(rule["alert"], []).append(
                         (rule["labels"]["severity"], rule["for"], summary)
                     )

@@ -21,7 +21,7 @@ from charts.component import Component, Patch
 from charts.ingress import IngressController
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
-from charts.scheduling import PLATFORM
+from charts.scheduling import OPERATING
 from charts.scrape import monitor
 from charts.tenant import apps
 from charts.traefik import Traefik
@@ -353,7 +353,7 @@ def _workload(
         "spec": {
             "template": {
                 "spec": {
-                    "priorityClassName": PLATFORM,
+                    "priorityClassName": OPERATING,
                     **({"initContainers": [{"name": init, "resources": disk()}]} if init else {}),
                     "containers": [
                         {

@@ -24,7 +24,7 @@ from charts.monitoring.opentelemetry import (
     telemetry,
 )
 from charts.network import TO_DNS, allow, pods, tcp
-from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
+from charts.scheduling import OPERATING, one_at_a_time, over_nodes
 from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.storage import claim
@@ -215,7 +215,7 @@ class LogGateway(Component[Hub]):
                 "spec": {
                     **pod(
                         account=LOG_GATEWAY,
-                        priority=PLATFORM,
+                        priority=OPERATING,
                         user=USER,
                         containers=[_container()],
                     ),

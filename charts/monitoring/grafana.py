@@ -17,7 +17,7 @@ from charts.monitoring import alertmanager, loki, prometheus
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM, as_json
 from charts.monitoring.secrets import GRAFANA_SIGN_IN
 from charts.network import TO_DNS, allow, tcp
-from charts.scheduling import PLATFORM
+from charts.scheduling import OPERATING
 from charts.scrape import MONITORING, scraped
 from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.text import as_yaml, checksum
@@ -267,7 +267,7 @@ def _deployment(annotations: dict[str, str]) -> DeploymentSpec:
             "spec": {
                 **pod(
                     account=GRAFANA,
-                    priority=PLATFORM,
+                    priority=OPERATING,
                     user=NOBODY,
                     containers=[_container()],
                 ),

@@ -11,7 +11,7 @@ from charts import kinds, rbac
 from charts.component import Component
 from charts.labels import selector
 from charts.network import TO_API_SERVER, TO_DNS, allow, tcp
-from charts.scheduling import PLATFORM
+from charts.scheduling import OPERATING
 from charts.scrape import FROM_SCRAPERS, MONITORING, drop, monitor
 from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.upstream import KUBE_STATE_METRICS_IMAGE
@@ -141,7 +141,7 @@ def _deployment() -> DeploymentSpec:
             "metadata": {"labels": LABELS},
             "spec": pod(
                 account=KUBE_STATE_METRICS,
-                priority=PLATFORM,
+                priority=OPERATING,
                 user=NOBODY,
                 token=True,
                 containers=[_container()],

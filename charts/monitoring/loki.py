@@ -19,7 +19,7 @@ from charts.monitoring.log_limits import (
 from charts.monitoring.names import COLLECTOR, LOG_GATEWAY
 from charts.monitoring.secrets import LOKI_BUCKET
 from charts.network import EVERYWHERE, TO_DNS, allow, pods, tcp
-from charts.scheduling import PLATFORM
+from charts.scheduling import OPERATING
 from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.storage import claim
@@ -244,7 +244,7 @@ class Loki(Component[Hub]):
                 "spec": {
                     **pod(
                         account=LOKI,
-                        priority=PLATFORM,
+                        priority=OPERATING,
                         user=USER,
                         containers=[self._container()],
                     ),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self, TypedDict, cast
 from charts import kinds, rbac
 from charts.component import Component, JsonPatch, Patch
 from charts.network import TO_API_SERVER, TO_DNS, allow, default_deny
-from charts.scheduling import PLATFORM
+from charts.scheduling import OPERATING
 from charts.scrape import MONITORING, scraped
 from charts.upstream import PROMETHEUS_CONFIG_RELOADER_IMAGE, PROMETHEUS_OPERATOR_BUNDLE
 from charts.workload import disk, resources, service_port
@@ -56,7 +56,7 @@ def operated_pods(*, account: str, token: bool) -> OperatedPods:
         "serviceAccountName": account,
         "automountServiceAccountToken": token,
         "enableServiceLinks": False,
-        "priorityClassName": PLATFORM,
+        "priorityClassName": OPERATING,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 1000,
@@ -149,7 +149,7 @@ def _deployment() -> Patch:
         "spec": {
             "template": {
                 "spec": {
-                    "priorityClassName": PLATFORM,
+                    "priorityClassName": OPERATING,
                     "containers": [
                         {
                             "name": PROMETHEUS_OPERATOR,

@@ -32,7 +32,7 @@ from charts.network import (
     pods,
     tcp,
 )
-from charts.scheduling import EVERY_NODE, PLATFORM, SYSTEM
+from charts.scheduling import EVERY_NODE, OPERATING, SYSTEM
 from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.text import as_yaml, checksum
@@ -219,7 +219,7 @@ class Collector(Component[Cluster]):
                 "spec": {
                     **pod(
                         account="events",
-                        priority=PLATFORM,
+                        priority=OPERATING,
                         user=USER,
                         token=True,
                         containers=[self._container("events")],
