@@ -27,6 +27,8 @@ Shape: TypeAlias = Literal["time_series", "table"]
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 ANY_STEPS: Final[Steps] = ((None, "green"), (1, "orange"))
 """Of a number that should be 0."""
+BUDGET_STEPS: Final[Steps] = ((None, "red"), (0, "orange"), (0.5, "green"))
+"""Of the share of a budget that is left."""
 RESTART_STEPS: Final[Steps] = ((None, "green"), (1, "orange"), (10, "red"))
 """Of restarts in an hour."""
 LIFE_STEPS: Final[Steps] = ((None, "red"), (172_800, "orange"), (604_800, "green"))
@@ -131,9 +133,10 @@ def graph(
     width: int = 12,
     stacked: bool = False,
     limit: float | None = None,
+    least: float | None = 0,
     links: Sequence[Link] = (),
 ) -> Panel:
-    """Values over time; ``limit`` draws where it becomes a matter of concern."""
+    """Values over time, from ``least`` on; ``limit`` draws where they become a concern."""
     custom: Json = {
         "lineWidth": 1,
         "fillOpacity": 20 if stacked else 5,
@@ -142,7 +145,9 @@ def graph(
         # Two scrapes missed are a gap.
         "spanNulls": 90_000,
     }
-    defaults: Json = {"unit": unit, "min": 0, "custom": custom}
+    defaults: Json = {"unit": unit, "custom": custom}
+    if least is not None:
+        defaults["min"] = least
     if limit is not None:
         defaults["thresholds"] = _steps([(None, "transparent"), (limit, "red")])
         custom["thresholdsStyle"] = {"mode": "dashed"}
@@ -383,6 +388,28 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Annotation:
+    """Moments that every graph of a dashboard marks: those at which a query has a value above 0."""
+
+    name: str
+    expression: str
+    title: str
+    """What a mark says, with ``{{label}}`` for a label of its series."""
+    color: str
+
+    def json(self) -> Json:
+        query = Query(self.expression)
+        return {
+            "name": self.name,
+            "datasource": query.source,
+            "enable": True,
+            "iconColor": self.color,
+            "titleFormat": self.title,
+            "target": query.target("Anno", instant=False, shape="time_series"),
+        }
+
+
+@dataclass(frozen=True)
 class Row:
     """Panels side by side, under a heading of their own if there is one."""
 
@@ -411,6 +438,7 @@ def dashboard(
     *rows: Row,
     variables: Sequence[Variable | Search] = (),
     links: Sequence[Link] = (),
+    annotations: Sequence[Annotation] = (),
     since: Range = "now-6h",
 ) -> Json:
     """A dashboard of rows, one under the other, each as high as its highest panel."""
@@ -447,7 +475,7 @@ def dashboard(
         "time": {"from": since, "to": "now"},
         "timezone": "utc",
         "templating": {"list": [variable.json() for variable in variables]},
-        "annotations": {"list": []},
+        "annotations": {"list": [annotation.json() for annotation in annotations]},
         "links": [
             {
                 **_LINK,
