@@ -83,7 +83,12 @@ def test_every_route_of_monitoring_asks_who_it_is(objects: Sequence[Object], fle
             and each.name not in ("grafana", "argocd-server")
         ):
             for rule in each.body["spec"]["routes"]:
-                first = rule["middlewares"][0]["name"]
+                # It leads nowhere.
+                if rule["services"] == [{"name": "nobody", "port": 80}]:
+                    continue
+                named = [middleware["name"] for middleware in rule["middlewares"]]
+                # Guesses are limited before they are checked.
+                first = next(name for name in named if name != "request-limit")
                 middleware = one(objects, fleet.hub.name, "Middleware", first)
                 assert "basicAuth" in middleware["spec"], each
                 assert not any("alertmanager" in to["name"] for to in rule["services"])
