@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
-from charts.ingress import routers
+from charts.ingress import PAGES, routers
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.names import COLLECTOR, LOG_GATEWAY
 from charts.monitoring.prometheus_agent import BUFFER_HOURS
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
-from charts.scrape import MONITORING
 from charts.tenant import apps
 from fleet.registry import Cluster, Region
 from fleet.score import Kind
@@ -79,7 +78,7 @@ def _requests(hub: str, sender: Sender, codes: str, *signals: Signal) -> str:
     names = "|".join(signal.name for signal in signals)
     return (
         f'traefik_router_requests_total{{cluster="{hub}",code=~"{codes}",'
-        f'router=~"{routers(MONITORING, f"({names})-{sender.cluster}_0")}"}}'
+        f'router=~"{routers(PAGES, f"({names})-{sender.cluster}_0")}"}}'
     )
 
 
