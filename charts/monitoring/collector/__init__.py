@@ -191,20 +191,15 @@ class Collector(Component[Cluster]):
             "updateStrategy": DAEMON_SET_STRATEGY,
             "selector": {"matchLabels": _labels("logs")},
             "template": {
-                "metadata": {
-                    "labels": _labels("logs"),
-                    "annotations": {
-                        **annotations,
-                        "kubectl.kubernetes.io/default-container": COLLECTOR,
-                    },
-                },
+                "metadata": {"labels": _labels("logs"), "annotations": annotations},
                 "spec": {
                     **pod(
                         account="logs",
                         priority=SYSTEM,
                         token=True,
-                        containers=[self._container("logs"), _recovery()],
+                        containers=[self._container("logs")],
                     ),
+                    "initContainers": [_recovery()],
                     "tolerations": EVERY_NODE,
                     "nodeSelector": {"kubernetes.io/os": "linux"},
                     "securityContext": ROOT,
@@ -305,6 +300,8 @@ def _recovery() -> Container:
         "name": "recovery",
         "image": BUSYBOX_IMAGE,
         "imagePullPolicy": "IfNotPresent",
+        # Beside the collector as long as that runs.
+        "restartPolicy": "Always",
         "command": ["sh", f"{CONFIGURATION_FOLDER}/recovery.sh", QUEUE, f"{logs}/{COLLECTOR}"],
         "env": [
             {"name": f"POD_{name.upper()}", "valueFrom": {"fieldRef": {"fieldPath": path}}}

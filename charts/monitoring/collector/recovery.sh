@@ -29,7 +29,7 @@ put_aside() {
 
 while sleep "$interval"; do
   # One log for each start, by number.
-  last=$(ls "$logs" | grep -E '^[0-9]+\.log$' | sort -n | tail -n 1)
+  last=$(ls "$logs" 2>/dev/null | grep -E '^[0-9]+\.log$' | sort -n | tail -n 1)
   [ -n "$last" ] || continue
   if grep -q -E "$damage" "$logs/$last" && ! is_up; then
     put_aside
