@@ -18,6 +18,7 @@ from charts.monitoring.names import LOG_GATEWAY
 from charts.monitoring.opentelemetry import (
     HEALTH,
     METRICS,
+    UNUSED_METRICS,
     file_storage,
     memory_limiter,
     otlp_exporter,
@@ -192,7 +193,14 @@ class LogGateway(Component[Hub]):
         ConfigMap(chart, "config", metadata=META, data={"collector.yaml": text})
         StatefulSet(chart, "stateful-set", metadata=META, spec=self._stateful_set(checksum(text)))
         PodDisruptionBudget(chart, "budget", metadata=META, spec=one_at_a_time(LABELS))
-        scraped(chart, LOG_GATEWAY, namespace=MONITORING, labels=LABELS, port="metrics")
+        scraped(
+            chart,
+            LOG_GATEWAY,
+            namespace=MONITORING,
+            labels=LABELS,
+            port="metrics",
+            dropped=(UNUSED_METRICS,),
+        )
         allow(
             chart,
             LOG_GATEWAY,

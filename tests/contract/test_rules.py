@@ -62,7 +62,9 @@ class Case:
     quiet: Series
 
     def __str__(self) -> str:
-        return "-".join(filter(None, (self.alert, self.severity, self.labels.get("app"))))
+        return "-".join(
+            filter(None, (self.alert, self.severity, *map(self.labels.get, ("app", "signal"))))
+        )
 
     @property
     def firing(self) -> Labels:
@@ -70,10 +72,10 @@ class Case:
         return {**self.labels, "severity": self.severity}
 
     def is_of(self, labels: Labels) -> bool:
-        """Whether an alert is the one of this case, not of another severity, app or window."""
+        """Whether an alert is the one of this case, not of another severity, app and so on."""
         return all(
             labels.get(name) == self.firing[name]
-            for name in ("severity", "app", "cluster", "window")
+            for name in ("severity", "app", "cluster", "window", "signal")
             if name in self.firing
         )
 
