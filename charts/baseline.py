@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from charts import kinds
 from charts.component import Component
-from charts.scheduling import PLATFORM, SERVING
+from charts.scheduling import OPERATING, PLATFORM, PRIORITIES, SERVING
 from fleet.registry import Cluster, Fleet
 from imports.k8s import PriorityClass
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline(Component[Cluster]):
-    """The two priority classes, below the system's own (2000000000)."""
+    """The priority classes, below the system's own (2000000000)."""
 
     NAME = "baseline"
     # Priority classes are in no namespace; an Application needs to name one all the same.
@@ -31,15 +31,16 @@ class Baseline(Component[Cluster]):
         return cls()
 
     def add_to(self, chart: "Construct") -> None:
-        for name, value, description in (
-            (PLATFORM, 1_000_000, "What workloads need in order to be served."),
-            (SERVING, 100_000, "Workloads that answer users."),
+        for name, description in (
+            (PLATFORM, "What workloads need in order to be served."),
+            (SERVING, "Workloads that answer users."),
+            (OPERATING, "What deploys and watches; users are served without it."),
         ):
             PriorityClass(
                 chart,
                 name,
                 metadata={"name": name},
-                value=value,
+                value=PRIORITIES[name],
                 globalDefault=False,
                 description=description,
             )

@@ -17,6 +17,7 @@ from charts.scrape import scraped
 from charts.security import pod_security
 from charts.traefik import Traefik
 from charts.upstream import CERT_MANAGER_BUNDLE
+from charts.workload import resources
 from fleet.registry import Cluster, Fleet, Issuer
 from imports.cert_manager import Certificate, ClusterIssuer, ClusterIssuerSpec
 from imports.k8s import PodDisruptionBudget
@@ -231,10 +232,7 @@ def _deployment(name: str, *, memory: str, limit: str, replicas: int = 1, **pod:
                         {
                             # The bundle names each container after its part of cert-manager.
                             "name": f"{name}-controller" if name == CERT_MANAGER else name,
-                            "resources": {
-                                "requests": {"cpu": "10m", "memory": memory},
-                                "limits": {"memory": limit},
-                            },
+                            "resources": resources(cpu="10m", memory=memory, limit=limit),
                         }
                     ],
                 }

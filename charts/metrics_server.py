@@ -14,7 +14,14 @@ from charts.network import ANYBODY, EVERYWHERE, TO_API_SERVER, TO_DNS, allow, de
 from charts.scheduling import PLATFORM
 from charts.security import RESTRICTED_CONTAINER
 from charts.upstream import METRICS_SERVER_IMAGE
-from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
+from charts.workload import (
+    DEPLOYMENT_STRATEGY,
+    REVISION_HISTORY_LIMIT,
+    empty_dir,
+    pod,
+    resources,
+    service_port,
+)
 from fleet.registry import Cluster, Fleet
 from imports.k8s import (
     APIService,
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
 
 METRICS_SERVER: Final = "metrics-server"
 PORT: Final = 10250
+TMP_MIB: Final = 16
 
 META: Final[ObjectMeta] = {"name": METRICS_SERVER, "namespace": METRICS_SERVER}
 LABELS: Final = selector(METRICS_SERVER)
@@ -162,7 +170,7 @@ def _deployment() -> DeploymentSpec:
                     containers=[_container()],
                     token=True,
                 ),
-                "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}}],
+                "volumes": [empty_dir("tmp", TMP_MIB)],
             },
         },
     }
@@ -193,10 +201,7 @@ def _container() -> Container:
             "httpGet": {"path": "/livez", "port": "https", "scheme": "HTTPS"},
             "periodSeconds": 10,
         },
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "64Mi"},
-            "limits": {"memory": "256Mi"},
-        },
+        "resources": resources(cpu="50m", memory="64Mi", limit="256Mi", volumes=TMP_MIB),
         "securityContext": RESTRICTED_CONTAINER,
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
     }

@@ -24,12 +24,20 @@ from charts.network import TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
 from charts.scrape import OF_AN_APP, scraped
 from charts.traefik import Traefik
+from charts.workload import disk
 from fleet.apps import TENANT
 from fleet.package import Package
 from fleet.registry import Fleet, Region
 from fleet.score import Description
 from fleet.volumes import mebibytes
-from imports.k8s import NetworkPolicyEgressRule, ObjectMeta, ResourceQuota, ResourceQuotaSpec
+from imports.k8s import (
+    LimitRange,
+    LimitRangeItem,
+    NetworkPolicyEgressRule,
+    ObjectMeta,
+    ResourceQuota,
+    ResourceQuotaSpec,
+)
 from imports.traefik import (
     IngressRoute,
     IngressRouteRouteService,
@@ -54,6 +62,12 @@ NO_PLATFORM_PRIORITY: Final[ResourceQuotaSpec] = {
     },
 }
 """No pod of an app pushes out what all apps need in order to be served."""
+DISK_DEFAULTS: Final[LimitRangeItem] = {
+    "type": "Container",
+    "default": {"ephemeral-storage": "1Gi"},
+    "defaultRequest": disk()["requests"],
+}
+"""What a container has of its node's disk if it does not say: no app fills a node's disk."""
 SOLVER_POLICY: Final = "acme-solver"
 OWN_NAMES: Final = (SOLVER_POLICY, "default-deny")
 """Names that an app cannot have: its policies would have those of these."""
@@ -97,6 +111,13 @@ class Tenant(Component[Region]):
         meta: ObjectMeta = {"name": self.app, "namespace": self.NAMESPACE}
         self.own_namespace(chart)
         ResourceQuota(chart, "quota", metadata=meta, spec={"hard": quota(self.DESCRIPTION)})
+        # For containers that set no limit of their own.
+        LimitRange(
+            chart,
+            "disk",
+            metadata={"name": "disk", "namespace": self.NAMESPACE},
+            spec={"limits": [DISK_DEFAULTS]},
+        )
         ResourceQuota(
             chart,
             "priorities",

@@ -17,7 +17,13 @@ from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.upstream import TRAEFIK_CRDS, TRAEFIK_IMAGE
-from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
+from charts.workload import (
+    DEPLOYMENT_STRATEGY,
+    REVISION_HISTORY_LIMIT,
+    pod,
+    resources,
+    service_port,
+)
 from fleet.providers import Provider
 from fleet.registry import Cluster, Fleet
 from fleet.score import TRAEFIK_BUCKETS
@@ -267,10 +273,7 @@ class Traefik(Component[Cluster]):
                 "periodSeconds": 1,
                 "failureThreshold": 60,
             },
-            "resources": {
-                "requests": {"cpu": "100m", "memory": "128Mi"},
-                "limits": {"memory": "512Mi"},
-            },
+            "resources": resources(cpu="100m", memory="128Mi", limit="512Mi"),
             "securityContext": RESTRICTED_CONTAINER,
         }
 

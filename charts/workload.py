@@ -12,7 +12,9 @@ from imports.k8s import (
     DaemonSetUpdateStrategy,
     DeploymentStrategy,
     PodSpec,
+    ResourceRequirements,
     ServicePort,
+    Volume,
 )
 
 REVISION_HISTORY_LIMIT: Final = 3
@@ -29,6 +31,46 @@ DAEMON_SET_STRATEGY: Final[DaemonSetUpdateStrategy] = {
     "rollingUpdate": {"maxUnavailable": "10%"},
 }
 """Updates one node in ten concurrently."""
+
+LOGS_MIB: Final = 50
+"""What a kubelet keeps of a container's log lines: five files of 10 MiB, by its defaults
+(``containerLogMaxFiles`` and ``containerLogMaxSize``)."""
+DISK_MIB: Final = 5 * LOGS_MIB
+"""What a container may have on its node's disk; beyond that, its pod is evicted.
+
+A kubelet looks at log files every ten seconds (``containerLogMonitorInterval``), so the newest one
+may grow far beyond 10 MiB before it is rotated.
+"""
+
+
+def disk(volumes: int = 0) -> ResourceRequirements:
+    """A container's share of its node's disk.
+
+    ``volumes`` is how many MiB the pod's ``emptyDir`` volumes may hold: a kubelet counts them with
+    the pod's containers, so one container needs room for all of them.
+    """
+    return {
+        # Without a request, Kubernetes takes the limit for one.
+        "requests": {"ephemeral-storage": f"{LOGS_MIB}Mi"},
+        "limits": {"ephemeral-storage": f"{DISK_MIB + volumes}Mi"},
+    }
+
+
+def resources(*, cpu: str, memory: str, limit: str, volumes: int = 0) -> ResourceRequirements:
+    """What a container requests, its ``limit`` of memory, and its share of the disk.
+
+    ``volumes`` is as in ``disk``.
+    """
+    share = disk(volumes)
+    return {
+        "requests": {"cpu": cpu, "memory": memory, **share["requests"]},
+        "limits": {"memory": limit, **share["limits"]},
+    }
+
+
+def empty_dir(name: str, size: int) -> Volume:
+    """A volume on the node's disk, of at most ``size`` MiB, that is gone with its pod."""
+    return {"name": name, "emptyDir": {"sizeLimit": f"{size}Mi"}}
 
 
 def pod(

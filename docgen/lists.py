@@ -14,8 +14,9 @@ from charts import upstream
 from charts.catalogue import CATALOGUE, COMPONENTS
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
 from commands import COMMANDS
-from docgen.fleets import APP, EXAMPLE, Components, Manifest, complete, synthesize
+from docgen.fleets import APP, EXAMPLE, complete, synthesize
 from docgen.markdown import Part, code, listed, table
+from docgen.sizes import NODES, Sizes
 from fleet import apps, score
 from fleet.catalogue import Offer, Role, optional
 from fleet.errors import InputError
@@ -231,6 +232,11 @@ def _alerts(fleet: Fleet) -> Iterator[str]:
                     summary = re.sub(
                         r"{{ \$labels\.(\w+) }}", r"*\1*", rule["annotations"]["summary"]
                     )
+                    # Those that are the alert's own are in the text already.
+                    for name in ("app", "cluster", "signal"):
+                        if name in rule["labels"]:
+                            value = re.escape(rule["labels"][name])
+                            summary = re.sub(rf"\b{value}\b", f"*{name}*", summary)
                     found.setdefault(rule["alert"], []).append(
                         (rule["labels"]["severity"], rule["for"], summary)
                     )
@@ -300,69 +306,43 @@ def _new_region(fleet: Fleet) -> Iterator[str]:
     yield "```"
 
 
-def _requests(fleet: Fleet) -> Iterator[str]:
-    """What the pods of a cluster request of its nodes, overlays aside."""
-    whole = complete(fleet)
+def _nodes(fleet: Fleet) -> Iterator[str]:
+    """The nodes that each cluster needs, and what has to fit on them."""
     yield from table(
-        ("cluster", "its pods", "and on each node", "and with its apps at their limits"),
+        ("cluster", "nodes", "pods can have of each", "limits of all pods", "of the largest pod"),
         (
-            (role, *_needs(synthesize(whole, cluster)))
-            for role, cluster in (("hub", whole.hub), ("region", whole.regions[0]))
+            (
+                role,
+                f"{nodes.number} of `{nodes.plan}`: {nodes.cores} vCPU, {nodes.memory} GiB",
+                f"{_amounts(nodes.allocatable)}",
+                f"{sizes.limits} MiB",
+                f"{code(sizes.largest[1])}: {sizes.largest[0]} MiB",
+            )
+            for role, sizes in _sizes(fleet)
+            for nodes in [NODES[role]]
         ),
     )
 
 
-def _needs(components: Components) -> Iterator[str]:
-    objects = [each for manifests in components.values() for each in manifests]
-    scalers = {
-        each["spec"]["scaleTargetRef"]["name"]: each["spec"]
-        for each in objects
-        if each["kind"] == "HorizontalPodAutoscaler"
-    }
-    once, node, scaled = Counter[str](), Counter[str](), Counter[str]()
-    for each in objects:
-        need = _pod(each)
-        scaler = scalers.get(each["metadata"]["name"])
-        if each["kind"] == "DaemonSet":
-            node += need
-        elif scaler and need:
-            once += _times(need, scaler["minReplicas"])
-            scaled += _times(need, scaler["maxReplicas"] - scaler["minReplicas"])
-        else:
-            once += _times(need, each.get("spec", {}).get("replicas", 1))
-    for total in (once, node, scaled):
-        yield f"{total['cpu']}m CPU, {total['memory']} MiB" if total else ""
-
-
-def _pod(manifest: Manifest) -> Counter[str]:
-    """What one pod of a workload requests, in thousandths of a core and MiB; else nothing."""
-    spec = manifest.get("spec", {})
-    if manifest["kind"] in ("Deployment", "StatefulSet", "DaemonSet"):
-        requests = [
-            each.get("resources", {}).get("requests", {})
-            for each in spec.get("template", {}).get("spec", {}).get("containers", ())
-        ]
-    elif manifest["kind"] in ("Prometheus", "PrometheusAgent", "Alertmanager"):
-        requests = [spec["resources"]["requests"]]
-    else:
-        requests = []
-    return Counter(
-        cpu=sum(_amount(each.get("cpu", "0m")) for each in requests),
-        memory=sum(_amount(each.get("memory", "0Mi")) for each in requests),
+def _requests(fleet: Fleet) -> Iterator[str]:
+    """What the pods of a cluster request of its nodes, overlays aside."""
+    yield from table(
+        ("cluster", "its pods", "and on each node", "and with its apps at their limits"),
+        (
+            (role, _amounts(sizes.once), _amounts(sizes.node), _amounts(sizes.scaled))
+            for role, sizes in _sizes(fleet)
+        ),
     )
 
 
-def _times(need: Counter[str], count: int) -> Counter[str]:
-    return Counter({resource: amount * count for resource, amount in need.items()})
+def _sizes(fleet: Fleet) -> Iterator[tuple[Role, Sizes]]:
+    whole = complete(fleet)
+    yield "hub", Sizes.of(synthesize(whole, whole.hub))
+    yield "region", Sizes.of(synthesize(whole, whole.regions[0]))
 
 
-UNITS: Final = {"m": 1, "": 1000, "Mi": 1, "Gi": 1024}
-
-
-def _amount(quantity: object) -> int:
-    """A quantity of CPU or memory in thousandths of a core or in MiB."""
-    number, unit = re.fullmatch(r"(\d+)(\D*)", str(quantity)).groups()  # type: ignore[union-attr]
-    return int(number) * UNITS[unit]
+def _amounts(total: Counter[str]) -> str:
+    return f"{total['cpu']}m CPU, {total['memory']} MiB" if total else ""
 
 
 PARTS: Final[Mapping[str, Part]] = {
@@ -380,5 +360,6 @@ PARTS: Final[Mapping[str, Part]] = {
     "versions": _versions,
     "settings": _settings,
     "new-region": _new_region,
+    "nodes": _nodes,
     "requests": _requests,
 }

@@ -411,9 +411,10 @@ class Hub(Cluster):
 
     role: Literal["hub"] = Field(description=_ROLE, examples=["hub"])
     metrics_retention: Days = Field(
-        default="15d",
-        description="How long Prometheus keeps samples, while they fit.",
-        examples=["30d"],
+        default="31d",
+        description="How long Prometheus keeps samples, while they fit. With less than 30 days, "
+        "error budgets are worked out from fewer.",
+        examples=["90d"],
     )
     metrics_storage: Size = Field(
         default="50Gi", description="Size of Prometheus's volume.", examples=["200Gi"]

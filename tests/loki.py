@@ -189,6 +189,8 @@ class Limits(Part):
     max_global_streams_per_user: int
     max_line_size: Size
     max_line_size_truncate: bool
+    max_structured_metadata_size: Size
+    max_structured_metadata_entries_count: int
     max_query_lookback: Duration
     volume_enabled: bool
     discover_service_name: list[str]

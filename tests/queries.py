@@ -61,11 +61,17 @@ def rules(objects: Sequence[Object]) -> list[Mapping[str, Any]]:
 
 
 def targets(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Panel, kind of data source and query, of each query of a dashboard."""
+    """Panel or annotation, kind of data source and query, of each query of a dashboard.
+
+    Grafana sends a query to the data source of its panel, and ignores the one that the query names.
+    """
     for panel in dashboard["panels"]:
         for target in panel.get("targets", ()):
             where = f"{panel['title']} {target['refId']}"
-            yield where, target["datasource"]["type"], target["expr"]
+            yield where, panel["datasource"]["type"], target["expr"]
+    for annotation in dashboard["annotations"]["list"]:
+        where = f"{annotation['name']}, annotation"
+        yield where, annotation["datasource"]["type"], annotation["target"]["expr"]
 
 
 def logql_of_dashboards() -> Iterator[tuple[str, str]]:
@@ -166,9 +172,11 @@ def recorded(found: Sequence[Mapping[str, Any]]) -> set[str]:
     return {rule["record"] for rule in found if "record" in rule}
 
 
-def of_bundles(built: Sequence[Object]) -> Iterator[Mapping[str, Any]]:
-    """Dashboards of kube-prometheus, by the ConfigMaps that it brings them in."""
-    for each in built:
-        if each.kind == "ConfigMap" and each.name.startswith("grafana-dashboard-"):
-            for text in each.body["data"].values():
-                yield yaml.load(text, Loader=yaml.CSafeLoader)
+def of_bundles(built: Sequence[Object]) -> Mapping[str, Mapping[str, Any]]:
+    """Dashboards of kube-prometheus by name; it brings each in a ConfigMap."""
+    return {
+        each.name.removeprefix("grafana-dashboard-"): yaml.load(text, Loader=yaml.CSafeLoader)
+        for each in built
+        if each.kind == "ConfigMap" and each.name.startswith("grafana-dashboard-")
+        for text in each.body["data"].values()
+    }

@@ -15,7 +15,7 @@ from charts.app import App
 from charts.app.pod import Pods, amounts, gaps
 from charts.component import FIRST
 from charts.labels import JOB, selector
-from fleet.score import BEFORE_ROLLOUT, Job
+from fleet.score import BEFORE_ROLLOUT, Description, Job
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -54,7 +54,7 @@ def add_jobs(chart: "Construct", pods: Pods) -> None:
             containers=[_container(pods, before)],
             **pods.props,
         )
-        ApiObject.of(job).add_json_patch(*_gaps(_JOB_POD))
+        ApiObject.of(job).add_json_patch(*_gaps(_JOB_POD, app.DESCRIPTION))
     for key, each in platform.jobs.items():
         name = app.DESCRIPTION.job_name(key)
         minute, hour, day, month, week_day = each.schedule.split()
@@ -74,7 +74,7 @@ def add_jobs(chart: "Construct", pods: Pods) -> None:
             containers=[_container(pods, each)],
             **pods.props,
         )
-        ApiObject.of(cron_job).add_json_patch(*_gaps(_CRON_JOB_POD))
+        ApiObject.of(cron_job).add_json_patch(*_gaps(_CRON_JOB_POD, app.DESCRIPTION))
 
 
 def _meta(app: App, name: str, annotations: dict[str, str]) -> ApiObjectMetadata:
@@ -89,8 +89,8 @@ def _pod_meta(name: str) -> ApiObjectMetadata:
 
 
 @cache
-def _gaps(pod: str) -> tuple[JsonPatch, ...]:
-    return gaps(pod)
+def _gaps(pod: str, description: Description) -> tuple[JsonPatch, ...]:
+    return gaps(pod, description)
 
 
 def _container(pods: Pods, job: Job) -> k.ContainerProps:

@@ -3,7 +3,7 @@
 Importing this module starts Node.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, TypedDict
 
@@ -14,8 +14,10 @@ from charts.app import App
 from charts.component import FIRST
 from charts.scheduling import SERVING
 from charts.security import NON_ROOT
+from charts.workload import disk
 from fleet.score import (
     CertificateResource,
+    Description,
     PodResource,
     Reference,
     Resources,
@@ -146,8 +148,8 @@ class Pods:
         }
 
 
-def gaps(pod: str) -> tuple[JsonPatch, ...]:
-    """What a pod has and cdk8s-plus-27 cannot say, and what it adds unasked.
+def gaps(pod: str, description: Description) -> tuple[JsonPatch, ...]:
+    """What a pod of an app has and cdk8s-plus-27 cannot say, and what it adds unasked.
 
     ``pod`` is the path of the pod's spec. A field younger than Kubernetes 1.27 would be lost even
     so: the library's objects drop what they do not know after the patches have run.
@@ -156,11 +158,26 @@ def gaps(pod: str) -> tuple[JsonPatch, ...]:
     return (
         JsonPatch.add(f"{pod}/securityContext/seccompProfile", {"type": "RuntimeDefault"}),
         JsonPatch.add(f"{pod}/containers/0/securityContext/capabilities", {"drop": ["ALL"]}),
+        *_disk(f"{pod}/containers/0/resources", description),
         JsonPatch.add(f"{pod}/priorityClassName", SERVING),
         JsonPatch.add(f"{pod}/enableServiceLinks", False),  # noqa: FBT003 - the value
         # A hash of the construct's path: selectors go by the name instead.
         JsonPatch.remove(f"{template}/metadata/labels/cdk8s.io~1metadata.addr"),
     )
+
+
+def _disk(path: str, description: Description) -> Iterator[JsonPatch]:
+    """A container's share of its node's disk; cdk8s-plus-27 knows whole gibibytes alone."""
+    volumes = sum(
+        resource.params.mebibytes
+        for key, resource in description.resources.items()
+        if isinstance(resource, VolumeResource) and key not in description.persistent
+    )
+    share = disk(volumes)
+    for which, quantities in (("requests", share["requests"]), ("limits", share["limits"])):
+        for name, value in quantities.items():
+            # The library's own form of a quantity; it would drop a text.
+            yield JsonPatch.add(f"{path}/{which}/{name}", {"value": value})
 
 
 def amounts(usage: Resources) -> k.ContainerResources:

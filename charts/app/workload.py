@@ -80,7 +80,7 @@ def _gaps(description: Description) -> tuple[JsonPatch, ...]:
     label = "controller-revision-hash" if description.persistent else "pod-template-hash"
     spread = over_nodes(selector(description.name), revision=label)
     return (
-        *gaps(POD),
+        *gaps(POD, description),
         JsonPatch.add(f"{POD}/topologySpreadConstraints", spread),
         JsonPatch.add("/spec/revisionHistoryLimit", REVISION_HISTORY_LIMIT),
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from charts.component import Component
 from charts.labels import NAME
-from charts.monitoring.operator import operated_pods, web_ports
+from charts.monitoring.operator import operated_pods, operated_resources, web_ports
+from charts.monitoring.rules.rule import OUTSIDE
 from charts.monitoring.secrets import ALERT_RECEIVERS
 from charts.network import EVERYWHERE, TO_DNS, allow, pods, tcp
 from charts.scheduling import one_at_a_time
@@ -41,6 +42,30 @@ TITLE: Final = (
     "{{ .CommonLabels.alertname }}"
 )
 """What a message is about."""
+
+IDENTITY: Final = (
+    "alertname",
+    "cluster",
+    "namespace",
+    "app",
+    "hostname",
+    "name",
+    "signal",
+    "node",
+    "instance",
+    "device",
+    "mountpoint",
+    "persistentvolumeclaim",
+    "pod",
+    "container",
+    "job",
+    "job_name",
+    "integration",
+)
+"""The labels that tell two things apart which the same alert is about. Only if all of them agree,
+a critical alert suppresses the warning: one volume's says nothing about another's. Alertmanager
+takes a label that both lack for equal.
+"""
 
 LABELS: Final = {NAME: "alertmanager", "alertmanager": "main"}
 """What the operator labels the pods with."""
@@ -158,10 +183,7 @@ class Alertmanager(Component[Hub]):
             "storage": volume("1Gi", self.storage_class),
             "retention": "120h",
             "alertmanagerConfiguration": {"name": "main"},
-            "resources": {
-                "requests": {"cpu": "10m", "memory": "64Mi"},
-                "limits": {"memory": "128Mi"},
-            },
+            "resources": operated_resources(cpu="10m", memory="64Mi", limit="128Mi"),
         }
 
     def _configuration(self) -> AlertmanagerConfigSpec:
@@ -193,13 +215,11 @@ class Alertmanager(Component[Hub]):
                 ],
             },
             "inhibitRules": [
-                # A cluster that is not heard of is one cause, not as many as it has parts;
-                # that its password is refused is why.
+                # A cluster that is silent is one cause, not as many as it has parts. What is
+                # measured elsewhere holds all the same.
                 {
                     "sourceMatch": [_matcher("alertname", "ClusterMetricsSilent")],
-                    "targetMatch": [
-                        _matcher("alertname", "ClusterMetricsSilent|IngestRefused", "!~")
-                    ],
+                    "targetMatch": [_matcher(*label, "!=") for label in OUTSIDE.items()],
                     "equal": ["cluster"],
                 },
                 # An app without a pod answers with errors, if it answers at all.
@@ -214,18 +234,23 @@ class Alertmanager(Component[Hub]):
                     "targetMatch": [_matcher("alertname", "TraefikErrors")],
                     "equal": ["cluster"],
                 },
-                # Of the same thing: an app, a certificate and a volume each have a label of ours.
+                # Argo CD compares with nothing new while it cannot read Git or the cluster.
+                {
+                    "sourceMatch": [_matcher("alertname", "ArgoCdGitUnreadable")],
+                    "targetMatch": [
+                        _matcher("alertname", "ArgoCdOutOfSync"),
+                        _matcher("sync_status", "Unknown"),
+                    ],
+                },
+                {
+                    "sourceMatch": [_matcher("alertname", "ArgoCdClusterUnreachable")],
+                    "targetMatch": [_matcher("alertname", "ArgoCdOutOfSync|ArgoCdUnhealthy", "=~")],
+                    "equal": ["cluster"],
+                },
                 {
                     "sourceMatch": [_matcher("severity", "critical")],
                     "targetMatch": [_matcher("severity", "warning")],
-                    "equal": [
-                        "cluster",
-                        "namespace",
-                        "alertname",
-                        "app",
-                        "name",
-                        "persistentvolumeclaim",
-                    ],
+                    "equal": list(IDENTITY),
                 },
             ],
             "receivers": [

@@ -13,7 +13,7 @@ from charts.component import Component
 from charts.ingress import IngressController
 from charts.labels import selector
 from charts.monitoring import loki
-from charts.monitoring.log_limits import LONGEST_BODY
+from charts.monitoring.log_limits import LONGEST_BODY, LONGEST_FIELD, MOST_METADATA
 from charts.monitoring.names import LOG_GATEWAY
 from charts.monitoring.opentelemetry import (
     HEALTH,
@@ -23,15 +23,16 @@ from charts.monitoring.opentelemetry import (
     memory_limiter,
     otlp_exporter,
     telemetry,
+    within_limits,
 )
 from charts.network import TO_DNS, allow, pods, tcp
-from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
+from charts.scheduling import OPERATING, one_at_a_time, over_nodes
 from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.storage import claim
 from charts.text import as_yaml, checksum
 from charts.upstream import OPENTELEMETRY_COLLECTOR_IMAGE
-from charts.workload import REVISION_HISTORY_LIMIT, pod, service_port
+from charts.workload import REVISION_HISTORY_LIMIT, pod, resources, service_port
 from fleet.registry import Fleet, Hub
 from imports.k8s import (
     ConfigMap,
@@ -67,8 +68,8 @@ VOLUME: Final = "10Gi"
 LONGEST_LABEL: Final = 256
 """Bytes of a label's value. The names of namespaces, pods and containers have up to 253."""
 LABELS_KEPT: Final = (*loki.INDEX_LABELS, "region")
-FIELDS_KEPT: Final = 32
-"""Fields of metadata of a line; collectors add eight."""
+FIELDS_KEPT: Final = MOST_METADATA // LONGEST_FIELD - 1
+"""Fields of metadata of a line: more than collectors add, and few enough for their names to fit."""
 
 META: Final[ObjectMeta] = {"name": LOG_GATEWAY, "namespace": MONITORING}
 LABELS: Final = selector(LOG_GATEWAY)
@@ -121,7 +122,11 @@ def configuration() -> dict[str, Any]:
                 "log_statements": [
                     f"keep_keys(resource.attributes, [{_quoted(LABELS_KEPT)}])",
                     f"truncate_all(resource.attributes, {LONGEST_LABEL})",
+                    # What is neither a text nor a list of fields could be of any size.
+                    "set(log.body, String(log.body)) where not IsString(log.body)",
+                    "flatten(log.attributes)",
                     f"limit(log.attributes, {FIELDS_KEPT}, [])",
+                    *within_limits(),
                 ],
             },
         },
@@ -223,7 +228,7 @@ class LogGateway(Component[Hub]):
                 "spec": {
                     **pod(
                         account=LOG_GATEWAY,
-                        priority=PLATFORM,
+                        priority=OPERATING,
                         user=USER,
                         containers=[_container()],
                     ),
@@ -263,10 +268,7 @@ def _container() -> Container:
             "periodSeconds": 5,
             "failureThreshold": 60,
         },
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "128Mi"},
-            "limits": {"memory": "512Mi"},
-        },
+        "resources": resources(cpu="50m", memory="128Mi", limit="512Mi"),
         "securityContext": RESTRICTED_CONTAINER,
         "volumeMounts": [
             {"name": "config", "mountPath": "/etc/opentelemetry-collector"},

@@ -17,12 +17,19 @@ from charts.monitoring import alertmanager, loki, prometheus
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM, as_json
 from charts.monitoring.secrets import GRAFANA_SIGN_IN
 from charts.network import TO_DNS, allow, tcp
-from charts.scheduling import PLATFORM
+from charts.scheduling import OPERATING
 from charts.scrape import MONITORING, scraped
 from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.text import as_yaml, checksum
 from charts.upstream import GRAFANA_IMAGE, kube_prometheus
-from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
+from charts.workload import (
+    DEPLOYMENT_STRATEGY,
+    REVISION_HISTORY_LIMIT,
+    empty_dir,
+    pod,
+    resources,
+    service_port,
+)
 from fleet.registry import Fleet, Hub
 from imports.k8s import (
     ConfigMap,
@@ -41,6 +48,8 @@ if TYPE_CHECKING:
 
 GRAFANA: Final = "grafana"
 PORT: Final = 3000
+DATA_MIB: Final = 512
+TMP_MIB: Final = 64
 TLS_SECRET: Final = "grafana-tls"
 
 META: Final[ObjectMeta] = {"name": GRAFANA, "namespace": MONITORING}
@@ -258,7 +267,7 @@ def _deployment(annotations: dict[str, str]) -> DeploymentSpec:
             "spec": {
                 **pod(
                     account=GRAFANA,
-                    priority=PLATFORM,
+                    priority=OPERATING,
                     user=NOBODY,
                     containers=[_container()],
                 ),
@@ -301,10 +310,7 @@ def _container() -> Container:
             "periodSeconds": 5,
             "failureThreshold": 60,
         },
-        "resources": {
-            "requests": {"cpu": "100m", "memory": "256Mi"},
-            "limits": {"memory": "1Gi"},
-        },
+        "resources": resources(cpu="100m", memory="256Mi", limit="1Gi", volumes=DATA_MIB + TMP_MIB),
         "securityContext": RESTRICTED_CONTAINER,
         "volumeMounts": [
             {
@@ -366,6 +372,6 @@ def _volumes() -> list[Volume]:
                 ]
             },
         },
-        {"name": "data", "emptyDir": {"sizeLimit": "512Mi"}},
-        {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+        empty_dir("data", DATA_MIB),
+        empty_dir("tmp", TMP_MIB),
     ]

@@ -11,11 +11,11 @@ from charts import kinds, rbac
 from charts.component import Component
 from charts.labels import selector
 from charts.network import TO_API_SERVER, TO_DNS, allow, tcp
-from charts.scheduling import PLATFORM
+from charts.scheduling import OPERATING
 from charts.scrape import FROM_SCRAPERS, MONITORING, drop, monitor
 from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.upstream import KUBE_STATE_METRICS_IMAGE
-from charts.workload import REVISION_HISTORY_LIMIT, pod
+from charts.workload import REVISION_HISTORY_LIMIT, pod, resources
 from fleet.registry import Cluster, Fleet
 from imports.k8s import (
     ClusterRole,
@@ -141,7 +141,7 @@ def _deployment() -> DeploymentSpec:
             "metadata": {"labels": LABELS},
             "spec": pod(
                 account=KUBE_STATE_METRICS,
-                priority=PLATFORM,
+                priority=OPERATING,
                 user=NOBODY,
                 token=True,
                 containers=[_container()],
@@ -151,7 +151,7 @@ def _deployment() -> DeploymentSpec:
 
 
 def _container() -> Container:
-    resources = sorted(name for names in RESOURCES.values() for name in names)
+    listed = sorted(name for names in RESOURCES.values() for name in names)
     return {
         "name": KUBE_STATE_METRICS,
         "image": KUBE_STATE_METRICS_IMAGE,
@@ -159,7 +159,7 @@ def _container() -> Container:
         "args": [
             "--port=8080",
             "--telemetry-port=8081",
-            f"--resources={','.join(resources)}",
+            f"--resources={','.join(listed)}",
         ],
         "ports": [
             {"name": "metrics", "containerPort": 8080},
@@ -174,9 +174,6 @@ def _container() -> Container:
             "periodSeconds": 10,
         },
         # Grows with the objects of the cluster: 2 GiB is some 10 000 pods.
-        "resources": {
-            "requests": {"cpu": "20m", "memory": "128Mi"},
-            "limits": {"memory": "512Mi"},
-        },
+        "resources": resources(cpu="20m", memory="128Mi", limit="512Mi"),
         "securityContext": RESTRICTED_CONTAINER,
     }

@@ -10,17 +10,22 @@ from urllib.parse import urlsplit
 
 from charts.component import Component
 from charts.labels import selector
-from charts.monitoring.log_limits import LONGEST_LINE
+from charts.monitoring.log_limits import (
+    LARGEST_MESSAGE,
+    LONGEST_LINE,
+    MOST_FIELDS,
+    MOST_METADATA,
+)
 from charts.monitoring.names import COLLECTOR, LOG_GATEWAY
 from charts.monitoring.secrets import LOKI_BUCKET
 from charts.network import EVERYWHERE, TO_DNS, allow, pods, tcp
-from charts.scheduling import PLATFORM
+from charts.scheduling import OPERATING
 from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.storage import claim
 from charts.text import as_yaml, checksum
 from charts.upstream import LOKI_IMAGE
-from charts.workload import REVISION_HISTORY_LIMIT, pod, service_port
+from charts.workload import REVISION_HISTORY_LIMIT, empty_dir, pod, resources, service_port
 from fleet.registry import Fleet, Hub
 from imports.k8s import (
     ConfigMap,
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
 
 LOKI: Final = "loki"
 PORT: Final = 3100
+TMP_MIB: Final = 256
 URL: Final = f"http://{LOKI}.{MONITORING}.svc:{PORT}"
 PUSH_PATH: Final = "/otlp/v1/logs"
 TLS_SECRET: Final = "loki-tls"
@@ -96,8 +102,8 @@ def configuration(*, retention: str, bucket: Bucket | None) -> dict[str, Any]:
             # Its parts talk to each other over this one; nobody else has to.
             "grpc_listen_address": "127.0.0.1",
             "grpc_listen_port": 9095,
-            "grpc_server_max_recv_msg_size": 16 * 1024 * 1024,
-            "grpc_server_max_send_msg_size": 16 * 1024 * 1024,
+            "grpc_server_max_recv_msg_size": LARGEST_MESSAGE,
+            "grpc_server_max_send_msg_size": LARGEST_MESSAGE,
             "log_format": "json",
             "log_level": "warn",
         },
@@ -142,6 +148,8 @@ def configuration(*, retention: str, bucket: Bucket | None) -> dict[str, Any]:
             "max_global_streams_per_user": 20_000,
             "max_line_size": LONGEST_LINE,
             "max_line_size_truncate": True,
+            "max_structured_metadata_size": MOST_METADATA,
+            "max_structured_metadata_entries_count": MOST_FIELDS,
             "max_query_lookback": retention,
             "volume_enabled": True,
             "discover_service_name": [],
@@ -236,7 +244,7 @@ class Loki(Component[Hub]):
                 "spec": {
                     **pod(
                         account=LOKI,
-                        priority=PLATFORM,
+                        priority=OPERATING,
                         user=USER,
                         containers=[self._container()],
                     ),
@@ -291,10 +299,7 @@ class Loki(Component[Hub]):
                 "timeoutSeconds": 5,
                 "failureThreshold": 120,
             },
-            "resources": {
-                "requests": {"cpu": "200m", "memory": "512Mi"},
-                "limits": {"memory": "2Gi"},
-            },
+            "resources": resources(cpu="200m", memory="512Mi", limit="2Gi", volumes=TMP_MIB),
             "securityContext": RESTRICTED_CONTAINER,
             "volumeMounts": mounts,
         }
@@ -302,7 +307,7 @@ class Loki(Component[Hub]):
     def _volumes(self) -> list[Volume]:
         volumes: list[Volume] = [
             {"name": "config", "configMap": {"name": LOKI}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+            empty_dir("tmp", TMP_MIB),
         ]
         if self.bucket:
             volumes.append(

@@ -16,7 +16,7 @@ from charts.scheduling import EVERY_NODE, SYSTEM
 from charts.scrape import drop, monitor
 from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.upstream import NODE_EXPORTER_IMAGE
-from charts.workload import DAEMON_SET_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from charts.workload import DAEMON_SET_STRATEGY, REVISION_HISTORY_LIMIT, pod, resources
 from fleet.registry import Cluster, Fleet
 from imports.k8s import Container, DaemonSet, DaemonSetSpec, ObjectMeta, ServiceAccount
 
@@ -132,10 +132,7 @@ def _container() -> Container:
             "httpGet": {"path": "/", "port": "metrics"},
             "periodSeconds": 30,
         },
-        "resources": {
-            "requests": {"cpu": "20m", "memory": "32Mi"},
-            "limits": {"memory": "180Mi"},
-        },
+        "resources": resources(cpu="20m", memory="32Mi", limit="180Mi"),
         "securityContext": RESTRICTED_CONTAINER,
         "volumeMounts": [
             {

@@ -6,7 +6,12 @@ They keep on disk what they cannot send yet, they repeat for ever, and they say 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from charts.monitoring.log_limits import BATCH_BYTES
+from charts.monitoring.log_limits import (
+    BATCH_BYTES,
+    LONGEST_FIELD,
+    LONGEST_LEVEL,
+    LONGEST_LINE,
+)
 
 HEALTH: Final = 13133
 METRICS: Final = 8888
@@ -18,8 +23,17 @@ def file_storage(directory: str) -> dict[str, Any]:
     """The extension that keeps queues, and how far files are read, in ``directory``."""
     return {
         "directory": directory,
-        # After an outage the file shrinks again.
-        "compaction": {"on_start": True, "on_rebound": True, "directory": directory},
+        # Otherwise a node that loses power may leave a file that no collector can open again.
+        "fsync": True,
+        "recreate": True,
+        "compaction": {
+            # After an outage the file shrinks again.
+            "on_start": True,
+            "on_rebound": True,
+            "directory": directory,
+            # A collector that is killed while it compacts leaves a copy behind.
+            "cleanup_on_start": True,
+        },
     }
 
 
@@ -40,6 +54,25 @@ def memory_limiter() -> dict[str, Any]:
         "limit_percentage": 80,
         "spike_limit_percentage": 20,
     }
+
+
+def within_limits() -> Sequence[str]:
+    """Statements that cut a record down to what Loki takes with one line.
+
+    Loki would refuse the whole line otherwise, so that whoever asks for a long enough path could
+    hide the request.
+    """
+    return (
+        (
+            f"set(log.body, Substring(log.body, 0, {LONGEST_LINE}, true))"
+            f" where IsString(log.body) and Len(log.body) > {LONGEST_LINE}"
+        ),
+        (
+            f"set(log.severity_text, Substring(log.severity_text, 0, {LONGEST_LEVEL}, true))"
+            f" where Len(log.severity_text) > {LONGEST_LEVEL}"
+        ),
+        f'truncate_all(log.attributes, {LONGEST_FIELD}, truncation_marker="…")',
+    )
 
 
 def otlp_exporter(

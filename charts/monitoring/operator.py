@@ -7,18 +7,18 @@ the flag nor the right for it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self, TypedDict
+from typing import TYPE_CHECKING, Final, Self, TypedDict, cast
 
 from charts import kinds, rbac
 from charts.component import Component, JsonPatch, Patch
 from charts.network import TO_API_SERVER, TO_DNS, allow, default_deny
-from charts.scheduling import PLATFORM
+from charts.scheduling import OPERATING
 from charts.scrape import MONITORING, scraped
 from charts.upstream import PROMETHEUS_CONFIG_RELOADER_IMAGE, PROMETHEUS_OPERATOR_BUNDLE
-from charts.workload import service_port
+from charts.workload import disk, resources, service_port
 from fleet.registry import Cluster, Fleet
 from imports.k8s import ClusterRole, ClusterRoleBinding, ServicePort
-from imports.monitoring import PodSecurityContext
+from imports.monitoring import Container, PodSecurityContext, ResourceRequirements
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -43,6 +43,8 @@ class OperatedPods(TypedDict):
     enableServiceLinks: bool
     priorityClassName: str
     securityContext: PodSecurityContext
+    containers: list[Container]
+    initContainers: list[Container]
 
 
 def operated_pods(*, account: str, token: bool) -> OperatedPods:
@@ -54,7 +56,7 @@ def operated_pods(*, account: str, token: bool) -> OperatedPods:
         "serviceAccountName": account,
         "automountServiceAccountToken": token,
         "enableServiceLinks": False,
-        "priorityClassName": PLATFORM,
+        "priorityClassName": OPERATING,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 1000,
@@ -63,7 +65,19 @@ def operated_pods(*, account: str, token: bool) -> OperatedPods:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        # What the operator adds to each pod; it has options for their CPU and memory alone.
+        "containers": [_reloader("config-reloader")],
+        "initContainers": [_reloader("init-config-reloader")],
     }
+
+
+def _reloader(name: str) -> Container:
+    return {"name": name, "resources": cast(ResourceRequirements, disk())}
+
+
+def operated_resources(*, cpu: str, memory: str, limit: str) -> ResourceRequirements:
+    """The ``resources`` of a pod's main container, for a custom resource of the operator."""
+    return cast(ResourceRequirements, resources(cpu=cpu, memory=memory, limit=limit))
 
 
 def web_ports(port: int) -> list[ServicePort]:
@@ -135,7 +149,7 @@ def _deployment() -> Patch:
         "spec": {
             "template": {
                 "spec": {
-                    "priorityClassName": PLATFORM,
+                    "priorityClassName": OPERATING,
                     "containers": [
                         {
                             "name": PROMETHEUS_OPERATOR,
@@ -158,10 +172,7 @@ def _deployment() -> Patch:
                                 "periodSeconds": 20,
                             },
                             # Its memory grows with the Secrets and ConfigMaps of the cluster.
-                            "resources": {
-                                "requests": {"cpu": "20m", "memory": "100Mi"},
-                                "limits": {"memory": "400Mi"},
-                            },
+                            "resources": resources(cpu="20m", memory="100Mi", limit="400Mi"),
                         }
                     ],
                 }

@@ -12,7 +12,7 @@ from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, issuer_of, serving_c
 from charts.component import Component
 from charts.ingress import IngressController
 from charts.labels import NAME
-from charts.monitoring.operator import web_ports
+from charts.monitoring.operator import operated_resources, web_ports
 from charts.monitoring.scraper import (
     EGRESS,
     common,
@@ -43,6 +43,14 @@ TLS_SECRET: Final = "prometheus-tls"
 MEMORY: Final = "4Gi"
 SERIES: Final = 500_000
 """What fits into MEMORY with room for queries: some 4 kB a series (docs/scale.md)."""
+
+RETENTION_SHARE: Final = 0.75
+"""Share of its volume that Prometheus may fill with samples, the write-ahead log included.
+
+The rest is for the file system itself (some 2 %) and for compaction, which writes a block before
+it deletes those that went into it: up to a tenth of the retention. So what is free is always more
+than alerts about a volume ask for (VOLUME_LOW of charts/monitoring/rules/platform.py).
+"""
 
 LATE_HOURS: Final = 9
 """How late a sample may come: as late as an agent can have kept it."""
@@ -172,8 +180,7 @@ class PrometheusHub(Component[Hub]):
             # On alerts that no series gave these labels, such as absent().
             "externalLabels": where,
             "retention": self.retention,
-            # The volume holds the write-ahead log and a compaction besides.
-            "retentionSize": f"{mebibytes(self.storage) * 4 // 5}MiB",
+            "retentionSize": f"{mebibytes(self.storage) * RETENTION_SHARE:.0f}MiB",
             "storage": volume(self.storage, self.storage_class),
             "walCompression": True,
             "evaluationInterval": "30s",
@@ -193,10 +200,7 @@ class PrometheusHub(Component[Hub]):
                     }
                 ]
             },
-            "resources": {
-                "requests": {"cpu": "500m", "memory": "2Gi"},
-                "limits": {"memory": MEMORY},
-            },
+            "resources": operated_resources(cpu="500m", memory="2Gi", limit=MEMORY),
         }
 
     def _route(self) -> IngressRouteSpec:

@@ -12,6 +12,7 @@ from charts.ingress import IngressController
 from charts.labels import NAME
 from charts.monitoring import ingest
 from charts.monitoring.names import PROMETHEUS_AGENT
+from charts.monitoring.operator import operated_resources
 from charts.monitoring.scraper import (
     EGRESS,
     common,
@@ -128,10 +129,7 @@ class PrometheusAgentComponent(Component[Region]):
                 },
                 {"name": "storage.agent.retention.max-time", "value": f"{BUFFER_HOURS}h"},
             ],
-            "resources": {
-                "requests": {"cpu": "100m", "memory": "256Mi"},
-                "limits": {"memory": "1Gi"},
-            },
+            "resources": operated_resources(cpu="100m", memory="256Mi", limit="1Gi"),
             "remoteWrite": [self._hub()],
         }
 

@@ -31,6 +31,7 @@ def check(cluster: ClusterObjects) -> Iterator[Finding]:
         for rule in OBJECT_RULES:
             yield from (Finding(each, fault) for fault in rule(each))
     yield from quotas.fits_its_quota(cluster)
+    yield from quotas.fits_its_disk(cluster)
 
 
 def has_valid_names(each: Object) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from rendering.validation.objects import ClusterObjects, Finding, Object
 
+DISK: Final = "ephemeral-storage"
 _SUFFIXES: Final = {
     "": Decimal(1),
     **{
@@ -108,6 +109,50 @@ def fits_its_quota(cluster: ClusterObjects) -> Iterator[Finding]:
                 yield Finding(each, fault)
 
 
+def fits_its_disk(cluster: ClusterObjects) -> Iterator[Finding]:
+    """A pod may fill its ``emptyDir`` volumes before its node evicts it for what it has on disk.
+
+    A kubelet holds the volumes, the log lines and what containers write against the sum of the
+    containers' limits. One container without a limit, and it holds nothing against it.
+    """
+    defaults = {
+        each.namespace: limit.get("default") or {}
+        for each in cluster.of("LimitRange")
+        for limit in each.body["spec"]["limits"]
+        if limit["type"] == "Container"
+    }
+    for each, template in cluster.workloads():
+        default = defaults.get(each.namespace, {}).get(DISK)
+        limits: list[Decimal | None] = []
+        for container in template["spec"].get("containers", ()):
+            resources = container.get("resources") or {}
+            limit = (resources.get("limits") or {}).get(DISK, default)
+            request = _asked(container, "requests", DISK)
+            limits.append(quantity(limit))
+            if limit is default and limits[-1] is not None and request > limits[-1]:
+                fault = (
+                    f"container {container['name']}: requests {_plain(request, DISK)} of the disk, "
+                    f"and the limit of its namespace is {default}; add resources.limits.{DISK}"
+                )
+                yield Finding(each, fault)
+        volumes = sum(map(_size, template["spec"].get("volumes", ())), Decimal(0))
+        known = [limit for limit in limits if limit is not None]
+        if len(known) == len(limits) and volumes > sum(known):
+            fault = (
+                f"its emptyDir volumes may hold {_plain(volumes, DISK)}, but its pod is evicted at "
+                f"{_plain(sum(known, Decimal(0)), DISK)}; raise resources.limits.{DISK} of a "
+                "container, or lower a sizeLimit"
+            )
+            yield Finding(each, fault)
+
+
+def _size(volume: Mapping[str, Any]) -> Decimal:
+    """What a volume may hold of its node's disk, as far as it is known."""
+    folder = volume.get("emptyDir") or {}
+    size = quantity(folder.get("sizeLimit"))
+    return Decimal(0) if size is None or folder.get("medium") == "Memory" else size
+
+
 def _usage(cluster: ClusterObjects, quota: Object) -> Iterator[Usage]:
     for each, template in cluster.workloads():
         if (
@@ -152,7 +197,7 @@ def _per_pod(pod: Mapping[str, Any]) -> dict[str, Decimal]:
     """What a pod counts for: itself, and the sum of its containers, or its largest init one."""
     found = {"pods": Decimal(1)}
     for which in ("requests", "limits"):
-        for resource in ("cpu", "memory", "ephemeral-storage"):
+        for resource in ("cpu", "memory", DISK):
             together = sum((_asked(one, which, resource) for one in pod["containers"]), Decimal(0))
             first = max(
                 (_asked(one, which, resource) for one in pod.get("initContainers", ())),

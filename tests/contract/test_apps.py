@@ -201,7 +201,7 @@ def test_a_scheduled_job_runs_once_at_a_time_and_ends(find: Find) -> None:
     # A command of its own leaves nothing of the container's arguments.
     assert container["command"] == ["/app/expire", "--carts"]
     assert container["args"] == ["--older-than=30d"]
-    assert container["resources"]["limits"] == {"memory": "128Mi"}
+    assert container["resources"]["limits"] == {"memory": "128Mi", "ephemeral-storage": "1274Mi"}
 
 
 @pytest.mark.parametrize(
@@ -321,8 +321,9 @@ def test_a_volume_that_the_region_cannot_provide_is_refused(tmp_path: Path) -> N
 
 def test_amounts_and_scaling_are_the_descriptions(find: Find) -> None:
     assert container(find, "shop-api")["resources"] == {
-        "requests": {"cpu": "500m", "memory": "512Mi"},
-        "limits": {"cpu": "2000m", "memory": "1024Mi"},
+        "requests": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "50Mi"},
+        # 250 MiB, and its volume of 1 GiB.
+        "limits": {"cpu": "2000m", "memory": "1024Mi", "ephemeral-storage": "1274Mi"},
     }
     scaler = find("north", "shop-api", "HorizontalPodAutoscaler", "shop-api")["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 12)

@@ -4,14 +4,16 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM
-from charts.monitoring.dashboards.model import COLUMNS, Json
+from charts.monitoring.dashboards.model import COLUMNS, Json, Query, graph
+from charts.monitoring.grafana import DATA_SOURCES
 from rendering.validation.objects import Object
 from tests.queries import (
     SYNTHETIC,
@@ -29,6 +31,42 @@ from tests.queries import (
 SERIES = Path(__file__).with_name("dashboards.yaml")
 QUERIES = list(promql_of_dashboards())
 BY_UID = {dashboard["uid"]: dashboard for dashboard in DASHBOARDS}
+PROVIDED = [
+    {"type": source["type"], "uid": source["uid"]} for source in DATA_SOURCES["datasources"]
+]
+DEFAULT = {"default"} | {
+    source[key]
+    for source in DATA_SOURCES["datasources"]
+    if source.get("isDefault")
+    for key in ("name", "uid")
+}
+"""Whatever leads to the default data source."""
+MIXED = {"type": "datasource", "uid": "-- Mixed --"}
+"""What a panel has whose queries name their own data sources."""
+OF_GRAFANA = (MIXED, {"type": "datasource", "uid": "grafana"})
+BUILT_IN = {
+    *("__all", "__auto", "__data", "__field", "__from", "__to", "__value"),
+    *("__interval", "__range", "__rate_interval"),
+}
+"""Variables, and values of variables, that Grafana itself has."""
+UNDECLARED = {"k8s-resources-node": {"namespace"}}
+"""Variables that kube-prometheus forgets: this one leaves a link without a namespace."""
+
+
+def walk(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Each part of a dashboard, with its path."""
+    yield where, value
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from walk(part, f"{where}.{key}")
+    elif isinstance(value, list):
+        for at, part in enumerate(value):
+            yield from walk(part, f"{where}[{at}]")
+
+
+def variables(text: str) -> set[str]:
+    """The variables of Grafana's that a text uses; ``$1`` is a group of label_replace()."""
+    return set(re.findall(r"\$\{?([A-Za-z_]\w*)", text))
 
 
 def test_there_are_as_many_as_are_named() -> None:
@@ -65,12 +103,52 @@ def test_panels_lie_side_by_side(dashboard: Json) -> None:
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: str(dashboard["uid"]))
 def test_variables_are_declared(dashboard: Json) -> None:
+    """In queries, titles and links alike."""
     declared = {variable["name"] for variable in dashboard["templating"]["list"]}
-    for title, _, query in targets(dashboard):
-        used = set(re.findall(r"\$([a-z_]\w*)", query)) - {"__rate_interval", "__auto"}
-        assert used <= declared, title
-    if "cluster" in declared:
-        assert declared >= {"cluster"}
+    for where, value in walk(dashboard):
+        if isinstance(value, str):
+            assert variables(value) <= declared | BUILT_IN, where
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: str(dashboard["uid"]))
+def test_queries_go_to_the_data_source_of_their_panel(dashboard: Json) -> None:
+    """Grafana has each data source that is named, and sends a query where the query wants to go."""
+    places = [*dashboard["panels"], *dashboard["annotations"]["list"]]
+    for place in places:
+        for target in place.get("targets", ()):
+            assert target["datasource"] == place["datasource"], place["title"]
+    named = [value for where, value in walk(dashboard) if where.endswith(".datasource")]
+    assert len(named) >= len([place for place in places if place.get("type") != "row"])
+    assert [source for source in named if source not in PROVIDED] == []
+
+
+def test_a_panel_has_one_data_source() -> None:
+    with pytest.raises(ValueError, match="Mixed: split this panel"):
+        graph("Mixed", Query("up"), Query('rate({app="a"}[5m])', logs=True))
+
+
+@pytest.mark.parametrize("name", UPSTREAM)
+def test_kube_prometheus_dashboards_use_what_we_provide(name: str, built: Sequence[Object]) -> None:
+    """Their data sources are ours, or a choice among ours, and they declare their variables."""
+    dashboard = of_bundles(built)[name]
+    declared = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+    undeclared = set()
+    sources = 0
+    for where, value in walk(dashboard):
+        if isinstance(value, str):
+            undeclared |= variables(value) - declared.keys() - BUILT_IN
+        if where.endswith(".datasource") and value not in (*PROVIDED, *OF_GRAFANA):
+            uid = value if isinstance(value, str) else value["uid"]
+            choice = declared[uid.strip("${}")]
+            assert (choice["type"], choice["query"]) == ("datasource", "prometheus"), where
+            assert choice.get("current", {}).get("value", "default") in DEFAULT, where
+            assert not choice.get("regex"), where
+            sources += 1
+    assert sources >= 5
+    assert undeclared == UNDECLARED.get(name, set())
+    for panel in dashboard["panels"]:
+        if panel.get("datasource") == MIXED:
+            assert all(target.get("datasource") for target in panel.get("targets", ())), panel
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +205,7 @@ def test_alerts_of_an_app_are_those_of_its_namespace_too(answers: Mapping[str, s
 
 def test_links_lead_to_dashboards(built: Sequence[Object]) -> None:
     """Ours by name, kube-prometheus's by the uid that theirs have."""
-    theirs = {dashboard["uid"] for dashboard in of_bundles(built)}
+    theirs = {dashboard["uid"] for dashboard in of_bundles(built).values()}
     found = re.findall(r'"url": "/d/([\w-]+)/', json.dumps(list(DASHBOARDS)))
     assert len(found) >= 15
     assert set(found) <= BY_UID.keys() | theirs
@@ -148,11 +226,7 @@ def test_links_from_metrics_to_logs() -> None:
 
 def test_kube_prometheus_dashboards_are_there_and_know_clusters(built: Sequence[Object]) -> None:
     """Each that is mounted is brought along, and asks for the label that all series have."""
-    brought = {
-        each.name.removeprefix("grafana-dashboard-"): json.dumps(each.body["data"])
-        for each in built
-        if each.kind == "ConfigMap" and each.name.startswith("grafana-dashboard-")
-    }
+    brought = {name: json.dumps(dashboard) for name, dashboard in of_bundles(built).items()}
     assert set(UPSTREAM) <= brought.keys()
     assert len(brought) == 33
     without = {name for name in UPSTREAM if "$cluster" not in brought[name]}

@@ -9,8 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from charts.monitoring import loki
-from charts.monitoring.log_limits import BATCH_BYTES, LONGEST_BODY, LONGEST_LINE
-from tests.loki import Configuration, size
+from tests.loki import Configuration
 
 BUCKET = loki.Bucket("https://objects.example.org:9000/some-logs", region="sjc1")
 
@@ -89,13 +88,3 @@ def test_loki_in_a_bucket() -> None:
     }
     assert found["compactor"]["delete_request_store"] == "s3"
     assert found["schema_config"]["configs"][0]["object_store"] == "s3"
-
-
-def test_loki_takes_what_the_collectors_send() -> None:
-    """A batch and a line fit every limit on their way."""
-    found = Configuration.model_validate(configuration())
-    limits = found.limits_config
-    assert BATCH_BYTES < LONGEST_BODY
-    assert found.server.grpc_server_max_recv_msg_size > LONGEST_BODY
-    assert size(limits.per_stream_rate_limit_burst) > LONGEST_BODY
-    assert size(limits.max_line_size) == LONGEST_LINE < BATCH_BYTES

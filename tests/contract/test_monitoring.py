@@ -14,13 +14,16 @@ import pytest
 import yaml
 
 from charts.monitoring import gateway, ingest, loki, prometheus
+from charts.monitoring.alertmanager import IDENTITY
 from charts.monitoring.collector.configuration import CREDENTIALS_FOLDER, QUEUE
 from charts.monitoring.prometheus import LATE_HOURS
 from charts.monitoring.prometheus_agent import BUFFER_HOURS
+from charts.monitoring.rules.rule import OUTSIDE
 from charts.scrape import OF_AN_APP, OF_ANY_TARGET, SCRAPER_NAMES
 from fleet.registry import Fleet
 from fleet.volumes import mebibytes
 from rendering.validation.objects import Object
+from tests.queries import rules, selectors
 
 Labels: TypeAlias = Mapping[str, str]
 
@@ -107,7 +110,7 @@ def silenced(rules: Sequence[Any], source: Labels, target: Labels) -> bool:
     return any(
         matches(rule["sourceMatch"], source)
         and matches(rule["targetMatch"], target)
-        and all(source.get(name) == target.get(name) for name in rule["equal"])
+        and all(source.get(name) == target.get(name) for name in rule.get("equal", ()))
         for rule in rules
     )
 
@@ -115,27 +118,108 @@ def silenced(rules: Sequence[Any], source: Labels, target: Labels) -> bool:
 def test_an_alert_is_held_back_by_one_of_the_same_subject_alone(
     objects: Sequence[Object], fleet: Fleet
 ) -> None:
-    rules = one(objects, fleet.hub.name, "AlertmanagerConfig", "main")["spec"]["inhibitRules"]
+    inhibiting = one(objects, fleet.hub.name, "AlertmanagerConfig", "main")["spec"]["inhibitRules"]
     errors = {"alertname": "AppErrors", "cluster": "us-east", "app": "shop-api"}
     critical = {**errors, "severity": "critical"}
     warning = {**errors, "severity": "warning"}
-    assert silenced(rules, critical, warning)
-    assert not silenced(rules, critical, {**warning, "app": "foobar-api"})
-    assert not silenced(rules, critical, {**warning, "cluster": "eu-west"})
+    assert silenced(inhibiting, critical, warning)
+    assert not silenced(inhibiting, critical, {**warning, "app": "foobar-api"})
+    assert not silenced(inhibiting, critical, {**warning, "cluster": "eu-west"})
     down = {**critical, "alertname": "AppDown"}
-    assert silenced(rules, down, critical)
-    assert silenced(rules, down, {**warning, "alertname": "AppSlow"})
-    assert not silenced(rules, down, {**critical, "app": "foobar-api"})
-    assert not silenced(rules, down, {**critical, "alertname": "CertificateNotReady"})
+    assert silenced(inhibiting, down, critical)
+    assert silenced(inhibiting, down, {**warning, "alertname": "AppSlow"})
+    assert not silenced(inhibiting, down, {**critical, "app": "foobar-api"})
+    assert not silenced(inhibiting, down, {**critical, "alertname": "CertificateNotReady"})
     behind = {"alertname": "TraefikErrors", "cluster": "us-east", "severity": "warning"}
-    assert silenced(rules, critical, behind)
-    assert not silenced(rules, critical, {**behind, "cluster": "eu-west"})
+    assert silenced(inhibiting, critical, behind)
+    assert not silenced(inhibiting, critical, {**behind, "cluster": "eu-west"})
     silent = {"alertname": "ClusterMetricsSilent", "cluster": "us-east", "severity": "critical"}
-    assert silenced(rules, silent, down)
+    assert silenced(inhibiting, silent, down)
     expiring = {"alertname": "CertificateExpiring", "cluster": "hub", "namespace": "monitoring"}
     grafana = {**expiring, "name": "grafana", "severity": "critical"}
-    assert silenced(rules, grafana, {**grafana, "severity": "warning"})
-    assert not silenced(rules, grafana, {**grafana, "name": "loki", "severity": "warning"})
+    assert silenced(inhibiting, grafana, {**grafana, "severity": "warning"})
+    assert not silenced(inhibiting, grafana, {**grafana, "name": "loki", "severity": "warning"})
+    full = {
+        "alertname": "NodeFilesystemAlmostOutOfSpace",
+        "cluster": "us-east",
+        "namespace": "node-exporter",
+        "instance": "node-1",
+        "device": "/dev/vda1",
+        "mountpoint": "/",
+        "severity": "critical",
+    }
+    assert silenced(inhibiting, full, {**full, "severity": "warning"})
+    assert not silenced(inhibiting, full, {**full, "instance": "node-2", "severity": "warning"})
+    assert not silenced(inhibiting, full, {**full, "mountpoint": "/data", "severity": "warning"})
+
+
+def test_a_silent_cluster_hides_what_needs_its_metrics_alone(
+    objects: Sequence[Object], fleet: Fleet
+) -> None:
+    inhibiting = one(objects, fleet.hub.name, "AlertmanagerConfig", "main")["spec"]["inhibitRules"]
+    silent = {
+        "alertname": "ClusterMetricsSilent",
+        "cluster": "us-east",
+        "severity": "critical",
+        **OUTSIDE,
+    }
+    down = {"alertname": "AppDown", "cluster": "us-east", "app": "shop-api"}
+    assert silenced(inhibiting, silent, {**down, "severity": "critical"})
+    assert not silenced(inhibiting, silent, silent)
+    unreachable = {**down, "alertname": "HostnameUnreachable", "severity": "critical", **OUTSIDE}
+    assert not silenced(inhibiting, silent, unreachable)
+    assert not silenced(inhibiting, silent, {**down, "cluster": "eu-west"})
+
+
+def test_alerts_that_the_hub_measures_pass_a_silent_cluster(
+    objects: Sequence[Object], fleet: Fleet
+) -> None:
+    """Whatever reads series of the hub's own Traefik or Argo CD is about a region all the same."""
+    seen = set()
+    for rule in rules(objects):
+        if "alert" not in rule:
+            continue
+        hubs = all(
+            f'{{cluster="{fleet.hub.name}"' in str(selector)
+            or (selector.name or "")[:7] == "argocd_"
+            for selector in selectors(rule["expr"])
+        )
+        about = rule["labels"].get("cluster", "" if "label_replace" in rule["expr"] else "hub")
+        if hubs and about not in ("hub", fleet.hub.name):
+            assert rule["labels"].items() >= OUTSIDE.items(), rule["alert"]
+            seen.add(rule["alert"])
+    assert seen >= {
+        "ArgoCdClusterUnreachable",
+        "ArgoCdOutOfSync",
+        "ClusterLogsSilent",
+        "IngestLimited",
+        "IngestRefused",
+        "IngestRejected",
+    }
+
+
+def test_one_thing_hides_no_other(objects: Sequence[Object], built: Sequence[Object]) -> None:
+    """Of two alerts of one name, whatever their text names to tell the thing is compared.
+
+    kube-prometheus's own rule compares namespace and name alone, so a volume that is full would
+    hide the one beside it that fills.
+    """
+    severities: dict[str, set[str]] = {}
+    named: dict[str, set[str]] = {}
+    for rule in rules(built):
+        if "alert" in rule:
+            severities.setdefault(rule["alert"], set()).add(rule["labels"]["severity"])
+            texts = " ".join(rule["annotations"].values())
+            named.setdefault(rule["alert"], set()).update(
+                set(re.findall(r"\$labels\.(\w+)", texts)) - rule["labels"].keys()
+            )
+    both = {alert for alert, found in severities.items() if found >= {"critical", "warning"}}
+    assert both >= {"NodeFilesystemAlmostOutOfSpace", "KubePersistentVolumeFillingUp", "AppErrors"}
+    # A promise of the app, as are its errors.
+    compared = {*IDENTITY, "seconds"}
+    for alert in both:
+        assert named[alert] <= compared, alert
+    assert len({label for alert in both for label in named[alert]}) >= 8
 
 
 def test_a_message_is_about_one_app(objects: Sequence[Object], fleet: Fleet) -> None:

@@ -214,6 +214,21 @@ FAULTS = [
         {"name": "a", "emptyDir": {"sizeLimit": "1GB"}},
         "1GB is no quantity",
     ),
+    (
+        APP,
+        f"{POD}/volumes/0",
+        {"name": "a", "emptyDir": {"sizeLimit": "2Gi"}},
+        "its emptyDir volumes may hold 2.1Gi, but its pod is evicted at 314Mi",
+    ),
+    (
+        APP,
+        f"{CONTAINER}/resources",
+        {
+            "requests": {"cpu": "1m", "memory": "1Mi", "ephemeral-storage": "2Gi"},
+            "limits": {"memory": "1Mi"},
+        },
+        "container foobar-api: requests 2Gi of the disk, and the limit of its namespace is 1Gi",
+    ),
     (APP, "metadata/labels/a b", "c", "label a b: is no valid key"),
     (("HorizontalPodAutoscaler", "foobar-api"), "spec/minReplicas", 0, "0 is less than 1"),
     (("Service", "foobar-api"), "spec/type", "ExternalNam", "did you mean ExternalName?"),

@@ -11,9 +11,10 @@ import pytest
 
 from charts.catalogue import CATALOGUE, COMPONENTS
 from charts.monitoring.dashboards import DASHBOARDS
-from docgen import generate, lists, overview
+from docgen import generate, overview
 from docgen.fleets import SHOWN
 from docgen.generate import PARTS, fill
+from docgen.sizes import Sizes
 from fleet.catalogue import optional
 from fleet.errors import InputError
 from fleet.registry import HUB_LABELS, Fleet
@@ -195,7 +196,13 @@ class TestWhatTheListsSay:
 
     def test_requests_are_those_of_all_pods(self) -> None:
         def workload(kind: str, name: str, *, cpu: str, memory: str, **spec: object) -> object:
-            container = {"resources": {"requests": {"cpu": cpu, "memory": memory}}}
+            limit = f"{2 * int(memory.removesuffix('Mi'))}Mi"
+            container = {
+                "resources": {
+                    "requests": {"cpu": cpu, "memory": memory},
+                    "limits": {"memory": limit},
+                }
+            }
             return {
                 "kind": kind,
                 "metadata": {"name": name},
@@ -210,7 +217,12 @@ class TestWhatTheListsSay:
         agent = {
             "kind": "PrometheusAgent",
             "metadata": {"name": "agent"},
-            "spec": {"resources": {"requests": {"cpu": "1", "memory": "1Gi"}}},
+            "spec": {
+                "resources": {
+                    "requests": {"cpu": "1", "memory": "1Gi"},
+                    "limits": {"memory": "2Gi"},
+                }
+            },
         }
         objects = [
             workload("Deployment", "app", cpu="100m", memory="128Mi"),
@@ -220,11 +232,16 @@ class TestWhatTheListsSay:
             agent,
             {"kind": "Service", "metadata": {"name": "app"}, "spec": {}},
         ]
-        assert list(lists._needs({"all": objects})) == [  # type: ignore[dict-item]
-            f"{2 * 100 + 3 * 50 + 1000}m CPU, {2 * 128 + 3 * 64 + 1024} MiB",
-            "10m CPU, 32 MiB",
-            f"{3 * 100}m CPU, {3 * 128} MiB",
-        ]
+        sizes = Sizes.of({"all": objects})  # type: ignore[dict-item]
+        reloader = 50
+        assert sizes.once == {
+            "cpu": 2 * 100 + 3 * 50 + 1000 + 10,
+            "memory": 2 * 128 + 3 * 64 + 1024 + reloader,
+        }
+        assert sizes.node == {"cpu": 10, "memory": 32}
+        assert sizes.scaled == {"cpu": 3 * 100, "memory": 3 * 128}
+        assert sizes.largest == (2048 + reloader, "PrometheusAgent/agent")
+        assert sizes.limits == 5 * 2 * 128 + 3 * 2 * 64 + 2 * 32 + 2048 + reloader
 
 
 class TestMarks:

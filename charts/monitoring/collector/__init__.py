@@ -32,12 +32,12 @@ from charts.network import (
     pods,
     tcp,
 )
-from charts.scheduling import EVERY_NODE, PLATFORM, SYSTEM
+from charts.scheduling import EVERY_NODE, OPERATING, SYSTEM
 from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.text import as_yaml, checksum
 from charts.upstream import OPENTELEMETRY_COLLECTOR_IMAGE
-from charts.workload import DAEMON_SET_STRATEGY, REVISION_HISTORY_LIMIT, pod
+from charts.workload import DAEMON_SET_STRATEGY, REVISION_HISTORY_LIMIT, empty_dir, pod, resources
 from fleet.registry import Cluster, Fleet, Region
 from imports.k8s import (
     ClusterRole,
@@ -58,6 +58,8 @@ from imports.k8s import (
 if TYPE_CHECKING:
     from constructs import Construct
 
+EVENTS_QUEUE_MIB: Final = 256
+"""The disk of the queue of events, which may hold 64 MiB and compacts now and then."""
 USER: Final = 10001
 """The user of the image."""
 ROOT: Final[PodSecurityContext] = {
@@ -224,7 +226,7 @@ class Collector(Component[Cluster]):
                 "spec": {
                     **pod(
                         account="events",
-                        priority=PLATFORM,
+                        priority=OPERATING,
                         user=USER,
                         token=True,
                         containers=[self._container("events")],
@@ -232,7 +234,7 @@ class Collector(Component[Cluster]):
                     "volumes": [
                         *self._volumes("events"),
                         # Outlives a restart of the container, not the pod.
-                        {"name": "queue", "emptyDir": {"sizeLimit": "256Mi"}},
+                        empty_dir("queue", EVENTS_QUEUE_MIB),
                     ],
                 },
             },
@@ -265,10 +267,11 @@ class Collector(Component[Cluster]):
                 "periodSeconds": 30,
                 "failureThreshold": 5,
             },
-            "resources": {
-                "requests": {"cpu": "50m", "memory": "128Mi"},
-                "limits": {"memory": "512Mi" if part == "logs" else "128Mi"},
-            },
+            "resources": (
+                resources(cpu="50m", memory="128Mi", limit="512Mi")
+                if part == "logs"
+                else resources(cpu="50m", memory="128Mi", limit="128Mi", volumes=EVENTS_QUEUE_MIB)
+            ),
             "securityContext": RESTRICTED_CONTAINER,
             "volumeMounts": [
                 {"name": "config", "mountPath": "/etc/opentelemetry-collector"},

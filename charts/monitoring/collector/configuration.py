@@ -7,7 +7,7 @@ language for transformations.
 from typing import Any, Final, Literal, TypeAlias
 
 from charts.labels import NAME
-from charts.monitoring.names import COLLECTOR
+from charts.monitoring.log_limits import CUT_ABOVE, LONGEST_LINE
 from charts.monitoring.opentelemetry import (
     HEALTH,
     client_auth,
@@ -15,6 +15,7 @@ from charts.monitoring.opentelemetry import (
     memory_limiter,
     otlp_exporter,
     telemetry,
+    within_limits,
 )
 
 Part: TypeAlias = Literal["logs", "events"]
@@ -25,7 +26,7 @@ CREDENTIALS_FOLDER: Final = "/etc/ingest"
 QUEUE: Final = "/var/lib/opentelemetry-collector"
 QUEUE_BYTES: Final = 1024 * 1024 * 1024
 """Of each node: uncompressed, as Loki would be sent it. Then reading stops until there is room,
-and a kubelet keeps 50 MiB of each container besides."""
+and lines wait in the kubelet's files."""
 EVENTS_QUEUE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -54,7 +55,11 @@ def configuration(
             "transform": {
                 # A line that is not what it looks like goes on as it is.
                 "error_mode": "silent",
-                "log_statements": [*where, *(LOG_STATEMENTS if logs else EVENT_STATEMENTS)],
+                "log_statements": [
+                    *where,
+                    *(LOG_STATEMENTS if logs else EVENT_STATEMENTS),
+                    *within_limits(),
+                ],
             },
         },
         "exporters": {
@@ -86,21 +91,42 @@ def configuration(
     }
 
 
+_PATH: Final = 'attributes["log.file.path"]'
+
+FOLDERS: Final = "/var/log/pods/*/*"
+"""A folder for each container; the path says namespace, pod and container."""
+
 FILES: Final[dict[str, Any]] = {
-    "include": ["/var/log/pods/*/*/*.log"],
-    # Not its own: it logs each line that Loki refuses, and Loki might refuse that as well.
-    "exclude": [f"/var/log/pods/{COLLECTOR}_*/*/*.log"],
+    # A kubelet renames a full file by date and compresses those before it.
+    "include": [f"{FOLDERS}/*.log", f"{FOLDERS}/*.log.20*"],
+    # What it is still compressing.
+    "exclude": [f"{FOLDERS}/*.tmp"],
+    "compression": "auto",
+    # Five times as often, which is the default, costs a third of a core with 150 containers.
+    "poll_interval": "1s",
     "include_file_name": False,
-    # The path says namespace, pod and container.
     "include_file_path": True,
     # Without a mark of how far it came, from the start: the lines before it was there.
     "start_at": "beginning",
     "storage": "file_storage",
-    "max_log_size": "256KiB",
-    "operators": [{"type": "container", "id": "container"}],
+    "max_log_size": LONGEST_LINE,
+    "operators": [
+        # The next operator knows no path of a compressed file.
+        {
+            "type": "add",
+            "id": "path",
+            "field": _PATH,
+            "value": f'EXPR(trimSuffix({_PATH}, ".gz"))',
+        },
+        {"type": "container", "id": "container", "max_log_size": CUT_ABOVE},
+    ],
     "retry_on_failure": {"enabled": True, "max_elapsed_time": 0},
 }
-"""The receiver of container logs: joins the runtime's partial lines, takes time and stream."""
+"""The receiver of container logs: joins the runtime's partial lines, takes time and stream.
+
+It reads the collectors' own lines as well. A request that the hub refuses makes one more of them,
+and a collector logs at most a hundredth of what repeats itself, so they never feed on themselves.
+"""
 
 POD_LABELS: Final[dict[str, Any]] = {
     "auth_type": "serviceAccount",
@@ -111,6 +137,10 @@ POD_LABELS: Final[dict[str, Any]] = {
         "labels": [{"tag_name": "app", "key": NAME, "from": "pod"}],
     },
     "pod_association": [{"sources": [{"from": "resource_attribute", "name": "k8s.pod.uid"}]}],
+    # Lines that it takes before it knows the pods would be those of another app. If it cannot ask
+    # the API server, it starts again until it can; the lines wait in the kubelet's files.
+    "wait_for_metadata": True,
+    "wait_for_metadata_timeout": "60s",
 }
 """The one thing that a path does not say: which app a pod is of."""
 
@@ -125,7 +155,11 @@ _REQUEST: Final = ("method", "path", "status")
 
 
 def _known(*keys: str) -> str:
-    return " and ".join(f'log.cache["{key}"] != nil' for key in dict.fromkeys(keys))
+    """The condition that a line has all ``keys``, with values that metadata can have."""
+    values = [f'log.cache["{key}"]' for key in dict.fromkeys(keys)]
+    return " and ".join(
+        f"{value} != nil and not IsMap({value}) and not IsList({value})" for value in values
+    )
 
 
 LOG_STATEMENTS: Final = (
@@ -140,6 +174,7 @@ LOG_STATEMENTS: Final = (
     ),
     'keep_keys(resource.attributes, ["cluster", "region", "namespace", "pod", "container", "app"])',
     'delete_key(log.attributes, "log.file.path")',
+    f'set(log.attributes["cut"], "true") where Len(log.body) > {CUT_ABOVE}',
     # One line of JSON is a level and, of who logs requests, the request: as metadata of the line,
     # which may have any number of values. The line itself stays what it was.
     f"set(log.cache, ParseJSON(log.body)) where {_JSON}",

@@ -17,6 +17,9 @@ LOKI: Final = {"type": "loki", "uid": "loki"}
 
 Json: TypeAlias = dict[str, Any]
 
+Shape: TypeAlias = Literal["time_series", "table"]
+"""How Prometheus's answer is arranged."""
+
 # Thresholds: a colour from a value on; None is from the least on.
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 ANY_STEPS: Final[Steps] = ((None, "green"), (1, "orange"))
@@ -35,16 +38,21 @@ class Query:
     legend: str = ""
     logs: bool = False
 
-    def target(self, ref: str, *, instant: bool) -> Json:
+    @property
+    def source(self) -> Json:
+        """The data source that answers it."""
+        return LOKI if self.logs else PROMETHEUS
+
+    def target(self, ref: str, *, instant: bool, shape: Shape) -> Json:
         return {
             "refId": ref,
-            "datasource": LOKI if self.logs else PROMETHEUS,
+            "datasource": self.source,
             "expr": self.expression,
             "legendFormat": self.legend,
             **(
                 {"queryType": "range"}
                 if self.logs
-                else {"instant": instant, "range": not instant, "format": "time_series"}
+                else {"instant": instant, "range": not instant, "format": shape}
             ),
         }
 
@@ -76,8 +84,38 @@ def _steps(steps: Steps) -> Json:
     }
 
 
-def _targets(queries: Sequence[Query], *, instant: bool = False) -> list[Json]:
-    return [query.target(chr(ord("A") + at), instant=instant) for at, query in enumerate(queries)]
+def _ref(at: int) -> str:
+    """What a panel calls its query number ``at``, counted from 0."""
+    return chr(ord("A") + at)
+
+
+def _panel(
+    kind: str,
+    title: str,
+    description: str,
+    *queries: Query,
+    instant: bool = False,
+    shape: Shape = "time_series",
+    **more: Json | list[Json],
+) -> Json:
+    """What every panel has: its queries, and the data source that answers all of them.
+
+    Grafana sends all queries of a panel to the panel's data source, whatever the queries name.
+    Raises ``ValueError`` if they need more than one.
+    """
+    source, *others = [query.source for query in queries]
+    if any(other != source for other in others):
+        raise ValueError(f"{title}: split this panel, because its queries need two data sources")
+    return {
+        "type": kind,
+        "title": title,
+        "description": description,
+        "datasource": source,
+        "targets": [
+            query.target(_ref(at), instant=instant, shape=shape) for at, query in enumerate(queries)
+        ],
+        **more,
+    }
 
 
 def graph(
@@ -106,18 +144,17 @@ def graph(
     if links:
         defaults["links"] = [link.json() for link in links]
     return Panel(
-        {
-            "type": "timeseries",
-            "title": title,
-            "description": description,
-            "datasource": PROMETHEUS,
-            "targets": _targets(queries),
-            "fieldConfig": {"defaults": defaults, "overrides": []},
-            "options": {
+        _panel(
+            "timeseries",
+            title,
+            description,
+            *queries,
+            fieldConfig={"defaults": defaults, "overrides": []},
+            options={
                 "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
                 "tooltip": {"mode": "multi", "sort": "desc"},
             },
-        },
+        ),
         width,
         8,
     )
@@ -141,20 +178,20 @@ def number(
     if links:
         defaults["links"] = [link.json() for link in links]
     return Panel(
-        {
-            "type": "stat",
-            "title": title,
-            "description": description,
-            "datasource": PROMETHEUS,
-            "targets": _targets([query], instant=True),
-            "fieldConfig": {"defaults": defaults, "overrides": []},
-            "options": {
+        _panel(
+            "stat",
+            title,
+            description,
+            query,
+            instant=True,
+            fieldConfig={"defaults": defaults, "overrides": []},
+            options={
                 "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
                 "colorMode": "value",
                 "graphMode": "none",
                 "textMode": "auto",
             },
-        },
+        ),
         width,
         4,
     )
@@ -205,17 +242,12 @@ def labelled_table(
     height: int = 8,
 ) -> Panel:
     """A row for each combination of the labels ``keys``, by their titles."""
-    targets = []
     overrides: list[Json] = []
     renamed = dict(keys)
     order = {key: at for at, key in enumerate(keys)}
     for at, column in enumerate(columns):
-        ref = chr(ord("A") + at)
-        target = Query(column.expression).target(ref, instant=True)
-        target["format"] = "table"
-        targets.append(target)
         # With one query Grafana calls its value so, with several it adds which.
-        field = f"Value #{ref}" if len(columns) > 1 else "Value"
+        field = f"Value #{_ref(at)}" if len(columns) > 1 else "Value"
         renamed[field] = column.title
         order[field] = len(keys) + at
         properties: list[Json] = [
@@ -245,13 +277,14 @@ def labelled_table(
             }
         )
     return Panel(
-        {
-            "type": "table",
-            "title": title,
-            "description": description,
-            "datasource": PROMETHEUS,
-            "targets": targets,
-            "transformations": [
+        _panel(
+            "table",
+            title,
+            description,
+            *(Query(column.expression) for column in columns),
+            instant=True,
+            shape="table",
+            transformations=[
                 {"id": "merge", "options": {}},
                 {
                     "id": "organize",
@@ -262,9 +295,9 @@ def labelled_table(
                     },
                 },
             ],
-            "fieldConfig": {"defaults": {}, "overrides": overrides},
-            "options": {"showHeader": True, "cellHeight": "sm"},
-        },
+            fieldConfig={"defaults": {}, "overrides": overrides},
+            options={"showHeader": True, "cellHeight": "sm"},
+        ),
         width,
         height,
     )
@@ -273,20 +306,19 @@ def labelled_table(
 def lines(title: str, query: str, *, description: str = "", height: int = 12) -> Panel:
     """Log lines, the newest first."""
     return Panel(
-        {
-            "type": "logs",
-            "title": title,
-            "description": description,
-            "datasource": LOKI,
-            "targets": _targets([Query(query, logs=True)]),
-            "options": {
+        _panel(
+            "logs",
+            title,
+            description,
+            Query(query, logs=True),
+            options={
                 "showTime": True,
                 "wrapLogMessage": True,
                 "enableLogDetails": True,
                 "sortOrder": "Descending",
                 "dedupStrategy": "none",
             },
-        },
+        ),
         COLUMNS,
         height,
     )

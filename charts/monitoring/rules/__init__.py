@@ -1,6 +1,6 @@
 """Rules on the hub, for every cluster: kube-prometheus's, and ours generated from the registry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
@@ -45,6 +45,15 @@ NOT_TO_BE_SEEN: Final = {
 }
 """Groups of kubernetesControlPlane by position: on a managed control plane their alerts, which
 ask whether a scheduler is there at all, would fire for ever."""
+
+QUOTAS: Final = {(1, 3): "KubeMemoryQuotaOvercommit", (1, 2): "KubeCPUQuotaOvercommit"}
+"""Alerts of kubernetesControlPlane by group and position that take the quota of an app for
+a promise of room, all of which the nodes should have at once. Here it is a ceiling, several times
+what an app requests: with two apps on two small nodes they would fire for ever. What pods request
+in fact is watched by KubeCPUOvercommit and KubeMemoryOvercommit."""
+
+OF_LOST_NODES: Final = {(6, 0): "KubeNodeNotReady", (6, 2): "KubeNodeUnreachable"}
+"""Alerts of kubernetesControlPlane by group and position that our runbook for lost nodes is for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +121,11 @@ class Rules(Component[Hub]):
 
     @property
     def patches(self) -> Sequence[Patch | JsonPatch]:
-        return (_control_plane(NOT_TO_BE_SEEN),)
+        return (_control_plane(self.runbooks),)
 
 
-def _control_plane(without: dict[int, str]) -> JsonPatch:
-    """Changes an alert and takes groups out, each only where it is still the one that is meant."""
+def _control_plane(runbooks: str) -> JsonPatch:
+    """Changes alerts and takes others out, each only where it is still the one that is meant."""
     return JsonPatch(
         group="monitoring.coreos.com",
         version="v1",
@@ -124,18 +133,39 @@ def _control_plane(without: dict[int, str]) -> JsonPatch:
         name="kubernetes-monitoring-rules",
         operations=(
             *UPSTREAM_WITHOUT_JOBS,
+            *(
+                operation
+                for (group, rule), alert in OF_LOST_NODES.items()
+                for operation in (
+                    _test(f"{group}/rules/{rule}/alert", alert),
+                    {
+                        "op": "replace",
+                        "path": f"/spec/groups/{group}/rules/{rule}/annotations/runbook_url",
+                        "value": f"{runbooks}/NodeNotReturning.md",
+                    },
+                )
+            ),
             # From the last on, so that none moves before its turn.
             *(
                 operation
-                for position in sorted(without, reverse=True)
+                for group, rule in sorted(QUOTAS, reverse=True)
                 for operation in (
-                    {
-                        "op": "test",
-                        "path": f"/spec/groups/{position}/name",
-                        "value": without[position],
-                    },
-                    {"op": "remove", "path": f"/spec/groups/{position}"},
+                    _test(f"{group}/rules/{rule}/alert", QUOTAS[group, rule]),
+                    {"op": "remove", "path": f"/spec/groups/{group}/rules/{rule}"},
+                )
+            ),
+            *(
+                operation
+                for group in sorted(NOT_TO_BE_SEEN, reverse=True)
+                for operation in (
+                    _test(f"{group}/name", NOT_TO_BE_SEEN[group]),
+                    {"op": "remove", "path": f"/spec/groups/{group}"},
                 )
             ),
         ),
     )
+
+
+def _test(path: str, value: str) -> Mapping[str, str]:
+    """An operation that fails if something else is at ``path`` below the groups."""
+    return {"op": "test", "path": f"/spec/groups/{path}", "value": value}

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Self
 
 from charts.ingress import TRAEFIK, routers
 from charts.monitoring.rules.rule import Alert, Group, Record
-from charts.monitoring.rules.service_levels import ERRORS, SLOWNESS
+from charts.monitoring.rules.service_levels import ERRORS, EVALUATION_SECONDS, SLOWNESS
 from fleet.score import Description, Kind, Measure, ServiceLevels
 
 AVAILABLE: Final = "app:pods_available:sum"
@@ -77,6 +77,7 @@ class WatchedApp:
                 *self._of_certificate(),
                 *self._of_levels(),
             ],
+            interval=f"{EVALUATION_SECONDS}s",
         )
 
     @property

@@ -11,6 +11,7 @@ from charts.ingress import routers
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.names import COLLECTOR, LOG_GATEWAY, PROMETHEUS_AGENT
+from charts.monitoring.prometheus_agent import BUFFER_HOURS
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
 from charts.scrape import MONITORING
@@ -20,6 +21,9 @@ from fleet.score import Kind
 
 SILENT_AFTER_MINUTES = 5
 """From the last sample to the alert."""
+
+ACCEPTED: Final = "2.."
+"""Answers to a request whose samples or lines are stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +101,9 @@ def _of_region(hub: str, region: WatchedRegion) -> Iterator[Alert]:
             summary="No metrics of {{ $labels.cluster }} arrive.",
             description=f"The last sample is more than {SILENT_AFTER_MINUTES} minutes old. Either "
             "the cluster or its agent is down, or it cannot reach the hub, or the hub refuses it. "
-            "Every other alert of the cluster is held back until this one ends.",
+            "Alerts that need its metrics are held back until this one ends.",
             labels=labels,
+            outside=True,
         )
         yield parts_of(cluster, region.jobs)
         for app in region.apps:
@@ -107,46 +112,40 @@ def _of_region(hub: str, region: WatchedRegion) -> Iterator[Alert]:
         yield Alert(
             name="ClusterLogsSilent",
             severity="warning",
-            expression=f"(sum(increase({_requests(hub, sender, '2..', LOGS)}[15m]))"
+            expression=f"(sum(increase({_requests(hub, sender, ACCEPTED, LOGS)}[15m]))"
             " or vector(0)) == 0",
             wait="5m",
             summary="No log lines of {{ $labels.cluster }} arrive.",
-            description="The hub has taken no lines from its collectors for 15 minutes. They keep "
-            "what they cannot send, up to 1 GiB a node.",
+            description="The hub has accepted no lines from its collectors for 15 minutes. They "
+            "keep what they cannot send, up to 1 GiB a node.",
             labels=labels,
+            outside=True,
         )
+    for signal in sender.signals:
+        yield _refused(hub, sender, signal)
     if sender.signals:
-        yield Alert(
-            name="IngestRefused",
-            severity="critical",
-            expression=f"sum(increase({_requests(hub, sender, '40[13]', *sender.signals)}[5m]))"
-            " > 0",
-            wait="2m",
-            summary="The hub refuses the password of {{ $labels.cluster }}.",
-            description="{{ $value | humanize }} requests in five minutes. What is refused is not "
-            "sent again: its samples and lines are lost.",
-            labels=labels,
-        )
         yield Alert(
             name="IngestRejected",
             severity="warning",
             expression="sum(increase("
             f"{_requests(hub, sender, '400|404|405|413|422', *sender.signals)}[10m])) > 0",
             wait="10m",
-            summary="The hub cannot take what {{ $labels.cluster }} sends.",
+            summary="The hub cannot store what {{ $labels.cluster }} sends.",
             description="{{ $value | humanize }} requests in ten minutes were answered 400, 404, "
-            "405, 413 or 422. What is answered so is not sent again.",
+            "405, 413 or 422. The region does not send them again.",
             labels=labels,
+            outside=True,
         )
         yield Alert(
             name="IngestLimited",
             severity="warning",
             expression=f"sum(rate({_requests(hub, sender, '429', *sender.signals)}[5m])) > 0",
             wait="30m",
-            summary="{{ $labels.cluster }} sends more than the hub lets it.",
-            description="Requests are answered 429 for half an hour. They are sent again, but what "
-            "arrives falls behind.",
+            summary="{{ $labels.cluster }} sends more than the hub accepts.",
+            description="The hub has answered 429 for half an hour. The region sends these "
+            "requests again, but what arrives falls behind.",
             labels=labels,
+            outside=True,
         )
     # A region without an agent cannot say what it has sent.
     if METRICS in sender.signals:
@@ -192,6 +191,29 @@ def _from_stranger(hub: str, sender: Sender, signal: Signal) -> Alert:
         description="The hub took {{ $value | humanize }} requests in an hour, far more than the "
         "region itself counted. Find the other sender, or revoke the password.",
         labels={"cluster": sender.cluster, "signal": signal.name},
+    )
+
+
+def _refused(hub: str, sender: Sender, signal: Signal) -> Alert:
+    """One alert for each signal: metrics that are accepted say nothing about logs.
+
+    The paths are public, so anybody can have a request refused. That matters only if the region's
+    own requests are refused too, which is when none of the signal is accepted.
+    """
+    refused, accepted = (
+        f"sum(increase({_requests(hub, sender, codes, signal)}[5m])) > 0"
+        for codes in ("40[13]", ACCEPTED)
+    )
+    return Alert(
+        name="IngestRefused",
+        severity="critical",
+        expression=f"{refused} unless {accepted}",
+        wait="2m",
+        summary="The hub refuses the password of {{ $labels.cluster }} for {{ $labels.signal }}.",
+        description="In five minutes it refused {{ $value | humanize }} requests and accepted "
+        "none. The region does not send again what is refused: it is lost.",
+        labels={"cluster": sender.cluster, "signal": signal.name},
+        outside=True,
     )
 
 
@@ -243,8 +265,8 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
                 '{job="prometheus-agent"}) > 300',
                 wait="10m",
                 summary="Metrics of {{ $labels.cluster }} arrive late.",
-                description="What it sends is {{ $value | humanizeDuration }} old. It keeps three "
-                "hours; what is older is lost.",
+                description="What it sends is {{ $value | humanizeDuration }} old. It keeps "
+                f"{BUFFER_HOURS // 3} hours; what is older is lost.",
             ),
             Alert(
                 name="RemoteWriteFailing",

@@ -10,8 +10,12 @@ LEFT: Final = (
     " / (certmanager_certificate_not_after_timestamp_seconds"
     " - certmanager_certificate_not_before_timestamp_seconds)"
 )
-"""Share of a certificate's life that is left. cert-manager renews at a third: Let's Encrypt
-shortens lives, so days would be wrong before long."""
+"""Share of a certificate's life that is left. Let's Encrypt shortens lives, so days would be wrong
+before long."""
+RENEWAL: Final = 1 / 3
+"""Share that is left when cert-manager renews a certificate that says nothing of it."""
+WARNING: Final = 0.2
+CRITICAL: Final = 0.08
 
 
 def _expiring(severity: Severity, share: float) -> Alert:
@@ -23,7 +27,7 @@ def _expiring(severity: Severity, share: float) -> Alert:
         summary="The certificate {{ $labels.namespace }}/{{ $labels.name }} of "
         "{{ $labels.cluster }} is not renewed.",
         description="{{ $value | humanizePercentage }} of its life is left; it should have been "
-        "renewed at 33 %.",
+        f"renewed at {RENEWAL:.0%}.",
     )
 
 
@@ -56,8 +60,8 @@ def certificates(*, served: bool) -> Group:
     return Group(
         "certificates",
         [
-            _expiring("warning", 0.2),
-            _expiring("critical", 0.08),
+            _expiring("warning", WARNING),
+            _expiring("critical", CRITICAL),
             _NOT_READY,
             *([_SERVED_IS_OLD] if served else ()),
         ],

@@ -12,12 +12,28 @@ from typing import Final, NamedTuple
 
 from charts.monitoring.rules.rule import Alert, Group, Record, Severity
 
+EVALUATION_SECONDS: Final = 30
+"""Between two evaluations of what is recorded of apps: what one value of a rate stands for."""
 SHORT_WINDOWS: Final = ("5m", "30m", "1h", "2h")
 LONG_WINDOWS: Final = ("6h", "1d", "3d")
 """Over which the shares of failed and of slow requests are recorded."""
 LONG_INTERVAL: Final = "2m"
-"""Between two looks at long windows, which read thousands of samples of each series. A record is
-good for five minutes."""
+"""Between two evaluations of long windows, which read thousands of samples of each series. A record
+is good for five minutes."""
+BUDGET_DAYS: Final = 30
+"""The time that an error budget is for. The hub keeps metrics for a day longer, while they fit."""
+BUDGET_MINUTES: Final = 4
+"""Between two evaluations of what is left of a budget. They read a record of their own that has as
+few values: every value of the thirty days would be eight times as many."""
+SIGNAL: Final = 10
+"""Requests that must break a promise, within the long window of an alert, before it fires.
+
+Of few requests, one that fails is a large share and no evidence. If failures come by chance, at
+the rate that spends a budget in exactly 30 days, ten in a window would page less than once a year
+(a Poisson distribution; tests/contract/test_service_levels.py computes it). One 5xx among sixty
+requests in an hour pages nobody; ten do, after as many minutes at a request a minute. If nobody
+asks at all, ``AppDown`` and the probes from outside report an app that is gone.
+"""
 
 
 class Objective(NamedTuple):
@@ -34,6 +50,18 @@ class Objective(NamedTuple):
     def share(self, window: str) -> str:
         """Name of the share of requests that broke it, over ``window``."""
         return f"{self.prefix}:ratio_rate{window}"
+
+    def increase(self, window: str) -> str:
+        """Name of the number of requests that broke it, in ``window``."""
+        return f"{self.prefix}:increase{window}"
+
+    @property
+    def remaining(self) -> str:
+        """Name of the share of the budget that the last 30 days left: 0 is spent, below overspent.
+
+        If the hub has fewer days, it is of these.
+        """
+        return f"{self.prefix}:budget_remaining"
 
 
 ERRORS: Final = Objective(
@@ -75,20 +103,35 @@ BURNS: Final[Sequence[Burn]] = (
 )
 
 
-def _share(objective: Objective, window: str) -> str:
-    if window == "5m":
-        broken, total = objective.broken, objective.total
-    else:
-        broken = f"sum_over_time({objective.broken}[{window}])"
-        total = f"sum_over_time({objective.total}[{window}])"
-    # Nobody asked: no share, rather than 0 / 0.
-    return f"{broken} / ({total} > 0)"
+def _counted(rate: str, window: str) -> str:
+    """The number of requests in ``window``, of a record of requests per second."""
+    return f"{EVALUATION_SECONDS} * sum_over_time({rate}[{window}])"
 
 
 def _shares(windows: Sequence[str]) -> Iterator[Record]:
     for objective in (ERRORS, SLOWNESS):
         for window in windows:
-            yield Record(objective.share(window), _share(objective, window))
+            broken, total = objective.broken, objective.total
+            if window != "5m":
+                yield Record(objective.increase(window), _counted(broken, window))
+                broken, total = objective.increase(window), _counted(total, window)
+            # Nobody asked: no share, rather than 0 / 0.
+            yield Record(objective.share(window), f"{broken} / ({total} > 0)")
+
+
+def _budgets() -> Iterator[Record]:
+    seconds, step = BUDGET_MINUTES * 60, f"{BUDGET_MINUTES}m"
+    for objective in (ERRORS, SLOWNESS):
+        total = f"{objective.total.rpartition(':')[0]}:increase{step}"
+        broken = objective.increase(step)
+        yield Record(total, f"{seconds} * {objective.total}")
+        yield Record(broken, f"{seconds} * {objective.broken}")
+        days = f"{BUDGET_DAYS}d"
+        yield Record(
+            objective.remaining,
+            f"1 - sum_over_time({broken}[{days}]) / (sum_over_time({total}[{days}]) > 0)"
+            f" / on (app) group_left (seconds) {objective.budget}",
+        )
 
 
 def _burning(objective: Objective, times: float, window: str) -> str:
@@ -103,7 +146,8 @@ def _alerts(name: str, objective: Objective, what: str) -> Iterator[Alert]:
             name=name,
             severity=severity,
             expression=f"{_burning(objective, times, long)}"
-            f" and {_burning(objective, times, short)}",
+            f" and {_burning(objective, times, short)}"
+            f" and on (app, cluster) {objective.increase(long)} >= {SIGNAL}",
             wait=wait,
             summary=f"{{{{ $labels.app }}}} in {{{{ $labels.cluster }}}} {what}.",
             description=f"{{{{ $value | humanizePercentage }}}} of its requests in {long}: "
@@ -113,6 +157,7 @@ def _alerts(name: str, objective: Objective, what: str) -> Iterator[Alert]:
 
 
 SERVICE_LEVELS: Final = (
+    Group("budgets", list(_budgets()), interval=f"{BUDGET_MINUTES}m"),
     Group("long-service-levels", list(_shares(LONG_WINDOWS)), interval=LONG_INTERVAL),
     Group(
         "service-levels",
@@ -123,4 +168,4 @@ SERVICE_LEVELS: Final = (
         ],
     ),
 )
-"""The shares and alerts of all apps, by the labels ``app`` and ``cluster``."""
+"""The shares, budgets and alerts of all apps, by the labels ``app`` and ``cluster``."""

@@ -1,0 +1,141 @@
+"""The collector of a region reads, cuts, keeps and sends lines; where otelcol is on the PATH."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from charts.monitoring.log_limits import (
+    CUT_ABOVE,
+    LONGEST_FIELD,
+    LONGEST_LEVEL,
+    LONGEST_LINE,
+    MOST_METADATA,
+)
+from rendering.validation.objects import Object
+from tests.collector import Collector, ContainerLog, Record, Store, slow_api_server, store, until
+
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def configuration(objects: Sequence[Object]) -> str:
+    """As a region's collector of logs has it, but for the password."""
+    (text,) = (
+        each.body["data"]["collector.yaml"]
+        for each in objects
+        if (each.cluster, each.kind, each.name) == ("tooling", "ConfigMap", "logs")
+    )
+    return str(text)
+
+
+@pytest.fixture
+def loki() -> Iterator[Store]:
+    with store() as taken:
+        yield taken
+
+
+@pytest.fixture
+def collector(configuration: str, loki: Store, tmp_path: Path) -> Iterator[Collector]:
+    made = Collector(tmp_path, configuration, loki.url)
+    made.without_api_server()
+    yield made
+    made.stop()
+
+
+def test_the_first_lines_after_a_start_are_those_of_their_app(
+    configuration: str, loki: Store, tmp_path: Path
+) -> None:
+    """The collector reads nothing before the API server has told it which pods there are."""
+    collector = Collector(tmp_path, configuration, loki.url)
+    ContainerLog.of(collector.pods, container="main").write("the first line")
+    with slow_api_server({"app.kubernetes.io/name": "shop"}, seconds=3) as url:
+        collector.with_api_server(url)
+        collector.start()
+        until("a line arrives", lambda: loki.records)
+        collector.stop()
+    assert {each.labels["app"] for each in loki.records} == {"shop"}
+
+
+def test_a_long_line_is_cut_and_takes_no_other_along(collector: Collector, loki: Store) -> None:
+    log = ContainerLog.of(collector.pods)
+    long = "long " + "x" * 2_000_000
+    log.write(*(f"line {i}" for i in range(500)), long, *(f"line {i}" for i in range(500, 1000)))
+    collector.start()
+    until("the last part arrives", lambda: sum(map(_length, loki.records)) >= len(long) + 7890)
+    assert sorted(loki.bodies("line ")) == sorted(f"line {i}" for i in range(1000))
+    parts = [each for each in loki.records if not each.body.startswith("line ")]
+    assert sum(map(_length, parts)) == len(long)
+    # Every part but the last says that it goes on.
+    assert sorted(_length(each) for each in parts if "cut" in each.metadata) == [LONGEST_LINE] * 7
+    (last,) = (each for each in parts if "cut" not in each.metadata)
+    assert _length(last) <= CUT_ABOVE
+    assert collector.metric("otelcol_receiver_accepted_log_records") == len(loki.records)
+
+
+def _length(record: Record) -> int:
+    return len(record.body)
+
+
+def test_long_fields_are_cut_and_the_request_is_seen(collector: Collector, loki: Store) -> None:
+    """Whoever makes the path of a request too long for Loki would hide it otherwise."""
+    request = {
+        "level": "é" * 1000,
+        "method": "GET",
+        "path": "/" + "é" * 35_000,
+        "status": 200,
+        "client": "c" * 10_000,
+        "request_id": "r" * 10_000,
+    }
+    nested = {"method": "GET", "path": {"as": ["an", "object"]}, "status": 404}
+    ContainerLog.of(collector.pods).write(
+        json.dumps(request, ensure_ascii=False), json.dumps(nested)
+    )
+    traefik = {
+        "RequestMethod": "GET",
+        "DownstreamStatus": 200,
+        "Duration": 5_000_000,
+    } | dict.fromkeys(("RequestPath", "ClientHost", "RequestHost", "RouterName"), "t" * 30_000)
+    ContainerLog.of(collector.pods, container="traefik").write(json.dumps(traefik))
+    collector.start()
+    until("three lines arrive", lambda: len(loki.records) >= 3)
+    by_line = {json.dumps(json.loads(each.body)): each for each in loki.records}
+    found = by_line[json.dumps(request)]
+    path = found.metadata["path"]
+    assert path.startswith("/éé")
+    assert path.endswith("é…")
+    assert len(path.encode()) in (LONGEST_FIELD, LONGEST_FIELD - 1)
+    assert found.metadata["status"] == 200
+    assert 0 < len(found.level.encode()) <= LONGEST_LEVEL
+    for record in loki.records:
+        assert sum(
+            len(name) + len(str(value).encode()) for name, value in record.metadata.items()
+        ) < (MOST_METADATA)
+        assert len(str(record.metadata.get("path")).encode()) <= LONGEST_FIELD
+    assert "path" not in by_line[json.dumps(nested)].metadata
+
+
+def test_lines_of_rotated_files_arrive_after_an_outage(collector: Collector, loki: Store) -> None:
+    """With the queue full, from all that a kubelet keeps, each once."""
+    collector.sending_queue["queue_size"] = MEBIBYTE // 2
+    collector.content["exporters"]["otlp_http"]["retry_on_failure"]["max_interval"] = "1s"
+    log = ContainerLog.of(collector.pods, rotate_at=MEBIBYTE)
+    loki.status = 503
+    collector.start()
+    until("the collector is ready", lambda: collector.ready)
+    lines = [f"line {i} {'x' * 180}" for i in range(20_000)]
+    for start in range(0, len(lines), 500):
+        log.write(*lines[start : start + 500])
+        if start == 2_000:
+            until("the queue is full", lambda: _full(collector))
+    assert log.rotations == log.files - 1
+    loki.status = 200
+    until("every line arrives", lambda: len(loki.bodies("line ")) >= len(lines), seconds=90)
+    assert sorted(loki.bodies("line ")) == sorted(lines)
+    assert {each.labels["container"] for each in loki.records} == {"app"}
+
+
+def _full(collector: Collector) -> bool:
+    size = collector.metric("otelcol_exporter_queue_size")
+    return size > 0.9 * collector.metric("otelcol_exporter_queue_capacity")
