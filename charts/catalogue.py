@@ -29,6 +29,7 @@ from charts.monitoring.operator import PrometheusOperator
 from charts.monitoring.prometheus import PrometheusHub
 from charts.monitoring.prometheus_agent import PrometheusAgentComponent
 from charts.monitoring.rules import Rules
+from charts.pages import Pages
 from charts.traefik import Traefik
 from fleet import apps, registry
 from fleet.apps import APPS
@@ -81,6 +82,7 @@ EVERYWHERE: Final[tuple[type[Component[Cluster]], ...]] = complete(
 )
 HUB: Final[tuple[type[Component[Hub]], ...]] = complete(
     *EVERYWHERE,
+    Pages,
     PrometheusHub,
     Alertmanager,
     Loki,

@@ -77,6 +77,8 @@ class Component(ABC, Generic[C_contra]):
     """Cluster-scoped kinds that the component, its bundles included, brings along."""
     BEHIND_TRAEFIK: ClassVar[bool] = False
     """Whether Traefik routes to pods of the component's namespace."""
+    HOLDS_ROUTES: ClassVar[bool] = False
+    """Whether Traefik takes routes from the component's namespace, and so reads its Secrets."""
     VOLUMES: ClassVar[tuple[str, ...]] = ()
     """Sizes of the volumes that each of its pods keeps, as its team chose them."""
     SECRETS: ClassVar[Sequence[str]] = ()

@@ -13,7 +13,7 @@ from charts import rbac
 from charts.labels import selector
 from charts.network import pods
 from fleet.registry import Cluster
-from imports.k8s import NetworkPolicyPeer, ObjectMeta, PolicyRule, Role, RoleBinding
+from imports.k8s import NetworkPolicyPeer, ObjectMeta, PolicyRule, Role, RoleBinding, Service
 from imports.traefik import IngressRouteRoute, IngressRouteSpec
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ TRAEFIK: Final = "traefik"
 
 Also the value of the label ``app.kubernetes.io/name`` of any Traefik's pods, by its Helm chart.
 """
+
+PAGES: Final = "pages"
+"""The hub's namespace of routes, certificates and sign-ins, which ``charts.pages`` describes."""
+
+EXTERNAL_NAMES: Final = "providers.kubernetesCRD.allowExternalNameServices"
+"""The option by which a hub's Traefik leads from ``PAGES`` to Services elsewhere."""
 
 LABELS: Final = selector(TRAEFIK)
 
@@ -107,7 +113,11 @@ class IngressController:
         }
 
     def grant_watch(self, scope: "Construct", *, namespace: str) -> None:
-        """Lets it serve routes of ``namespace``: read them, their Services and their Secrets."""
+        """Lets it serve routes of ``namespace``: read them, and all Services and Secrets there.
+
+        Its providers list the Secrets of each namespace that they watch, and have no routes at all
+        until they may; rights to Secrets by their names are not enough.
+        """
         if not self.of_platform:
             return
         meta: ObjectMeta = {"name": TRAEFIK, "namespace": namespace}
@@ -125,6 +135,28 @@ PLATFORM_TRAEFIK: Final = IngressController(
     namespace=TRAEFIK, service=TRAEFIK, class_name=TRAEFIK, of_platform=True
 )
 """The one that ``charts.traefik`` deploys."""
+
+
+def lead_to(scope: "Construct", service: str, *, namespace: str, port: str, number: int) -> None:
+    """Adds a Service to ``PAGES`` by which routes lead to the Service of ``namespace``.
+
+    It is called ``leading_to(service)``, and routes ask for its port ``number`` as ``port``.
+    """
+    Service(
+        scope,
+        leading_to(service),
+        metadata={"name": leading_to(service), "namespace": PAGES},
+        spec={
+            "type": "ExternalName",
+            "externalName": f"{service}.{namespace}.svc",
+            "ports": [{"name": port, "port": number, "protocol": "TCP"}],
+        },
+    )
+
+
+def leading_to(service: str) -> str:
+    """The name in ``PAGES`` of the Service that leads to ``service``."""
+    return f"to-{service}"
 
 
 def routers(namespace: str, routes: str = ".+") -> str:

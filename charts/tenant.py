@@ -83,6 +83,7 @@ class Tenant(Component[Region]):
     NEEDS = (Traefik, CertManager)
     CLUSTER_KINDS = (kinds.NAMESPACE,)
     BEHIND_TRAEFIK = True
+    HOLDS_ROUTES = True
 
     DESCRIPTION: ClassVar[Description]
     """What the app's team says of it."""

@@ -1,7 +1,8 @@
 """Traefik: the only way in. Terminates TLS, or passes it through to apps that do so.
 
-It sees only the namespaces of the components behind it, by Roles that those components grant
-(``grant_watch``): the program that faces the internet cannot read every Secret of the cluster.
+It faces the internet, and can read every Secret of a namespace that it takes routes from. So these
+are few, by Roles that their components grant (``grant_watch``): those of apps in a region, and on
+the hub ``charts.pages``.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds, rbac
 from charts.component import KEEP, Component
-from charts.ingress import LABELS, METRICS_PORT, PLATFORM_TRAEFIK, TRAEFIK
+from charts.ingress import EXTERNAL_NAMES, LABELS, METRICS_PORT, PAGES, PLATFORM_TRAEFIK, TRAEFIK
 from charts.labels import namespace_selector
 from charts.network import ANYBODY, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
@@ -118,18 +119,24 @@ class Traefik(Component[Cluster]):
     """CIDRs whose PROXY header is believed, where the provider sends one."""
     backends: tuple[str, ...]
     """Namespaces that Traefik routes to."""
+    watched: tuple[str, ...]
+    """Namespaces that Traefik takes routes from."""
+    external_names: bool
+    """Whether routes may lead to Services that stand for others by name."""
 
     @classmethod
     def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
-        backends = [
-            component.NAMESPACE for component in cluster.classes if component.BEHIND_TRAEFIK
-        ]
+        backends = [each.NAMESPACE for each in cluster.classes if each.BEHIND_TRAEFIK]
+        watched = [each.NAMESPACE for each in cluster.classes if each.HOLDS_ROUTES]
         return cls(
             provider=cluster.balancer,
             load_balancer=cluster.load_balancer_label,
             location=cluster.region,
             trusted_networks=tuple(map(str, cluster.node_networks)),
             backends=tuple(dict.fromkeys(backends)),
+            watched=(TRAEFIK, *dict.fromkeys(watched)),
+            # Apps bring Services of their own, which could stand for anything.
+            external_names=PAGES in watched,
         )
 
     def add_to(self, chart: "Construct") -> None:
@@ -245,7 +252,8 @@ class Traefik(Component[Cluster]):
             "args": arguments(
                 self.provider,
                 trusted_networks=self.trusted_networks,
-                watched=(TRAEFIK, *self.backends),
+                watched=self.watched,
+                external_names=self.external_names,
             ),
             "ports": [
                 {"name": "web", "containerPort": WEB},
@@ -279,7 +287,11 @@ class Traefik(Component[Cluster]):
 
 
 def arguments(
-    provider: Provider, *, trusted_networks: Sequence[str], watched: Sequence[str]
+    provider: Provider,
+    *,
+    trusted_networks: Sequence[str],
+    watched: Sequence[str],
+    external_names: bool,
 ) -> list[str]:
     """Traefik's static configuration.
 
@@ -331,6 +343,7 @@ def arguments(
         "--providers.kubernetesCRD.safeNaming=true",
         # Without a ready pod the route stays and refuses, instead of leaving its host to others.
         "--providers.kubernetesCRD.allowEmptyServices=true",
+        *([f"--{EXTERNAL_NAMES}=true"] if external_names else []),
         "--providers.kubernetesIngress=true",
         f"--providers.kubernetesIngress.namespaces={namespaces}",
         "--providers.kubernetesIngress.ingressClass=traefik",

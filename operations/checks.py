@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
-from charts.ingress import LABELS, IngressController
+from charts.ingress import EXTERNAL_NAMES, LABELS, IngressController
 from fleet import registry, volumes
 from fleet.errors import InputError
 from fleet.registry import Fleet
@@ -154,13 +154,17 @@ def _of_nodes(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
 def _of_replacements(member: registry.Cluster, cluster: Cluster) -> Iterator[str]:
     """What the registry names in place of a component has to be there."""
     if member.traefik is not None:
-        yield from _of_traefik(IngressController.of(member), cluster)
+        yield from _of_traefik(
+            IngressController.of(member), cluster, leads_elsewhere=isinstance(member, registry.Hub)
+        )
     issuer = member.issuer_name
     if issuer and cluster.get("clusterissuers.cert-manager.io", issuer) is None:
         yield f"{cluster.name}: has no ClusterIssuer {issuer}; create it, or correct `issuerName`"
 
 
-def _of_traefik(ingress: IngressController, cluster: Cluster) -> Iterator[str]:
+def _of_traefik(
+    ingress: IngressController, cluster: Cluster, *, leads_elsewhere: bool
+) -> Iterator[str]:
     if cluster.get("service", ingress.service, ingress.namespace) is None:
         yield (
             f"{cluster.name}: has no Service {ingress.namespace}/{ingress.service}; name that of "
@@ -171,12 +175,21 @@ def _of_traefik(ingress: IngressController, cluster: Cluster) -> Iterator[str]:
             f"{cluster.name}: has no IngressClass {ingress.class_name}; name that of its Traefik "
             "as `traefik.ingressClass`"
         )
-    pods = cluster.list_objects("pods", ingress.namespace)
-    if not any(LABELS.items() <= pod["metadata"].get("labels", {}).items() for pod in pods):
+    pods = [
+        pod
+        for pod in cluster.list_objects("pods", ingress.namespace)
+        if LABELS.items() <= pod["metadata"].get("labels", {}).items()
+    ]
+    if not pods:
         (label,) = map("=".join, LABELS.items())
         yield (
             f"{cluster.name}: no pod in {ingress.namespace} has the label {label}, by which "
             "policies let Traefik in; give it to Traefik's pods"
+        )
+    elif leads_elsewhere and not any(map(_allows_external_names, pods)):
+        yield (
+            f"{cluster.name}: Traefik does not lead to Services of type ExternalName, by which it "
+            f"reaches the hub's pages; start it with --{EXTERNAL_NAMES}=true"
         )
     definition = cluster.get("customresourcedefinition", "ingressroutes.traefik.io") or {}
     if not any(map(_names_a_class, definition.get("spec", {}).get("versions", ()))):
@@ -184,6 +197,22 @@ def _of_traefik(ingress: IngressController, cluster: Cluster) -> Iterator[str]:
             f"{cluster.name}: its definition of IngressRoute has no ingressClassName, which "
             "Traefik has since 3.7; upgrade Traefik and its definitions"
         )
+
+
+def _allows_external_names(pod: Manifest) -> bool:
+    """Whether a pod of Traefik was started so, as arguments or the environment have it."""
+    option = EXTERNAL_NAMES.lower()
+    for container in pod.get("spec", {}).get("containers", ()):
+        arguments = [*container.get("command", ()), *container.get("args", ())]
+        for argument in arguments:
+            name, _, value = argument.lower().lstrip("-").partition("=")
+            if name == option and value in ("", "true"):
+                return True
+        variable = f"TRAEFIK_{option}".replace(".", "_").upper()
+        for each in container.get("env", ()):
+            if each["name"].upper() == variable and each.get("value", "").lower() == "true":
+                return True
+    return False
 
 
 def _names_a_class(version: Manifest) -> bool:

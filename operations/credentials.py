@@ -19,6 +19,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from charts.applications import ARGOCD
+from charts.ingress import PAGES
 from charts.monitoring.names import COLLECTOR, PROMETHEUS_AGENT
 from charts.monitoring.secrets import (
     ALERT_RECEIVERS,
@@ -114,8 +115,18 @@ def page_sign_ins(fleet: Fleet) -> list[SecretRef]:
     """The administrators' sign-ins to the hub's pages, which are generated."""
     return [
         SecretRef(fleet.hub.name, MONITORING, GRAFANA_SIGN_IN),
-        SecretRef(fleet.hub.name, MONITORING, PROMETHEUS_SIGN_IN),
+        prometheus_sign_in(fleet),
     ]
+
+
+def prometheus_sign_in(fleet: Fleet) -> SecretRef:
+    """The Secret with the sign-in to Prometheus's pages, for people to read."""
+    return SecretRef(fleet.hub.name, MONITORING, PROMETHEUS_SIGN_IN)
+
+
+def prometheus_accepted(fleet: Fleet) -> SecretRef:
+    """The Secret with the hash of that sign-in, for Traefik to check."""
+    return SecretRef(fleet.hub.name, PAGES, PROMETHEUS_SIGN_IN)
 
 
 def region_ingest(region: Region) -> list[SecretRef]:
@@ -130,7 +141,7 @@ def region_ingest(region: Region) -> list[SecretRef]:
 
 def hub_ingest(fleet: Fleet, region: Region) -> SecretRef:
     """The Secret with the sign-ins that the hub accepts from a region."""
-    return SecretRef(fleet.hub.name, MONITORING, ingest_user(region.name))
+    return SecretRef(fleet.hub.name, PAGES, ingest_user(region.name))
 
 
 def new_ingest_sign_in(region: Region) -> Content:
@@ -154,6 +165,11 @@ def htpasswd_line(known: Content) -> str:
 def htpasswd(lines: Iterable[str]) -> Content:
     """What Traefik reads: any number of sign-ins, all of which are valid."""
     return {"users": "".join(f"{line}\n" for line in dict.fromkeys(lines))}
+
+
+def accepted(known: Content) -> Content:
+    """What Traefik reads in order to accept a sign-in, and no other."""
+    return htpasswd([htpasswd_line(known)])
 
 
 def htpasswd_lines(content: Content | None) -> list[str]:

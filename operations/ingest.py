@@ -87,7 +87,7 @@ def accept_also(site: Site, region: Region, content: Content) -> bool:
 def accept(site: Site, region: Region, content: Content) -> None:
     """Has the hub accept ``content``, and no other password of the region."""
     ref = credentials.hub_ingest(site.fleet, region)
-    credentials.store(site.hub, ref, credentials.htpasswd([credentials.htpasswd_line(content)]))
+    credentials.store(site.hub, ref, credentials.accepted(content))
 
 
 def store(site: Site, region: Region, content: Content) -> None:

@@ -27,6 +27,10 @@ def rotate(site: Site, console: Console) -> None:
         content = credentials.sign_in(credentials.ADMIN, credentials.password())
         credentials.store(site.hub, ref, content, credentials.BASIC_AUTH)
         console.print(f"+ {ref.cluster}  {ref}")
+        if ref == credentials.prometheus_sign_in(site.fleet):
+            hashed = credentials.prometheus_accepted(site.fleet)
+            credentials.store(site.hub, hashed, credentials.accepted(content))
+            console.print(f"+ {hashed.cluster}  {hashed}")
     # It reads its own when it starts, and keeps nothing that a restart would lose.
     if site.hub.get("deployment", GRAFANA, MONITORING):
         site.hub.restart(GRAFANA, MONITORING)

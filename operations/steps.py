@@ -21,7 +21,7 @@ from charts.traefik import Traefik
 from fleet.apps import TENANT
 from fleet.errors import InputError
 from operations import credentials, diagnosis, ingest, manifests, waiting
-from operations.cluster import Cluster, ClusterError, Manifest
+from operations.cluster import Cluster, ClusterError, Manifest, NotFoundError
 from operations.credentials import SecretRef, Supplied
 from operations.manifests import START_SECONDS
 from operations.registration import registration
@@ -52,6 +52,7 @@ def stages(site: Site) -> Iterator[Stage]:
     ]
     yield [
         *(ingest.accepted(site, region) for region in ingest.writing(fleet)),
+        _prometheus_accepted(site),
         _grafana_sign_in(site),
     ]
     # Pods name a priority class.
@@ -84,6 +85,7 @@ def secret_namespaces(site: Site, cluster: str) -> set[str]:
         *credentials.page_sign_ins(site.fleet),
         *(secret.ref for secret in credentials.supplied(site.fleet)),
         *(ref for region in site.fleet.regions for ref in credentials.region_ingest(region)),
+        credentials.prometheus_accepted(site.fleet),
         *(SecretRef(name, ARGOCD, "") for name in site.fleet.names),
     ]
     return {ref.namespace for ref in refs if ref.cluster == cluster}
@@ -132,6 +134,26 @@ def _page_sign_in(site: Site, ref: SecretRef) -> Step:
             return None
         content = credentials.sign_in(credentials.ADMIN, credentials.password())
         return lambda: credentials.store(cluster, ref, content, credentials.BASIC_AUTH)
+
+    return Step(ref.cluster, str(ref), look)
+
+
+def _prometheus_accepted(site: Site) -> Step:
+    """Traefik accepts the sign-in to Prometheus's pages, and no other."""
+    ref = credentials.prometheus_accepted(site.fleet)
+
+    def look() -> Action | None:
+        content = credentials.read(site.hub, credentials.prometheus_sign_in(site.fleet))
+        accepted = credentials.read(site.hub, ref)
+        if content and accepted == credentials.accepted(content):
+            return None
+        return accept
+
+    def accept() -> None:
+        content = credentials.read(site.hub, credentials.prometheus_sign_in(site.fleet))
+        if content is None:
+            raise NotFoundError(ref.cluster, f"the password for {ref} was deleted in the meantime")
+        credentials.store(site.hub, ref, credentials.accepted(content))
 
     return Step(ref.cluster, str(ref), look)
 

@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
 from charts.applications import ARGOCD
-from charts.cert_manager import (
-    SOLVER_LABELS,
-    SOLVER_PORT,
-    CertManager,
-    issuer_of,
-    serving_certificate,
-)
+from charts.cert_manager import CertManager, issuer_of, serving_certificate
 from charts.component import Component, Patch
-from charts.ingress import IngressController
+from charts.ingress import PAGES, IngressController, lead_to, leading_to
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import OPERATING
@@ -85,6 +79,7 @@ class Argocd(Component[Hub]):
         kinds.CLUSTER_ROLE,
         kinds.CLUSTER_ROLE_BINDING,
     )
+    OTHER_NAMESPACES = (PAGES,)
     BEHIND_TRAEFIK = True
     BUNDLES = (ARGOCD_BUNDLE,)
     BUNDLE_NAMESPACE = ARGOCD
@@ -116,7 +111,7 @@ class Argocd(Component[Hub]):
         self.own_namespace(chart)
         serving_certificate(
             chart,
-            namespace=ARGOCD,
+            namespace=PAGES,
             name=SERVER,
             secret=TLS_SECRET,
             host=self.host,
@@ -125,7 +120,7 @@ class Argocd(Component[Hub]):
         Middleware(
             chart,
             "headers",
-            metadata={"name": SERVER, "namespace": ARGOCD},
+            metadata={"name": SERVER, "namespace": PAGES},
             spec={
                 "headers": {
                     "stsSeconds": 31_536_000,
@@ -134,10 +129,10 @@ class Argocd(Component[Hub]):
                 }
             },
         )
+        lead_to(chart, SERVER, namespace=ARGOCD, port="http", number=80)
         IngressRoute(
-            chart, "route", metadata={"name": SERVER, "namespace": ARGOCD}, spec=self._route()
+            chart, "route", metadata={"name": SERVER, "namespace": PAGES}, spec=self._route()
         )
-        self.ingress.grant_watch(chart, namespace=ARGOCD)
         default_deny(chart, namespace=ARGOCD)
         # The bundle's own policies say who may reach whom; this one lets everybody ask: each
         # other, the clusters' API servers, bundles over HTTPS, and the Git server.
@@ -152,13 +147,6 @@ class Argocd(Component[Hub]):
                 {"to": EVERYWHERE, "ports": tcp(*self.git_ports)},
                 {"to": [{"podSelector": {}}]},
             ],
-        )
-        allow(
-            chart,
-            "acme-solver",
-            namespace=ARGOCD,
-            labels=SOLVER_LABELS,
-            ingress=[{"from": [self.ingress.pods], "ports": tcp(SOLVER_PORT)}],
         )
         # The bundle's policies let everybody in who asks for metrics.
         for name, port in METRICS.items():
@@ -178,14 +166,14 @@ class Argocd(Component[Hub]):
                 "match": f"Host(`{self.host}`)",
                 "priority": 10,
                 "middlewares": [{"name": SERVER}],
-                "services": [{"name": SERVER, "port": "http"}],
+                "services": [{"name": leading_to(SERVER), "port": "http"}],
             },
             # The command line speaks gRPC: HTTP/2 without TLS on the inner side.
             {
                 "kind": "Rule",
                 "match": f"Host(`{self.host}`) && Header(`Content-Type`, `application/grpc`)",
                 "priority": 11,
-                "services": [{"name": SERVER, "port": "http", "scheme": "h2c"}],
+                "services": [{"name": leading_to(SERVER), "port": "http", "scheme": "h2c"}],
             },
         )
 

@@ -154,26 +154,13 @@ def configuration() -> dict[str, Any]:
     }
 
 
-def add_service(chart: "Construct") -> None:
-    """The gateway's Service, for a component that has routes to it."""
-    Service(
-        chart,
-        f"{LOG_GATEWAY}-service",
-        metadata=META,
-        spec={"selector": LABELS, "ports": [service_port("otlp", PORT)]},
-    )
-
-
 def _quoted(keys: tuple[str, ...]) -> str:
     return ", ".join(f'"{key}"' for key in keys)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogGateway(Component[Hub]):
-    """StatefulSet of two with a volume each, their configuration, budget and policy.
-
-    ``ingest`` has their Service.
-    """
+    """StatefulSet of two with a volume each, their configuration, Service, budget and policy."""
 
     NAME = LOG_GATEWAY
     NAMESPACE = MONITORING
@@ -194,6 +181,12 @@ class LogGateway(Component[Hub]):
 
     def add_to(self, chart: "Construct") -> None:
         text = as_yaml(configuration())
+        Service(
+            chart,
+            "service",
+            metadata=META,
+            spec={"selector": LABELS, "ports": [service_port("otlp", PORT)]},
+        )
         ServiceAccount(chart, "account", metadata=META, automountServiceAccountToken=False)
         ConfigMap(chart, "config", metadata=META, data={"collector.yaml": text})
         StatefulSet(chart, "stateful-set", metadata=META, spec=self._stateful_set(checksum(text)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
-from charts.ingress import IngressController
+from charts.ingress import PAGES, IngressController, lead_to, leading_to
 from charts.labels import selector
 from charts.monitoring import alertmanager, loki, prometheus
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM, as_json
@@ -164,6 +164,7 @@ class Grafana(Component[Hub]):
     NAME = GRAFANA
     NAMESPACE = MONITORING
     REQUIRED = True
+    OTHER_NAMESPACES = (PAGES,)
     BEHIND_TRAEFIK = True
     BUNDLES = (kube_prometheus("grafana-dashboardDefinitions.yaml"),)
 
@@ -189,7 +190,7 @@ class Grafana(Component[Hub]):
         }
         serving_certificate(
             chart,
-            namespace=MONITORING,
+            namespace=PAGES,
             name=GRAFANA,
             secret=TLS_SECRET,
             host=self.host,
@@ -215,13 +216,16 @@ class Grafana(Component[Hub]):
         )
         # Dashboards are read again as their files change.
         Deployment(chart, "deployment", metadata=META, spec=_deployment(checksum(*files.values())))
+        lead_to(chart, GRAFANA, namespace=MONITORING, port="http", number=PORT)
         Middleware(
             chart,
             "headers",
-            metadata=META,
+            metadata={"name": GRAFANA, "namespace": PAGES},
             spec={"headers": {"contentTypeNosniff": True, "referrerPolicy": "same-origin"}},
         )
-        IngressRoute(chart, "route", metadata=META, spec=self._route())
+        IngressRoute(
+            chart, "route", metadata={"name": GRAFANA, "namespace": PAGES}, spec=self._route()
+        )
         scraped(chart, GRAFANA, namespace=MONITORING, labels=LABELS, port="http")
         allow(
             chart,
@@ -251,7 +255,7 @@ class Grafana(Component[Hub]):
                 "match": f"Host(`{self.host}`) && !Path(`/metrics`)",
                 "priority": 10,
                 "middlewares": [{"name": GRAFANA}],
-                "services": [{"name": GRAFANA, "port": "http"}],
+                "services": [{"name": leading_to(GRAFANA), "port": "http"}],
             },
         )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
-from charts.ingress import IngressController
+from charts.ingress import PAGES, IngressController, lead_to, leading_to
 from charts.monitoring import gateway, loki, prometheus
 from charts.monitoring.log_limits import LONGEST_BODY
 from charts.monitoring.names import COLLECTOR, LOG_GATEWAY, PROMETHEUS_AGENT
@@ -101,6 +101,7 @@ class Ingest(Component[Hub]):
     NAME = "ingest"
     NAMESPACE = MONITORING
     REQUIRED = True
+    OTHER_NAMESPACES = (PAGES,)
     BEHIND_TRAEFIK = True
 
     senders: tuple[Sender, ...]
@@ -127,7 +128,7 @@ class Ingest(Component[Hub]):
         if any(LOGS in sender.signals for sender in self.senders):
             serving_certificate(
                 chart,
-                namespace=MONITORING,
+                namespace=PAGES,
                 name=loki.LOKI,
                 secret=loki.TLS_SECRET,
                 host=self.loki_host,
@@ -135,13 +136,13 @@ class Ingest(Component[Hub]):
             )
         # Traefik answers 404 for a route whose Service is missing, and collectors give up what is
         # answered so. In one folder, Argo CD applies the Service first.
-        gateway.add_service(chart)
+        lead_to(chart, LOG_GATEWAY, namespace=MONITORING, port=LOGS.port, number=gateway.PORT)
         # No name here begins with "ingest-", as those of the regions do. One bucket of requests
         # per route: all that a route takes has the same host.
         Middleware(
             chart,
             "rate",
-            metadata={"name": "rate-limit", "namespace": MONITORING},
+            metadata={"name": "rate-limit", "namespace": PAGES},
             spec={
                 "rateLimit": {
                     "average": REQUESTS_A_SECOND,
@@ -153,7 +154,7 @@ class Ingest(Component[Hub]):
         Middleware(
             chart,
             "concurrency",
-            metadata={"name": "concurrency-limit", "namespace": MONITORING},
+            metadata={"name": "concurrency-limit", "namespace": PAGES},
             spec={
                 "inFlightReq": {
                     "amount": CONCURRENT_REQUESTS,
@@ -164,7 +165,7 @@ class Ingest(Component[Hub]):
         Middleware(
             chart,
             "size",
-            metadata={"name": "size-limit", "namespace": MONITORING},
+            metadata={"name": "size-limit", "namespace": PAGES},
             spec={
                 "buffering": {
                     "maxRequestBodyBytes": LONGEST_BODY,
@@ -177,7 +178,7 @@ class Ingest(Component[Hub]):
             Middleware(
                 chart,
                 f"{signal.name}-path",
-                metadata={"name": f"{signal.name}-push-path", "namespace": MONITORING},
+                metadata={"name": f"{signal.name}-push-path", "namespace": PAGES},
                 spec={"replacePath": {"path": signal.push_path}},
             )
         for sender in self.senders:
@@ -188,14 +189,14 @@ class Ingest(Component[Hub]):
             Middleware(
                 chart,
                 f"{sender.cluster}-user",
-                metadata={"name": user, "namespace": MONITORING},
+                metadata={"name": user, "namespace": PAGES},
                 spec={"basicAuth": {"secret": user, "removeHeader": True}},
             )
             # It replaces what the request says itself.
             Middleware(
                 chart,
                 f"{sender.cluster}-sender",
-                metadata={"name": f"sender-{sender.cluster}", "namespace": MONITORING},
+                metadata={"name": f"sender-{sender.cluster}", "namespace": PAGES},
                 spec={
                     "headers": {
                         "customRequestHeaders": {
@@ -209,7 +210,7 @@ class Ingest(Component[Hub]):
                 IngressRoute(
                     chart,
                     f"{sender.cluster}-{signal.name}",
-                    metadata={"name": signal.route(sender.cluster), "namespace": MONITORING},
+                    metadata={"name": signal.route(sender.cluster), "namespace": PAGES},
                     spec=self._route(signal, sender.cluster),
                 )
 
@@ -230,6 +231,6 @@ class Ingest(Component[Hub]):
                     {"name": f"sender-{cluster}"},
                     {"name": f"{signal.name}-push-path"},
                 ],
-                "services": [{"name": signal.service, "port": signal.port}],
+                "services": [{"name": leading_to(signal.service), "port": signal.port}],
             },
         )

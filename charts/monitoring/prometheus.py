@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds
-from charts.cert_manager import SOLVER_LABELS, SOLVER_PORT, issuer_of, serving_certificate
+from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
-from charts.ingress import IngressController
+from charts.ingress import PAGES, IngressController, lead_to, leading_to
 from charts.labels import NAME
 from charts.monitoring.operator import operated_resources, web_ports
 from charts.monitoring.scraper import (
@@ -68,6 +68,7 @@ class PrometheusHub(Component[Hub]):
     NAMESPACE = MONITORING
     REQUIRED = True
     CLUSTER_KINDS = (kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
+    OTHER_NAMESPACES = (PAGES,)
     BEHIND_TRAEFIK = True
 
     cluster: str
@@ -131,31 +132,24 @@ class PrometheusHub(Component[Hub]):
         monitor_traefik(chart, self.ingress)
         serving_certificate(
             chart,
-            namespace=MONITORING,
+            namespace=PAGES,
             name="prometheus",
             secret=TLS_SECRET,
             host=self.host,
             issuer=self.issuer,
         )
+        lead_to(chart, PROMETHEUS, namespace=MONITORING, port="web", number=PORT)
         Middleware(
             chart,
             "sign-in",
-            metadata={"name": PROMETHEUS_SIGN_IN, "namespace": MONITORING},
+            metadata={"name": PROMETHEUS_SIGN_IN, "namespace": PAGES},
             spec={"basicAuth": {"secret": PROMETHEUS_SIGN_IN, "removeHeader": True}},
         )
         IngressRoute(
             chart,
             "route",
-            metadata={"name": "prometheus", "namespace": MONITORING},
+            metadata={"name": "prometheus", "namespace": PAGES},
             spec=self._route(),
-        )
-        self.ingress.grant_watch(chart, namespace=MONITORING)
-        allow(
-            chart,
-            "acme-solver",
-            namespace=MONITORING,
-            labels=SOLVER_LABELS,
-            ingress=[{"from": [self.ingress.pods], "ports": tcp(SOLVER_PORT)}],
         )
         allow(
             chart,
@@ -213,6 +207,6 @@ class PrometheusHub(Component[Hub]):
                 " && !PathPrefix(`/api/v1/write`) && !PathPrefix(`/api/v1/otlp`)",
                 "priority": 10,
                 "middlewares": [{"name": PROMETHEUS_SIGN_IN}],
-                "services": [{"name": PROMETHEUS, "port": "web"}],
+                "services": [{"name": leading_to(PROMETHEUS), "port": "web"}],
             },
         )

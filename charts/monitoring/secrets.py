@@ -10,12 +10,12 @@ INGEST_CREDENTIALS: Final = "ingest-credentials"
 
 
 def ingest_user(cluster: str) -> str:
-    """On the hub: username and password that ``cluster`` writes by."""
+    """On the hub, in ``PAGES``: a hash of the username and password that ``cluster`` writes by."""
     return f"ingest-{cluster}"
 
 
 PROMETHEUS_SIGN_IN: Final = "prometheus-sign-in"
-"""On the hub: username and password for Prometheus's own pages."""
+"""On the hub: username and password for Prometheus's own pages; a hash of them in ``PAGES``."""
 
 GRAFANA_SIGN_IN: Final = "grafana-sign-in"
 """On the hub: username and password of Grafana's administrator."""

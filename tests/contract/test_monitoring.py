@@ -74,13 +74,13 @@ def test_a_region_writes_where_the_hub_listens(objects: Sequence[Object], fleet:
 
 
 def test_every_route_of_monitoring_asks_who_it_is(objects: Sequence[Object], fleet: Fleet) -> None:
-    """But Grafana, which asks by itself; and none leads to Alertmanager."""
+    """Except those of Grafana and Argo CD, which ask themselves; and none leads to Alertmanager."""
     seen = 0
     for each in objects:
         if (
             each.kind == "IngressRoute"
-            and each.namespace == "monitoring"
-            and each.name != "grafana"
+            and each.namespace == "pages"
+            and each.name not in ("grafana", "argocd-server")
         ):
             for rule in each.body["spec"]["routes"]:
                 first = rule["middlewares"][0]["name"]
@@ -354,9 +354,10 @@ def test_the_ways_in_have_certificates(objects: Sequence[Object], fleet: Fleet) 
     names = {
         each.body["spec"]["secretName"]: each.body["spec"]["dnsNames"]
         for each in objects
-        if each.kind == "Certificate" and each.namespace == "monitoring"
+        if each.kind == "Certificate" and each.namespace == "pages"
     }
     assert names == {
+        "argocd-tls": [fleet.hub.argocd_host],
         prometheus.TLS_SECRET: [fleet.hub.prometheus_host],
         loki.TLS_SECRET: [fleet.hub.loki_host],
         "grafana-tls": [fleet.hub.grafana_host],

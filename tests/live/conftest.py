@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from charts.applications import ARGOCD
+from charts.ingress import PAGES
 from charts.monitoring import loki, secrets
 from charts.scrape import MONITORING
 from fleet.registry import Fleet
@@ -137,7 +138,7 @@ def refused(up: Bootstrapped) -> None:
     other = credentials.htpasswd([line])
     apply(
         fleet.hub.name,
-        [secret(MONITORING, secrets.ingest_user(REFUSED), other)],
+        [secret(PAGES, secrets.ingest_user(REFUSED), other)],
         "--force-conflicts",
     )
 

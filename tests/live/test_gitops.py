@@ -127,7 +127,7 @@ def test_a_region_that_is_removed_keeps_its_workloads(up: Bootstrapped) -> None:
     gone = ("tooling-applications", "tooling-ingest", "tooling-rules")
     before = said("eu-west", "-n", FOOBAR_API, "get", "pods", "-oname")
     with committed(fork, "Without eu-west", *gone):
-        route = ("-n", "monitoring", "get", "ingressroute", "metrics-eu-west", "-oname")
+        route = ("-n", "pages", "get", "ingressroute", "metrics-eu-west", "-oname")
         eventually("its way in is gone", lambda: kubectl("tooling", *route).returncode != 0)
         assert said("eu-west", "-n", FOOBAR_API, "get", "pods", "-oname") == before
         assert way.get("/version")[0] == 200

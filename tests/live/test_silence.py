@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from charts.ingress import PAGES
 from charts.monitoring import secrets
-from charts.scrape import MONITORING
 from tests.live.cluster import ends_well, eventually
 from tests.live.conftest import Bootstrapped
 from tests.live.hub import REFUSED, Logs, Query
@@ -43,9 +43,7 @@ def test_bootstrap_brings_the_region_in_again(up: Bootstrapped, query: Query, lo
     result = up.bootstrap()
     assert result.returncode == 0, result.stdout + result.stderr
     changed = [line for line in result.stdout.splitlines() if line.startswith("+ ")]
-    assert changed == [
-        f"+ {up.fork.fleet.hub.name}  Secret {MONITORING}/{secrets.ingest_user(REFUSED)}"
-    ]
+    assert changed == [f"+ {up.fork.fleet.hub.name}  Secret {PAGES}/{secrets.ingest_user(REFUSED)}"]
     eventually(
         f"metrics of {REFUSED}",
         partial(query, f'up{{cluster="{REFUSED}",job="prometheus-agent"}} == 1'),

@@ -45,14 +45,16 @@ def test_every_secret_that_pods_name_is_created(fleet: Fleet) -> None:
             *(secret.ref for secret in credentials.supplied(fleet)),
             *(ref for region in fleet.regions for ref in credentials.region_ingest(region)),
             *(credentials.hub_ingest(fleet, region) for region in fleet.regions),
+            credentials.prometheus_accepted(fleet),
         )
     }
     assert created == {
         ("tooling", "monitoring", "grafana-sign-in"),
         ("tooling", "monitoring", "prometheus-sign-in"),
         ("tooling", "monitoring", "alertmanager-receivers"),
-        ("tooling", "monitoring", "ingest-us-east"),
-        ("tooling", "monitoring", "ingest-eu-west"),
+        ("tooling", "pages", "prometheus-sign-in"),
+        ("tooling", "pages", "ingest-us-east"),
+        ("tooling", "pages", "ingest-eu-west"),
         *(
             (region, namespace, name)
             for region in ("us-east", "eu-west")

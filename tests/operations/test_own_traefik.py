@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from charts.catalogue import load
+from charts.ingress import EXTERNAL_NAMES
 from fleet.registry import Cluster
 from operations import contexts, kubectl, waiting
 from tests.memory import MemoryCluster
@@ -69,7 +70,8 @@ def furnish(member: Cluster, cluster: MemoryCluster) -> None:
     )
     labels = {"app.kubernetes.io/name": "traefik"}
     metadata = {"name": "traefik-1", "namespace": own.namespace, "labels": labels}
-    cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+    spec = {"containers": [{"name": "traefik", "args": [f"--{EXTERNAL_NAMES.lower()}"]}]}
+    cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     cluster.put(
         {
             "apiVersion": "networking.k8s.io/v1",
@@ -105,3 +107,45 @@ def test_it_comes_up(
     assert result.status == 0, result.err
     for cluster in world.clusters.values():
         assert cluster.stored("namespace", "traefik") is None
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        pytest.param({"args": [f"--{EXTERNAL_NAMES}=true"]}, id="argument"),
+        pytest.param({"command": ["traefik", f"--{EXTERNAL_NAMES.upper()}=TRUE"]}, id="command"),
+        pytest.param(
+            {
+                "env": [
+                    {
+                        "name": "TRAEFIK_PROVIDERS_KUBERNETESCRD_ALLOWEXTERNALNAMESERVICES",
+                        "value": "true",
+                    }
+                ]
+            },
+            id="environment",
+        ),
+        pytest.param(None, id="neither"),
+        pytest.param({"args": [f"--{EXTERNAL_NAMES}=false"]}, id="forbidden"),
+    ],
+)
+def test_a_hubs_traefik_has_to_follow_services_that_stand_for_others(
+    world: World,
+    command: Callable[..., Result],
+    own_traefik: Rendered,
+    container: Mapping[str, Any] | None,
+    request: pytest.FixtureRequest,
+) -> None:
+    """By one of them it reaches each of the hub's pages; a region has no such Services."""
+    for name, cluster in world.clusters.items():
+        namespace = "ingress" if name == "edge" else "kube-system"
+        spec = {"containers": [{"name": "traefik", **(container or {})}]}
+        cluster.edit("pod", "traefik-1", namespace, spec=spec)
+    result = command("bootstrap", dist=own_traefik.dist)
+    refused = [line for line in result.err.splitlines() if "ExternalName" in line]
+    if request.node.callspec.id in ("neither", "forbidden"):
+        (line,) = refused
+        assert line.startswith("hub: Traefik does not lead to Services of type ExternalName")
+        assert line.endswith(f"start it with --{EXTERNAL_NAMES}=true")
+    else:
+        assert not refused

@@ -13,7 +13,7 @@ from tests.operations.world import World
 
 Command = Callable[..., Result]
 
-HUB = SecretRef("hub", "monitoring", "ingest-edge")
+HUB = SecretRef("hub", "pages", "ingest-edge")
 REGION = (
     SecretRef("edge", "monitoring", "ingest-credentials"),
     SecretRef("edge", "opentelemetry-collector", "ingest-credentials"),
@@ -23,6 +23,8 @@ PAGES = (
     SecretRef("hub", "monitoring", "grafana-sign-in"),
     SecretRef("hub", "monitoring", "prometheus-sign-in"),
 )
+ACCEPTED = SecretRef("hub", "pages", "prometheus-sign-in")
+"""The hash of the second of these."""
 KUBELET_SECONDS = 240
 """What a program may still have of a Secret that has changed: a kubelet looks every 90 seconds, and
 the reloader of Prometheus every 180."""
@@ -85,6 +87,9 @@ def assert_consistent(world: World) -> None:
     assert first is not None
     assert first == second
     assert world.read(HUB) == credentials.htpasswd([credentials.htpasswd_line(first)])
+    person = world.read(PAGES[1])
+    assert person is not None
+    assert world.read(ACCEPTED) == credentials.htpasswd([credentials.htpasswd_line(person)])
     token = world.read(TOKEN)
     registered = world.read(SecretRef("hub", "argocd", "cluster-edge"))
     assert token is not None

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
-from charts.ingress import routers
+from charts.ingress import PAGES, routers
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
 from charts.monitoring.names import COLLECTOR, LOG_GATEWAY, PROMETHEUS_AGENT
 from charts.monitoring.prometheus_agent import BUFFER_HOURS
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
-from charts.scrape import MONITORING
 from charts.tenant import apps
 from fleet.registry import Cluster, Region
 from fleet.score import Kind
@@ -79,7 +78,7 @@ def _requests(hub: str, sender: Sender, codes: str, *signals: Signal) -> str:
     names = "|".join(signal.name for signal in signals)
     return (
         f'traefik_router_requests_total{{cluster="{hub}",code=~"{codes}",'
-        f'router=~"{routers(MONITORING, f"({names})-{sender.cluster}_0")}"}}'
+        f'router=~"{routers(PAGES, f"({names})-{sender.cluster}_0")}"}}'
     )
 
 
@@ -231,6 +230,66 @@ def parts_of(cluster: str, jobs: Sequence[str]) -> Alert:
     )
 
 
+def _given_up(job: str) -> str:
+    """More than no line in ten minutes, by cluster.
+
+    The counter does not exist before the first failure, and then starts at all lines of a batch.
+    """
+    counter = f'otelcol_exporter_send_failed_log_records{{job="{job}"}}'
+    born = f"{counter} unless max_over_time({counter}[1h] offset 10m)"
+    return f"sum by (cluster) (increase({counter}[10m]) > 0 or ({born}))"
+
+
+SMALLEST_RECORD = 64
+"""Bytes of a log record in a queue: its two times and the attributes of an empty line."""
+
+
+def _missing() -> str:
+    """Lines that a collector took within an hour, did not send, and does not keep, by pod.
+
+    That cannot be more than none as long as one process runs all the time: what already waited in
+    its queue makes it less. The size of the queue is in bytes, so it is taken for the largest
+    number of lines that it can hold.
+    """
+    taken, sent, waiting = (
+        f"sum by (cluster, pod) ({series})"
+        for series in (
+            "increase(otelcol_receiver_accepted_log_records[1h])",
+            "increase(otelcol_exporter_sent_log_records[1h])",
+            "otelcol_exporter_queue_size",
+        )
+    )
+    one_process = "max by (cluster, pod) (otelcol_process_uptime) > 3600"
+    # A counter that appears within the hour has counted before its first sample.
+    counted = "max by (cluster, pod) (otelcol_exporter_sent_log_records offset 1h)"
+    return (
+        f"{taken} - {sent} - {waiting} / {SMALLEST_RECORD} > 10"
+        f" and on (cluster, pod) {one_process} and on (cluster, pod) {counted}"
+    )
+
+
+def _silent_nodes() -> str:
+    """Nodes that are ready and whose collector is down, or stuck while others are not."""
+    ready = (
+        'max by (cluster, node) (kube_node_status_condition{condition="Ready",status="true"} == 1)'
+    )
+    collectors = f'kube_pod_info{{namespace="{COLLECTOR}",created_by_kind="DaemonSet"}}'
+    sent = f'increase(otelcol_exporter_sent_log_records{{job="{COLLECTOR}"}}[15m])'
+    up = f'up{{job="{COLLECTOR}"}} == 1'
+    stuck = (
+        f'min_over_time(otelcol_exporter_queue_size{{job="{COLLECTOR}"}}[15m]) > 0'
+        f" unless on (cluster, namespace, pod) ({sent} > 0)"
+    )
+
+    def nodes(found: str) -> str:
+        return f"max by (cluster, node) ({collectors} and on (cluster, namespace, pod) ({found}))"
+
+    return (
+        f"({ready} unless on (cluster, node) {nodes(up)})"
+        f" or ({nodes(stuck)} and on (cluster) (sum by (cluster) ({sent}) > 0))"
+    )
+
+
 def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
     """What agents and collectors say of themselves, as long as they can; and the hub's parts."""
     local: Sequence[Alert] = (
@@ -305,8 +364,7 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
             Alert(
                 name="LogLinesLost",
                 severity="warning",
-                expression="sum by (cluster) (increase("
-                f'otelcol_exporter_send_failed_log_records{{job="{COLLECTOR}"}}[10m])) > 0',
+                expression=_given_up(COLLECTOR),
                 wait="5m",
                 summary="Log lines of {{ $labels.cluster }} are lost.",
                 description="The collectors have given up {{ $value | humanize }} lines in ten "
@@ -315,12 +373,30 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
             Alert(
                 name="LogGatewayRefused",
                 severity="warning",
-                expression="sum by (cluster) (increase("
-                f'otelcol_exporter_send_failed_log_records{{job="{LOG_GATEWAY}"}}[10m])) > 0',
+                expression=_given_up(LOG_GATEWAY),
                 wait="5m",
                 summary="Loki on {{ $labels.cluster }} refuses log lines from the regions.",
                 description="The log gateway has dropped {{ $value | humanize }} lines in ten "
                 "minutes because Loki cannot take them. They are lost; other lines arrive.",
+            ),
+            Alert(
+                name="LogLinesMissing",
+                severity="warning",
+                expression=_missing(),
+                wait="10m",
+                summary="Log lines of {{ $labels.cluster }} are lost without a trace.",
+                description="{{ $labels.pod }} took {{ $value | humanize }} lines in the last hour "
+                "that it neither sent nor keeps in its queue.",
+            ),
+            Alert(
+                name="NodeLogsSilent",
+                severity="warning",
+                expression=_silent_nodes(),
+                wait="15m",
+                summary="No log lines of {{ $labels.node }} in {{ $labels.cluster }} arrive.",
+                description="The node is ready, but its collector cannot be scraped, or sends "
+                "nothing although lines wait on the node. Lines that the kubelet deletes before "
+                "the collector works again are lost.",
             ),
             Alert(
                 name="LogQueueFilling",
