@@ -49,8 +49,8 @@ tools: $(TOOLS)/.kustomize-$(lastword $(subst @, ,$(KUSTOMIZE)))
 tools: $(TOOLS)/.actionlint-$(lastword $(subst @, ,$(ACTIONLINT)))
 tools: $(TOOLS)/.promtool-$(lastword $(subst @, ,$(PROMTOOL)))
 tools: $(TOOLS)/.h2spec-$(lastword $(subst @, ,$(H2SPEC)))
-tools: logql-grammar
-tools: ## install kustomize, actionlint, promtool, h2spec and LogQL's grammar into ~/.cache (needs Go)
+tools: logql-grammar grafana-schema
+tools: ## install kustomize, actionlint, promtool, h2spec, LogQL's grammar and Grafana's schema into ~/.cache (needs Go)
 
 # The mark carries the version, so that a new pin builds anew. By way of a module of their own, since
 # go does not install by URL what replaces modules in its go.mod.
@@ -71,6 +71,10 @@ endef
 .PHONY: logql-grammar
 logql-grammar: ## install the grammar that LogQL queries are checked with
 	"$(PYTHON)" -m tests.logql
+
+.PHONY: grafana-schema
+grafana-schema: ## install the schema that dashboards are checked with
+	"$(PYTHON)" -m tests.grafana
 
 .PHONY: requirements
 requirements: ## lock requirements*.in into requirements*.txt; UPGRADE=1 takes newer versions

@@ -18,6 +18,7 @@ from charts.cert_manager import CertManager
 from charts.component import C_contra, Component
 from charts.metrics_server import MetricsServer
 from charts.monitoring.alertmanager import Alertmanager
+from charts.monitoring.blackbox import BlackboxExporter
 from charts.monitoring.collector import Collector
 from charts.monitoring.gateway import LogGateway
 from charts.monitoring.grafana import Grafana
@@ -78,6 +79,7 @@ EVERYWHERE: Final[tuple[type[Component[Cluster]], ...]] = complete(
     PrometheusOperator,
     NodeExporter,
     KubeStateMetrics,
+    BlackboxExporter,
     Collector,
 )
 HUB: Final[tuple[type[Component[Hub]], ...]] = complete(

@@ -52,6 +52,11 @@ def drop(*names: str) -> MetricRelabeling:
     return {"sourceLabels": ["__name__"], "regex": "|".join(names), "action": "drop"}
 
 
+def keep(*names: str) -> MetricRelabeling:
+    """Drops each metric whose whole name matches none of the regular expressions."""
+    return {"sourceLabels": ["__name__"], "regex": "|".join(names), "action": "keep"}
+
+
 def scraped(
     scope: "Construct",
     name: str,

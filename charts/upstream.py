@@ -14,6 +14,7 @@ PROMETHEUS_OPERATOR_VERSION: Final = "v0.93.1"
 PROMETHEUS_VERSION: Final = "v3.13.2"
 ALERTMANAGER_VERSION: Final = "v0.33.1"
 NODE_EXPORTER_VERSION: Final = "v1.12.1"
+BLACKBOX_EXPORTER_VERSION: Final = "v0.28.0"
 # Newer ones leave out reasons of a pod's status that kube-prometheus's rules count on.
 KUBE_STATE_METRICS_VERSION: Final = "v2.19.1"
 GRAFANA_VERSION: Final = "13.1.3"
@@ -32,6 +33,7 @@ PROMETHEUS_CONFIG_RELOADER_IMAGE: Final = (
 PROMETHEUS_IMAGE: Final = f"quay.io/prometheus/prometheus:{PROMETHEUS_VERSION}"
 ALERTMANAGER_IMAGE: Final = f"quay.io/prometheus/alertmanager:{ALERTMANAGER_VERSION}"
 NODE_EXPORTER_IMAGE: Final = f"quay.io/prometheus/node-exporter:{NODE_EXPORTER_VERSION}"
+BLACKBOX_EXPORTER_IMAGE: Final = f"quay.io/prometheus/blackbox-exporter:{BLACKBOX_EXPORTER_VERSION}"
 KUBE_STATE_METRICS_IMAGE: Final = (
     f"registry.k8s.io/kube-state-metrics/kube-state-metrics:{KUBE_STATE_METRICS_VERSION}"
 )

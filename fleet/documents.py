@@ -87,7 +87,13 @@ YAML 1.2 (the core schema, js-yaml, Go's yaml.v3). The syntax is what Python and
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Quotes what is ambiguous, and keeps multi-line text, such as Lua, legible in a diff."""
+    """Quotes what is ambiguous, and keeps multi-line text, such as Lua, legible in a diff.
+
+    What several places share is written in each, without YAML's anchors and aliases.
+    """
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
@@ -95,7 +101,13 @@ def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
+def _range(dumper: _Dumper, value: range) -> yaml.SequenceNode:
+    """As a list that fills its lines: a line for each number would be hundreds."""
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+
+
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(range, _range)
 # PyYAML quotes a string where the plain form would resolve to another type.
 _Dumper.add_implicit_resolver("!ambiguous", re.compile(AMBIGUOUS), None)
 

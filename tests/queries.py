@@ -18,6 +18,7 @@ METRICS: Final = ROOT / "tests" / "fixtures" / "metrics"
 VARIABLES: Final = {
     "$__rate_interval": "5m",
     "$__auto": "5m",
+    "$__interval": "30m",
     "$cluster": "us-east",
     "$namespace": ".*",
     "${app:queryparam}": "var-app=foobar-api",

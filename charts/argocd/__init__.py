@@ -35,10 +35,10 @@ SERVER: Final = "argocd-server"
 BUILDS: Final = 8
 """How many folders of Git the repo-server builds concurrently; further builds wait.
 
-A change of Git makes it build each folder once more. Thirty regions take 100 seconds of CPU, for
-the folders of a region take 3 seconds, of which Prometheus Operator's takes 1.6 (kustomize 5.8.1).
-The controller asks for 20 builds concurrently and gives up after a minute, so a build never waits
-for long.
+A release of the platform may change every folder. For thirty regions that is 100 seconds of CPU:
+the folders of a region take 3 seconds, and Prometheus Operator's 1.6 of them (kustomize 5.8.1). The
+controller asks for 20 builds concurrently and gives up after a minute, so a build never waits for
+long.
 """
 BUILD_MIB: Final = 160
 """Memory of the largest build: 157 MiB for Argo CD's own folder (kustomize 5.8.1)."""

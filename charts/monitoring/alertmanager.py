@@ -222,10 +222,47 @@ class Alertmanager(Component[Hub]):
                     "targetMatch": [_matcher(*label, "!=") for label in OUTSIDE.items()],
                     "equal": ["cluster"],
                 },
+                # Without Traefik no hostname of the cluster is served. Whether Traefik is scraped
+                # is the same question again.
+                {
+                    "sourceMatch": [_matcher("alertname", "TraefikDown")],
+                    "targetMatch": [
+                        _matcher(
+                            "alertname",
+                            "HostnameUnreachable|AppErrors|AppSlow|TrafficCollapsed",
+                            "=~",
+                        )
+                    ],
+                    "equal": ["cluster"],
+                },
+                {
+                    "sourceMatch": [_matcher("alertname", "TraefikDown")],
+                    "targetMatch": [_matcher("alertname", "ClusterPartMissing")],
+                    "equal": ["cluster", "job"],
+                },
+                # What users notice comes first, and once. Why it is so is seen in Grafana.
+                {
+                    "sourceMatch": [
+                        _matcher("alertname", "HostnameUnreachable"),
+                        _matcher("severity", "critical"),
+                    ],
+                    "targetMatch": [
+                        _matcher("alertname", "AppDown|AppErrors|AppSlow|TrafficCollapsed", "=~")
+                    ],
+                    "equal": ["cluster", "app"],
+                },
+                # A certificate that is not renewed is served until it expires.
+                {
+                    "sourceMatch": [_matcher("alertname", "CertificateExpiring")],
+                    "targetMatch": [_matcher("alertname", "HostnameCertificateExpiring")],
+                    "equal": ["cluster", "name", "severity"],
+                },
                 # An app without a pod answers with errors, if it answers at all.
                 {
                     "sourceMatch": [_matcher("alertname", "AppDown")],
-                    "targetMatch": [_matcher("alertname", "AppErrors|AppSlow", "=~")],
+                    "targetMatch": [
+                        _matcher("alertname", "AppErrors|AppSlow|TrafficCollapsed", "=~")
+                    ],
                     "equal": ["cluster", "app"],
                 },
                 # Traefik answers for apps behind it, and has no other routes in a region.

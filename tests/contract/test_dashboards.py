@@ -199,6 +199,17 @@ def test_apps_are_shown_whoever_measures_them(answers: Mapping[str, str]) -> Non
             assert "monitoring" not in got, answer
 
 
+def test_graphs_mark_rollouts_and_syncs(answers: Mapping[str, str]) -> None:
+    """New ones alone, and neither what an autoscaler does nor a sync that failed."""
+    rollouts = answers["apps: Rollouts, annotation"].partition("got:")[2]
+    assert sorted(re.findall(r'\{cluster="(\w+)", namespace="([\w-]+)"', rollouts)) == [
+        ("north", "foobar-api"),
+        ("north", "shop-api"),
+    ]
+    syncs = answers["fleet: Syncs, annotation"]
+    assert set(re.findall(r'project="([\w-]+)"', syncs.partition("got:")[2])) == {"north", "south"}
+
+
 def test_alerts_of_an_app_are_those_of_its_namespace_too(answers: Mapping[str, str]) -> None:
     assert re.search(r"got:\s*\{\} 2E\+00", answers["apps: Alerts A"]), answers["apps: Alerts A"]
 

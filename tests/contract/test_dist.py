@@ -52,7 +52,7 @@ def test_every_cluster_has_its_components(any_fleet: Fleet, any_dist: Path) -> N
 
 
 def test_a_new_region_changes_only_what_must_know_it(rendered: Path, tmp_path: Path) -> None:
-    """A fourth region adds its folder, and on the hub what deploys, hears and watches it."""
+    """A fourth region adds its folder, what deploys, hears and watches it, and a prober."""
     registry = tmp_path / "clusters.yaml"
     registry.write_text(
         SAMPLE.read_text() + "\n  - name: ap-south\n    role: region\n    address: 203.0.113.7\n"
@@ -63,7 +63,17 @@ def test_a_new_region_changes_only_what_must_know_it(rendered: Path, tmp_path: P
     for cluster in fleet.clusters:
         render(fleet, cluster, folder=tmp_path / "dist" / cluster.name, overlays=OVERLAYS)
     changes = compare(rendered, tmp_path / "dist")
-    assert {change.cluster for change in changes} == {"tooling", "ap-south"}
+    assert {change.cluster for change in changes} == {"tooling", "us-east", "ap-south"}
+    # Each region is probed by the one behind it, and the last one by the first.
+    assert [
+        (change.sign, change.component, change.file)
+        for change in changes
+        if change.cluster == "us-east"
+    ] == [
+        ("+", "blackbox-exporter", "Probe.ap-south-foobar-api.yaml"),
+        ("-", "blackbox-exporter", "Probe.eu-west-foobar-api.yaml"),
+        ("~", "blackbox-exporter", "kustomization.yaml"),
+    ]
     assert [
         (change.sign, change.component, change.file)
         for change in changes
@@ -74,12 +84,17 @@ def test_a_new_region_changes_only_what_must_know_it(rendered: Path, tmp_path: P
         ("+", "applications", "ApplicationSet.ap-south.yaml"),
         ("~", "applications", "ApplicationSet.foobar-api.yaml"),
         ("~", "applications", "kustomization.yaml"),
+        ("+", "blackbox-exporter", "Probe.ap-south-foobar-api.yaml"),
+        ("~", "blackbox-exporter", "kustomization.yaml"),
         ("+", "ingest", "IngressRoute.logs-ap-south.yaml"),
         ("+", "ingest", "IngressRoute.metrics-ap-south.yaml"),
         ("+", "ingest", "Middleware.ingest-ap-south.yaml"),
         ("+", "ingest", "Middleware.sender-ap-south.yaml"),
         ("~", "ingest", "kustomization.yaml"),
         ("+", "rules", "PrometheusRule.arrival-ap-south.yaml"),
+        ("+", "rules", "PrometheusRule.probes-ap-south.yaml"),
+        ("~", "rules", "PrometheusRule.probes-eu-west.yaml"),
+        ("+", "rules", "PrometheusRule.traefik-ap-south.yaml"),
         ("~", "rules", "kustomization.yaml"),
     ]
     assert {change.sign for change in changes if change.cluster == "ap-south"} == {"+"}
@@ -191,7 +206,7 @@ def test_no_text_in_dist_is_a_document(objects: Sequence[Object]) -> None:
             return [text for inner in value for text in texts(inner)]
         return [value] if isinstance(value, str) else []
 
-    documents = {"loki", "log-gateway", "logs", "events", "grafana"}
+    documents = {"loki", "log-gateway", "logs", "events", "grafana", "blackbox-exporter"}
     documents |= {f"dashboard-{dashboard['uid']}" for dashboard in DASHBOARDS}
     for each in objects:
         if each.kind == "ConfigMap":

@@ -11,6 +11,7 @@ from charts.monitoring.dashboards import DASHBOARDS
 from charts.monitoring.loki import INDEX_LABELS
 from operations import hub
 from tests import logql
+from tests.npm import NotInstalledError
 from tests.objects import ROOT
 from tests.queries import logql_of_dashboards, targets
 
@@ -54,7 +55,7 @@ QUERIES = sorted({*logql_of_dashboards(), *of_documents(), *of_status()})
 def trees() -> list[logql.Node]:
     try:
         return logql.parse([query for _, query in QUERIES])
-    except logql.GrammarMissingError as error:
+    except NotInstalledError as error:
         pytest.skip(str(error))
 
 

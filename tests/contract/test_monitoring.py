@@ -222,6 +222,54 @@ def test_one_thing_hides_no_other(objects: Sequence[Object], built: Sequence[Obj
     assert len({label for alert in both for label in named[alert]}) >= 8
 
 
+def test_what_users_notice_pages_once(objects: Sequence[Object], fleet: Fleet) -> None:
+    """By its cause if that is the whole cluster's Traefik, or else as users notice it."""
+    inhibiting = one(objects, fleet.hub.name, "AlertmanagerConfig", "main")["spec"]["inhibitRules"]
+    here = {"cluster": "us-east", "severity": "critical"}
+    unreachable = {
+        **here,
+        "alertname": "HostnameUnreachable",
+        "app": "shop-api",
+        "hostname": "a.b",
+        **OUTSIDE,
+    }
+    # Others than the silent cluster have found it.
+    assert not silenced(inhibiting, {**here, "alertname": "ClusterMetricsSilent"}, unreachable)
+    of_app = {**here, "app": "shop-api"}
+    for held in ("AppDown", "AppErrors", "AppSlow", "TrafficCollapsed"):
+        assert silenced(inhibiting, unreachable, {**of_app, "alertname": held})
+        assert not silenced(inhibiting, unreachable, {**of_app, "alertname": held, "app": "other"})
+        # One place that does not get through is no reason to believe that no user does.
+        from_one = {**unreachable, "severity": "warning"}
+        assert not silenced(inhibiting, from_one, {**of_app, "alertname": held})
+        assert not silenced(inhibiting, {**of_app, "alertname": held}, unreachable)
+    down = {**here, "alertname": "TraefikDown", "job": "traefik"}
+    assert silenced(inhibiting, down, unreachable)
+    assert not silenced(inhibiting, down, {**unreachable, "cluster": "eu-west"})
+    missing = {"cluster": "us-east", "severity": "warning", "alertname": "ClusterPartMissing"}
+    assert silenced(inhibiting, down, {**missing, "job": "traefik"})
+    assert not silenced(inhibiting, down, {**missing, "job": "kubelet"})
+    assert silenced(inhibiting, {**here, "alertname": "ClusterMetricsSilent"}, down)
+
+
+def test_a_certificate_that_is_not_renewed_has_one_alert(
+    objects: Sequence[Object], fleet: Fleet
+) -> None:
+    """cert-manager's, unless what is served is older still."""
+    inhibiting = one(objects, fleet.hub.name, "AlertmanagerConfig", "main")["spec"]["inhibitRules"]
+    renewal = {"alertname": "CertificateExpiring", "cluster": "us-east", "name": "foobar-api"}
+    as_served = {**renewal, "alertname": "HostnameCertificateExpiring", "app": "foobar-api"}
+    for severity in ("warning", "critical"):
+        source = {**renewal, "severity": severity}
+        assert silenced(inhibiting, source, {**as_served, "severity": severity})
+        assert not silenced(
+            inhibiting, source, {**as_served, "severity": severity, "name": "other"}
+        )
+    assert not silenced(
+        inhibiting, {**renewal, "severity": "warning"}, {**as_served, "severity": "critical"}
+    )
+
+
 def test_a_message_is_about_one_app(objects: Sequence[Object], fleet: Fleet) -> None:
     route = one(objects, fleet.hub.name, "AlertmanagerConfig", "main")["spec"]["route"]
     assert route["groupBy"] == ["cluster", "app", "alertname"]

@@ -48,7 +48,7 @@ CASES = Path(__file__).with_name("alerts.yaml")
 
 Labels: TypeAlias = Mapping[str, str]
 Series: TypeAlias = Mapping[str, str]
-"""Series and their values, one value per minute, in promtool's notation."""
+"""Series and their values, one value per interval, in promtool's notation."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Case:
     quiet: Series
     why: str = ""
     """What tells the case from others of the same alert, severity and app."""
+    interval: str = "1m"
+    """Between two values, and between two evaluations: longer for what takes days."""
 
     def __str__(self) -> str:
         parts = (self.alert, self.severity, *map(self.labels.get, ("app", "signal")), self.why)
@@ -74,10 +76,10 @@ class Case:
         return {**self.labels, "severity": self.severity}
 
     def is_of(self, labels: Labels) -> bool:
-        """Whether an alert is the one of this case, not of another severity, app and so on."""
+        """Whether an alert is the one of this case, not of another severity, app or the like."""
         return all(
             labels.get(name) == self.firing[name]
-            for name in ("severity", "app", "cluster", "window", "signal")
+            for name in ("severity", "app", "cluster", "window", "signal", "hostname")
             if name in self.firing
         )
 
@@ -141,11 +143,13 @@ def _promtool_test(case: Case, rules_file: Path) -> Mapping[str, Any]:
     return {
         "rule_files": [str(rules_file)],
         # promtool ignores the interval of a group, which numbers of requests depend on.
-        "evaluation_interval": f"{EVALUATION_SECONDS}s" if "window" in case.labels else "1m",
+        "evaluation_interval": f"{EVALUATION_SECONDS}s"
+        if "window" in case.labels
+        else case.interval,
         "tests": [
             {
                 "name": f"{case} {expected}",
-                "interval": "1m",
+                "interval": case.interval,
                 "input_series": [
                     {"series": name, "values": values} for name, values in series.items()
                 ],

@@ -325,7 +325,7 @@ class TestWithout:
             accepted += 1
             self.holds(objects, {each.component for each in objects})
         # A hub needs Traefik and cert-manager, and so does a region's app; cert-manager Traefik.
-        assert accepted == {"hub": 2**4, "region": 2**5}[role]
+        assert accepted == {"hub": 2**5, "region": 2**6}[role]
 
     def test_a_region_that_sends_nothing_has_no_way_into_the_hub(self, make: Make) -> None:
         without = ["prometheus-agent", "opentelemetry-collector"]
@@ -401,7 +401,15 @@ class TestNames:
         assert hub["applications"] == 2 * (regions + 1) + 2 + 1
         rules = [each.name for each in objects if each.component == "rules"]
         assert sorted(rules) == sorted(
-            ["app-foobar-api", "fleet", *(f"arrival-{name}" for name in ODD_NAMES)]
+            [
+                *("app-foobar-api", "fleet"),
+                *(f"arrival-{name}" for name in ODD_NAMES),
+                *(
+                    f"{about}-{name}"
+                    for about in ("probes", "traefik")
+                    for name in (*ODD_NAMES, HUB["name"])
+                ),
+            ]
         )
 
     def test_no_name_and_no_label_is_longer_than_kubernetes_allows(self, objects: Objects) -> None:

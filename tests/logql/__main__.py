@@ -2,4 +2,4 @@
 
 from tests import logql
 
-logql.install()
+logql.PACKAGES.install()

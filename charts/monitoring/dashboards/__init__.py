@@ -4,6 +4,7 @@ import json
 from typing import Final
 
 from charts.monitoring.dashboards.apps import APPS
+from charts.monitoring.dashboards.collection import COLLECTION
 from charts.monitoring.dashboards.fleet import FLEET
 from charts.monitoring.dashboards.logs import LOGS
 from charts.monitoring.dashboards.model import Json
@@ -18,6 +19,7 @@ DASHBOARDS: Final[tuple[Json, ...]] = (
     CERT_MANAGER,
     ARGOCD,
     LOGS,
+    COLLECTION,
 )
 
 UPSTREAM: Final = (

@@ -3,8 +3,10 @@
 from typing import Final
 
 from charts.ingress import routers
+from charts.monitoring.dashboards.annotations import rolled_out
 from charts.monitoring.dashboards.model import (
     ANY_STEPS,
+    BUDGET_STEPS,
     LIFE_STEPS,
     RESTART_STEPS,
     Column,
@@ -12,7 +14,6 @@ from charts.monitoring.dashboards.model import (
     Panel,
     Query,
     Row,
-    Steps,
     Variable,
     dashboard,
     graph,
@@ -34,8 +35,6 @@ _ROUTED: Final = f'router=~"{routers("($app)")}",cluster=~"$cluster"'
 """Of what Traefik counts."""
 _TO_LINES: Final = to_logs("${app:queryparam}")
 
-_BUDGET_STEPS: Final[Steps] = ((None, "red"), (0, "orange"), (0.5, "green"))
-
 
 _ALERTS: Final = 'ALERTS{alertstate="firing",severity=~"warning|critical",cluster=~"$cluster"'
 _FIRING: Final = (
@@ -47,31 +46,45 @@ _RESTARTS: Final = by_app(f"increase(kube_pod_container_status_restarts_total{{{
 _LIFE: Final = by_app(f"certmanager_certificate_not_after_timestamp_seconds{{{_PODS}}} - time()")
 
 
-def _burn_rate(objective: Objective, window: str) -> str:
-    """How many times too fast the budget of 30 days is spent."""
-    share, budget = f"{objective.share(window)}{_CHOSEN}", f'{objective.budget}{{app=~"$app"}}'
+def _burn_rate(objective: Objective) -> str:
+    """How many times too fast the budget of 30 days is spent, over an hour."""
+    share, budget = f"{objective.share('1h')}{_CHOSEN}", f'{objective.budget}{{app=~"$app"}}'
     return f"{share} / on (app) group_left () {budget}"
 
 
 def _budget(title: str, objective: Objective) -> Panel:
     return number(
         title,
-        Query(f"1 - max({_burn_rate(objective, '3d')})"),
+        Query(f"min({objective.remaining}{_CHOSEN})"),
         unit="percentunit",
         decimals=0,
-        steps=_BUDGET_STEPS,
-        description="Of 30 days, at the rate of the last three; of the worst app and cluster.",
+        steps=BUDGET_STEPS,
+        description="Of the last 30 days, of the worst app and cluster. Below 0, it is overspent.",
     )
 
 
 def _burning(title: str, objective: Objective) -> Panel:
     return graph(
         title,
-        Query(_burn_rate(objective, "1h"), "{{app}} {{cluster}}"),
+        Query(_burn_rate(objective), "{{app}} {{cluster}}"),
         limit=BURNS[0].times,
         description="How many times faster than 30 days allow, over an hour. Beyond the line, "
         "the budget is gone in two days.",
         links=[_TO_LINES],
+    )
+
+
+def _remaining(title: str, objective: Objective) -> Panel:
+    return graph(
+        title,
+        Query(
+            f"min by (app, cluster) ({objective.remaining}{_CHOSEN})",
+            "{{app}} {{cluster}}",
+        ),
+        unit="percentunit",
+        least=None,
+        description="At each moment, the share of the budget that the 30 days before had left. If "
+        "the hub remembers fewer days, it is of these. Below 0, the budget is overspent.",
     )
 
 
@@ -180,10 +193,10 @@ APPS: Final = dashboard(
                 ),
                 Column(
                     "Error budget left",
-                    f"1 - {_burn_rate(ERRORS, '3d')}",
+                    f"min by (app, cluster) ({ERRORS.remaining}{_CHOSEN})",
                     unit="percentunit",
                     decimals=0,
-                    steps=_BUDGET_STEPS,
+                    steps=BUDGET_STEPS,
                 ),
                 Column(
                     "Restarts in an hour",
@@ -213,6 +226,12 @@ APPS: Final = dashboard(
         [
             _burning("Burn rate of the error budget", ERRORS),
             _burning("Burn rate of the slowness budget", SLOWNESS),
+        ]
+    ),
+    Row(
+        [
+            _remaining("Error budget of 30 days", ERRORS),
+            _remaining("Slowness budget of 30 days", SLOWNESS),
         ]
     ),
     Row(
@@ -355,4 +374,5 @@ APPS: Final = dashboard(
         ),
         Variable("metric", f"label_values({{{_OWN}}}, __name__)", "Metric"),
     ],
+    annotations=[rolled_out(_PODS)],
 )

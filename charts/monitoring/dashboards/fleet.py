@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
+from charts.monitoring.dashboards.annotations import synced
 from charts.monitoring.dashboards.model import (
     ANY_STEPS,
+    BUDGET_STEPS,
     LIFE_STEPS,
     Column,
     Link,
@@ -191,6 +193,13 @@ FLEET: Final = dashboard(
                 ),
                 *_burn_rates("app"),
                 Column(
+                    "Error budget left",
+                    f"min by (app) ({ERRORS.remaining})",
+                    unit="percentunit",
+                    decimals=0,
+                    steps=BUDGET_STEPS,
+                ),
+                Column(
                     "Alerts",
                     f"count by (app) ({_FIRING_BY_APP} and on (app) {AVAILABLE})",
                     steps=ANY_STEPS,
@@ -201,7 +210,7 @@ FLEET: Final = dashboard(
                     Link("This app", "/d/apps/apps?var-app=${__value.text}"),
                     Link("Its log lines", "/d/logs/logs?var-app=${__value.text}"),
                 ],
-                description="Burn rate: of the worst cluster.",
+                description="Of the worst cluster. Error budget: of the last 30 days.",
             )
         ]
     ),
@@ -271,4 +280,5 @@ FLEET: Final = dashboard(
         ],
         heading="Alerts",
     ),
+    annotations=[synced('project=~".+"', by="project")],
 )

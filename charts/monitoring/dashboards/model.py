@@ -1,14 +1,17 @@
 """The parts of a Grafana dashboard that ours are made of, as its JSON has them.
 
-Grafana's own schema for Python (grafana-foundation-sdk) says of itself that it is not stable; these
-few parts have been the same since schema version 39, which Grafana 13 reads.
+A test checks them against Grafana's own schema, which has no types for Python: the ones that there
+are (grafana-foundation-sdk) say of themselves that they are not stable.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from charts.upstream import GRAFANA_VERSION
+
 SCHEMA_VERSION: Final = 39
+"""Grafana 13 reads this, and converts it to its own."""
 COLUMNS: Final = 24
 HEADING_HEIGHT: Final = 1
 
@@ -24,6 +27,8 @@ Shape: TypeAlias = Literal["time_series", "table"]
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 ANY_STEPS: Final[Steps] = ((None, "green"), (1, "orange"))
 """Of a number that should be 0."""
+BUDGET_STEPS: Final[Steps] = ((None, "red"), (0, "orange"), (0.5, "green"))
+"""Of the share of a budget that is left."""
 RESTART_STEPS: Final[Steps] = ((None, "green"), (1, "orange"), (10, "red"))
 """Of restarts in an hour."""
 LIFE_STEPS: Final[Steps] = ((None, "red"), (172_800, "orange"), (604_800, "green"))
@@ -110,6 +115,8 @@ def _panel(
         "type": kind,
         "title": title,
         "description": description,
+        # Without it, Grafana would convert the options as those of an old version.
+        "pluginVersion": GRAFANA_VERSION,
         "datasource": source,
         "targets": [
             query.target(_ref(at), instant=instant, shape=shape) for at, query in enumerate(queries)
@@ -126,9 +133,10 @@ def graph(
     width: int = 12,
     stacked: bool = False,
     limit: float | None = None,
+    least: float | None = 0,
     links: Sequence[Link] = (),
 ) -> Panel:
-    """Values over time; ``limit`` draws where it becomes a matter of concern."""
+    """Values over time, from ``least`` on; ``limit`` draws where they become a concern."""
     custom: Json = {
         "lineWidth": 1,
         "fillOpacity": 20 if stacked else 5,
@@ -137,7 +145,9 @@ def graph(
         # Two scrapes missed are a gap.
         "spanNulls": 90_000,
     }
-    defaults: Json = {"unit": unit, "min": 0, "custom": custom}
+    defaults: Json = {"unit": unit, "custom": custom}
+    if least is not None:
+        defaults["min"] = least
     if limit is not None:
         defaults["thresholds"] = _steps([(None, "transparent"), (limit, "red")])
         custom["thresholdsStyle"] = {"mode": "dashed"}
@@ -151,7 +161,12 @@ def graph(
             *queries,
             fieldConfig={"defaults": defaults, "overrides": []},
             options={
-                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+                "legend": {
+                    "displayMode": "list",
+                    "placement": "bottom",
+                    "showLegend": True,
+                    "calcs": [],
+                },
                 "tooltip": {"mode": "multi", "sort": "desc"},
             },
         ),
@@ -189,7 +204,12 @@ def number(
                 "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
                 "colorMode": "value",
                 "graphMode": "none",
+                "justifyMode": "auto",
+                "orientation": "auto",
+                "percentChangeColorMode": "standard",
+                "showPercentChange": False,
                 "textMode": "auto",
+                "wideLayout": True,
             },
         ),
         width,
@@ -296,7 +316,7 @@ def labelled_table(
                 },
             ],
             fieldConfig={"defaults": {}, "overrides": overrides},
-            options={"showHeader": True, "cellHeight": "sm"},
+            options={"frameIndex": 0, "showHeader": True, "cellHeight": "sm"},
         ),
         width,
         height,
@@ -314,6 +334,10 @@ def lines(title: str, query: str, *, description: str = "", height: int = 12) ->
             options={
                 "showTime": True,
                 "wrapLogMessage": True,
+                "prettifyLogMessage": False,
+                "showLabels": False,
+                "showCommonLabels": False,
+                "showLogContextToggle": False,
                 "enableLogDetails": True,
                 "sortOrder": "Descending",
                 "dedupStrategy": "none",
@@ -364,12 +388,45 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Annotation:
+    """Moments that every graph of a dashboard marks: those at which a query has a value above 0."""
+
+    name: str
+    expression: str
+    title: str
+    """What a mark says, with ``{{label}}`` for a label of its series."""
+    color: str
+
+    def json(self) -> Json:
+        query = Query(self.expression)
+        return {
+            "name": self.name,
+            "datasource": query.source,
+            "enable": True,
+            "iconColor": self.color,
+            "titleFormat": self.title,
+            "target": query.target("Anno", instant=False, shape="time_series"),
+        }
+
+
+@dataclass(frozen=True)
 class Row:
     """Panels side by side, under a heading of their own if there is one."""
 
     panels: Sequence[Panel]
     heading: str = ""
 
+
+_LINK: Final[Json] = {
+    "icon": "external link",
+    "tooltip": "",
+    "tags": [],
+    "asDropdown": False,
+    "includeVars": False,
+    "keepTime": True,
+    "targetBlank": False,
+}
+"""What every link at the top of a dashboard has."""
 
 Range: TypeAlias = Literal["now-1h", "now-6h", "now-24h", "now-7d"]
 
@@ -381,6 +438,7 @@ def dashboard(
     *rows: Row,
     variables: Sequence[Variable | Search] = (),
     links: Sequence[Link] = (),
+    annotations: Sequence[Annotation] = (),
     since: Range = "now-6h",
 ) -> Json:
     """A dashboard of rows, one under the other, each as high as its highest panel."""
@@ -417,26 +475,17 @@ def dashboard(
         "time": {"from": since, "to": "now"},
         "timezone": "utc",
         "templating": {"list": [variable.json() for variable in variables]},
-        "annotations": {"list": []},
+        "annotations": {"list": [annotation.json() for annotation in annotations]},
         "links": [
             {
+                **_LINK,
                 "type": "dashboards",
                 "title": "Fleet",
                 "tags": ["fleet"],
                 "asDropdown": True,
                 "includeVars": True,
-                "keepTime": True,
             },
-            *(
-                {
-                    "type": "link",
-                    "title": link.title,
-                    "url": link.url,
-                    "keepTime": True,
-                    "icon": "external link",
-                }
-                for link in links
-            ),
+            *({**_LINK, "type": "link", "title": link.title, "url": link.url} for link in links),
         ],
         "panels": panels,
     }

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from charts.monitoring.dashboards.annotations import synced
 from charts.monitoring.dashboards.model import (
     ANY_STEPS,
     CLUSTERS,
@@ -111,6 +112,7 @@ TRAEFIK: Final = dashboard(
         heading="Log lines",
     ),
     variables=[CLUSTERS],
+    annotations=[synced('project=~"$cluster"')],
 )
 
 CERT_MANAGER: Final = dashboard(
@@ -199,6 +201,7 @@ CERT_MANAGER: Final = dashboard(
         ]
     ),
     variables=[CLUSTERS],
+    annotations=[synced('project=~"$cluster"')],
 )
 
 ARGOCD: Final = dashboard(

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from charts.monitoring.dashboards.annotations import rolled_out, synced
 from charts.monitoring.dashboards.model import (
     ANY_STEPS,
     CLUSTER,
@@ -183,6 +184,7 @@ REGION: Final = dashboard(
         heading="Events",
     ),
     variables=[CLUSTER],
+    annotations=[synced('project="$cluster"'), rolled_out(_HERE)],
     # Their choice of cluster is hidden, but they take it from the address.
     links=[
         Link("Nodes", "/d/7d57716318ee0dddbac5a7f451fb7753/nodes?var-cluster=${cluster}"),

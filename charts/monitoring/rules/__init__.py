@@ -12,7 +12,9 @@ from charts.monitoring.rules.arrival import WatchedRegion, expected_jobs, of_reg
 from charts.monitoring.rules.certificates import certificates
 from charts.monitoring.rules.jobs import JOBS, UPSTREAM_WITHOUT_JOBS
 from charts.monitoring.rules.platform import platform
+from charts.monitoring.rules.probes import HOSTNAMES, WatchedHostnames
 from charts.monitoring.rules.service_levels import SERVICE_LEVELS
+from charts.monitoring.rules.traffic import TRAFFIC, WatchedTraefik
 from charts.scrape import MONITORING
 from charts.tenant import apps
 from charts.upstream import kube_prometheus
@@ -74,6 +76,9 @@ class Rules(Component[Hub]):
     apps: tuple[WatchedApp, ...]
     """The apps that some region runs."""
     regions: tuple[WatchedRegion, ...]
+    hostnames: tuple[WatchedHostnames, ...]
+    """Those that some cluster probes, by the cluster that serves them."""
+    traefiks: tuple[WatchedTraefik, ...]
     runbooks: str
     """URL of the folder that holds a page for each alert."""
 
@@ -91,6 +96,12 @@ class Rules(Component[Hub]):
                 )
             ),
             regions=tuple(map(WatchedRegion.of, fleet.regions)),
+            hostnames=tuple(
+                watched
+                for each in fleet.clusters
+                if (watched := WatchedHostnames.of(fleet, each)).hosts and watched.places
+            ),
+            traefiks=tuple(filter(None, map(WatchedTraefik.of, fleet.clusters))),
             runbooks=f"{fleet.git.web}/blob/{quote(fleet.git.revision)}/docs/runbooks",
         )
 
@@ -101,11 +112,14 @@ class Rules(Component[Hub]):
                 certificates(served=any(app.certificate_expiry for app in self.apps)),
                 JOBS,
                 platform(self.hub),
-                *(SERVICE_LEVELS if any(app.measured_by for app in self.apps) else ()),
+                *((*SERVICE_LEVELS, TRAFFIC) if any(app.measured_by for app in self.apps) else ()),
+                *([HOSTNAMES] if self.hostnames else ()),
             ],
             # An object each, so that an app or a region more or less is a file more or less.
             **{f"app-{app.name}": [app.records()] for app in self.apps},
             **{f"arrival-{region.name}": [of_region(self.hub, region)] for region in self.regions},
+            **{f"probes-{each.cluster}": [each.missing()] for each in self.hostnames},
+            **{f"traefik-{each.cluster}": [each.down()] for each in self.traefiks},
         }
         for name, groups_of_object in groups.items():
             PrometheusRule(
