@@ -49,9 +49,11 @@ BUILDS: Final = 8
 
 A release of the platform may change every folder. For thirty regions that is 100 seconds of CPU:
 the folders of a region take 3 seconds, and Prometheus Operator's 1.6 of them (kustomize 5.8.1). The
-controller asks for 20 builds concurrently and gives up after a minute, so a build never waits for
-long.
+controller asks for 20 builds concurrently.
 """
+BUILD_TIMEOUT: Final = 180
+"""Seconds after which the controller gives up a build, including the time that the build waits for
+others. Argo CD's default of 60 is too short while a hub is busy, such as during bootstrap."""
 BUILD_MIB: Final = 160
 """Memory of the largest build: 157 MiB for Argo CD's own folder (kustomize 5.8.1)."""
 REPO_SERVER_MIB: Final = 256
@@ -247,6 +249,7 @@ class Argocd(Component[Hub]):
                     # Adopting or losing a cluster's objects is a person's decision, set for set.
                     "applicationsetcontroller.enable.policy.override": "true",
                     "reposerver.parallelism.limit": str(BUILDS),
+                    "controller.repo.server.timeout.seconds": str(BUILD_TIMEOUT),
                 },
             ),
             *(
