@@ -20,7 +20,7 @@ from charts.ingress import TRAEFIK
 from charts.monitoring import ingest, secrets
 from tests.live.cluster import eventually, kubectl, said
 from tests.live.conftest import Bootstrapped
-from tests.live.hub import HubOverTls, Query, sign_in
+from tests.live.hub import HubOverTls, Query, admin_password, sign_in, signs_in
 from tests.live.load import under_load
 from tests.objects import FOOBAR_API
 
@@ -149,12 +149,15 @@ def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
         region.name: sign_in(region.name, secrets.INGEST_CREDENTIALS) for region in fleet.regions
     }
     tokens = {region.name: token_of(region.name) for region in fleet.regions}
+    administrator = admin_password(fleet.hub.name)
     start = time.time()
     result = up.bootstrap("--rotate")
     assert result.returncode == 0, result.stdout + result.stderr
     took = time.time() - start
     for name, token in tokens.items():
         assert token_of(name) != token
+    assert signs_in(hub, fleet.hub.argocd_host, administrator) == 401
+    assert signs_in(hub, fleet.hub.argocd_host, admin_password(fleet.hub.name)) == 200
 
     def refused(region: str) -> bool:
         host, path = fleet.hub.prometheus_host, ingest.METRICS.path(region)
