@@ -20,6 +20,7 @@ KUBE_STATE_METRICS_VERSION: Final = "v2.19.1"
 GRAFANA_VERSION: Final = "13.1.3"
 LOKI_VERSION: Final = "3.7.8"
 OPENTELEMETRY_COLLECTOR_VERSION: Final = "0.158.0"
+BUSYBOX_VERSION: Final = "1.36"
 # The commit whose rules are tested with the versions above; it is no release.
 KUBE_PROMETHEUS_REVISION: Final = "4d719f1dea8853540b3823ab1fbe6be74a9953b3"
 
@@ -43,6 +44,7 @@ OPENTELEMETRY_COLLECTOR_IMAGE: Final = (
     "ghcr.io/open-telemetry/opentelemetry-collector-releases/opentelemetry-collector-k8s"
     f":{OPENTELEMETRY_COLLECTOR_VERSION}"
 )
+BUSYBOX_IMAGE: Final = f"docker.io/library/busybox:{BUSYBOX_VERSION}"
 
 TRAEFIK_CRDS: Final = (
     f"https://raw.githubusercontent.com/traefik/traefik/{TRAEFIK_VERSION}"

@@ -184,8 +184,8 @@ class Collector:
         text = configuration.replace(PODS, str(self.pods)).replace(QUEUE, str(self.queue))
         content: dict[str, Any] = yaml.safe_load(text)
         self.content = content
-        self._health, self._metrics = free_port(), free_port()
-        content["extensions"]["health_check"]["endpoint"] = f"127.0.0.1:{self._health}"
+        self.health, self._metrics = free_port(), free_port()
+        content["extensions"]["health_check"]["endpoint"] = f"127.0.0.1:{self.health}"
         (reader,) = content["service"]["telemetry"]["metrics"]["readers"]
         reader["pull"]["exporter"]["prometheus"] |= {"host": "127.0.0.1", "port": self._metrics}
         content["exporters"]["otlp_http"] |= {"logs_endpoint": endpoint, "encoding": "json"}
@@ -213,6 +213,13 @@ class Collector:
         path.write_text(json.dumps(kubeconfig))
         self._environment["KUBECONFIG"] = str(path)
 
+    def save_log(self, logs: Path, starts: int) -> None:
+        """What it has logged since its last start, as a kubelet saves it in ``logs``."""
+        text = self.log.read_text("utf-8", "replace")
+        self.log.unlink()
+        lines = (f"{_now()} stderr F {line}\n" for line in text.splitlines())
+        (logs / f"{starts}.log").write_text("".join(lines))
+
     @property
     def sending_queue(self) -> dict[str, Any]:
         queue: dict[str, Any] = self.content["exporters"]["otlp_http"]["sending_queue"]
@@ -238,7 +245,7 @@ class Collector:
     @property
     def ready(self) -> bool:
         try:
-            with urlopen(f"http://127.0.0.1:{self._health}/") as answer:
+            with urlopen(f"http://127.0.0.1:{self.health}/") as answer:
                 return bool(answer.status == 200)
         except (URLError, ConnectionError):
             return False

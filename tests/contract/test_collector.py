@@ -1,11 +1,16 @@
 """The collector of a region reads, cuts, keeps and sends lines; where otelcol is on the PATH."""
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+import charts.monitoring.collector
 from charts.monitoring.log_limits import (
     CUT_ABOVE,
     LONGEST_FIELD,
@@ -139,3 +144,98 @@ def test_lines_of_rotated_files_arrive_after_an_outage(collector: Collector, lok
 def _full(collector: Collector) -> bool:
     size = collector.metric("otelcol_exporter_queue_size")
     return size > 0.9 * collector.metric("otelcol_exporter_queue_capacity")
+
+
+def no_head(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.write(bytes(8192))
+
+
+def nothing_but_head(file: Path) -> None:
+    """As far as the disk has it: the rest reads as nothing."""
+    os.truncate(file, 8192)
+
+
+def noise(file: Path) -> None:
+    size = file.stat().st_size - 8192
+    with file.open("r+b") as opened:
+        opened.seek(8192)
+        opened.write(b"noise..." * (size // 8))
+
+
+DAMAGE: Final[Mapping[str, Callable[[Path], None]]] = {
+    "its first pages are empty": no_head,
+    "all but its first pages are missing": nothing_but_head,
+    "its pages hold something else": noise,
+}
+
+
+@pytest.mark.parametrize("of", ["receiver", "exporter"])
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_put_aside(
+    damage: Callable[[Path], None], of: str, collector: Collector, loki: Store, tmp_path: Path
+) -> None:
+    """The collector starts again, and every line that a kubelet still has arrives."""
+    log = ContainerLog.of(collector.pods)
+    lines = [f"line {i} {'x' * 180}" for i in range(2_000)]
+    log.write(*lines)
+    loki.status = 503
+    collector.start()
+    until("lines wait", lambda: collector.ready and _accepted(collector) == len(lines))
+    collector.stop(kill=True)
+    collector.log.unlink()
+    (file,) = collector.queue.glob(f"{of}_*")
+    damage(file)
+    loki.status = 200
+    logs = tmp_path / "own"
+    logs.mkdir()
+    with _recovery(collector, logs) as recovery:
+        starts = 0
+        while True:
+            collector.start()
+            until("it works or ends", lambda: collector.ready or not collector.running)
+            if collector.ready:
+                break
+            collector.save_log(logs, starts)
+            starts += 1
+            # A kubelet waits as well.
+            until("the files are aside", lambda: not [*collector.queue.glob("*_*")], seconds=20)
+        assert starts == 1
+        until("every line arrives", lambda: set(loki.bodies("line ")) == set(lines))
+        assert recovery.poll() is None
+    assert (collector.queue / "damaged" / file.name).exists()
+
+
+def test_recovery_leaves_the_files_of_a_collector_that_ends_for_another_reason(
+    collector: Collector, tmp_path: Path
+) -> None:
+    """Even if a line that it read is quoted in its log."""
+    logs = tmp_path / "own"
+    logs.mkdir()
+    file = collector.queue / "receiver_filelog_"
+    file.write_text("a file")
+    quoted = json.dumps({"level": "error", "msg": "go.etcd.io/bbolt Error: invalid database"})
+    collector.log.write_text(f"{quoted}\nError: failed to wait for caches to sync\n")
+    collector.save_log(logs, 0)
+    with _recovery(collector, logs) as recovery, pytest.raises(subprocess.TimeoutExpired):
+        recovery.wait(2)
+    assert file.exists()
+
+
+@contextmanager
+def _recovery(collector: Collector, logs: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The script beside the collector, which looks more often than on a node."""
+    script = Path(charts.monitoring.collector.__file__).with_name("recovery.sh")
+    process = subprocess.Popen(
+        ["sh", script, collector.queue, logs],
+        env={**os.environ, "INTERVAL": "0.2", "HEALTH": str(collector.health)},
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _accepted(collector: Collector) -> float:
+    return collector.metric("otelcol_receiver_accepted_log_records")

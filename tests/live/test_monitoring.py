@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ import yaml
 
 from charts.monitoring import alertmanager, ingest, loki, secrets
 from charts.monitoring.gateway import CLUSTER_HEADER
-from charts.monitoring.log_limits import LONGEST_BODY
+from charts.monitoring.log_limits import LONGEST_BODY, LONGEST_LINE
 from charts.monitoring.names import COLLECTOR
 from charts.scrape import MONITORING
 from fleet.registry import Fleet
@@ -43,9 +44,30 @@ done
 wait
 """
 LINES: Final = 2000
+QUICK: Final = bool(os.environ.get("LIVE_QUICK"))
 STORES: Final = ("prometheus/k8s", "statefulset/loki")
 KUBERNETES: Final = ("apiserver", "kubelet", "coredns", "node-exporter", "kube-state-metrics")
-SPEECH: Final = 'i=0; while [ $i -lt $1 ]; do i=$((i+1)); echo "line $i of the outage"; done'
+LONG: Final = 2_000_000
+"""The length of one line of the outage."""
+SPEECH: Final = """
+i=0
+speak() { while [ $i -lt $1 ]; do i=$((i+1)); echo "line $i of the outage"; done; }
+speak $(($1 / 2))
+head -c $2 /dev/zero | tr '\\0' y
+echo
+speak $1
+"""
+ROTATED: Final = """
+for part in 1 2 3; do
+  i=0
+  while [ $i -lt $1 ]; do i=$((i+1)); echo "line $i of the outage in file $part"; done
+  [ $part = 3 ] && break
+  # More than a kubelet leaves in one file; it looks every ten seconds.
+  head -c 11000000 /dev/zero | tr '\\0' z | fold -w 8000
+  echo
+  sleep 13
+done
+"""
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +279,8 @@ def test_policies_hold(fleet: Fleet, query: Query) -> None:
 def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query, report: list[str]) -> None:
     """Prometheus and Loki are away for OUTAGE_SECONDS: the region's series have no gap afterwards.
 
-    Nor its lines, though its collectors were restarted meanwhile.
+    Nor its lines, though one of them is long, and though the collectors are restarted meanwhile and
+    miss files that are rotated.
     """
     hub = fleet.hub.name
     expression = f'up{{cluster="{RIGHT}",job="apiserver"}}'
@@ -275,9 +298,15 @@ def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query, report: 
             & set(said(hub, "-n", MONITORING, "get", "pods", "-oname").split())
         ),
     )
-    assert ends_well(RIGHT, "kube-system", "speaker", ["sh", "-c", SPEECH, "speak", str(LINES)])
+    speech = ["sh", "-c", SPEECH, "speak", str(LINES), str(LONG)]
+    assert ends_well(RIGHT, "kube-system", "speaker", speech)
     time.sleep(10)
     said(RIGHT, "-n", COLLECTOR, "delete", "pods", "--all", "--now")
+    if not QUICK:
+        # Two files are rotated, one of them compressed, while nothing reads them.
+        with _no_collector(RIGHT):
+            rotated = ["sh", "-c", ROTATED, "speak", str(LINES // 4)]
+            assert ends_well(RIGHT, "kube-system", "rotated", rotated)
     time.sleep(max(0, OUTAGE_SECONDS - (time.time() - start)))
     for what in STORES:
         _scale(hub, MONITORING, what, 1)
@@ -301,7 +330,62 @@ def test_an_outage_of_the_hub_loses_nothing(fleet: Fleet, query: Query, report: 
             lambda: Logs(url).count(spoken, int(away // 60) + 6) == LINES,
             seconds=300,
         )
+        long = f'{{cluster="{RIGHT}",app="speaker"}} |= "yyyyyyyy"'
+        eventually(
+            "every part of the long line is there",
+            lambda: sum(map(len, _lines(Logs(url), long))) == LONG,
+        )
+        assert max(map(len, _lines(Logs(url), long))) == LONGEST_LINE
+        if not QUICK:
+            spoken = f'{{cluster="{RIGHT}",app="rotated"}} |= "of the outage"'
+            eventually(
+                "every line of rotated files is there",
+                lambda: Logs(url).count(spoken, int(away // 60) + 6) == 3 * (LINES // 4),
+                seconds=300,
+            )
     report.append(f"hub without Prometheus and Loki for {away:.0f} s: no sample lost, no line lost")
+
+
+def _lines(logs: Logs, expression: str) -> list[str]:
+    return [line for stream in logs(expression) for _, line in stream["values"]]
+
+
+@contextmanager
+def _no_collector(cluster: str) -> Iterator[None]:
+    """No collector of logs runs on any node of ``cluster``."""
+
+    def only_on(nodes: str | None) -> None:
+        patch = {"spec": {"template": {"spec": {"nodeSelector": {"collector": nodes}}}}}
+        said(
+            cluster,
+            "-n",
+            COLLECTOR,
+            "patch",
+            "daemonset/logs",
+            "--type=merge",
+            "-p",
+            json.dumps(patch),
+        )
+
+    only_on("none")
+    try:
+        eventually(
+            "the collectors are gone",
+            lambda: (
+                not said(
+                    cluster,
+                    "-n",
+                    COLLECTOR,
+                    "get",
+                    "pods",
+                    "-l=app.kubernetes.io/component=logs",
+                    "-oname",
+                )
+            ),
+        )
+        yield
+    finally:
+        only_on(None)
 
 
 def _failed(query: Query, region: str, since: float = 0) -> dict[str, str]:

@@ -8,6 +8,7 @@ a node. Both put what Loki has not taken yet on disk.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from charts import kinds, rbac
@@ -21,7 +22,7 @@ from charts.monitoring.collector.configuration import (
     configuration,
 )
 from charts.monitoring.names import COLLECTOR
-from charts.monitoring.opentelemetry import HEALTH, METRICS
+from charts.monitoring.opentelemetry import HEALTH, METRICS, UNUSED_METRICS
 from charts.monitoring.secrets import INGEST_CREDENTIALS
 from charts.network import (
     EVERYWHERE,
@@ -36,7 +37,7 @@ from charts.scheduling import EVERY_NODE, OPERATING, SYSTEM
 from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.text import as_yaml, checksum
-from charts.upstream import OPENTELEMETRY_COLLECTOR_IMAGE
+from charts.upstream import BUSYBOX_IMAGE, OPENTELEMETRY_COLLECTOR_IMAGE
 from charts.workload import DAEMON_SET_STRATEGY, REVISION_HISTORY_LIMIT, empty_dir, pod, resources
 from fleet.registry import Cluster, Fleet, Region
 from imports.k8s import (
@@ -67,6 +68,9 @@ ROOT: Final[PodSecurityContext] = {
     "runAsGroup": 0,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+
+CONFIGURATION_FOLDER: Final = "/etc/opentelemetry-collector"
+RECOVERY: Final = Path(__file__).with_name("recovery.sh").read_text("utf-8")
 
 READS: Final[Mapping[Part, str]] = {"logs": "pods", "events": "events"}
 """What each part may read from the API server."""
@@ -113,7 +117,7 @@ class Collector(Component[Cluster]):
             chart,
             "logs",
             metadata={"name": "logs", "namespace": COLLECTOR},
-            spec=self._logs(checksum(texts["logs"])),
+            spec=self._logs(checksum(texts["logs"], RECOVERY)),
         )
         Deployment(
             chart,
@@ -151,9 +155,19 @@ class Collector(Component[Cluster]):
             chart,
             f"{part}-config",
             metadata={"name": part, "namespace": COLLECTOR},
-            data={"collector.yaml": text},
+            data={
+                "collector.yaml": text,
+                **({"recovery.sh": RECOVERY} if part == "logs" else {}),
+            },
         )
-        scraped(chart, part, namespace=COLLECTOR, labels=_labels(part), port="metrics")
+        scraped(
+            chart,
+            part,
+            namespace=COLLECTOR,
+            labels=_labels(part),
+            port="metrics",
+            dropped=(UNUSED_METRICS,),
+        )
         allow(
             chart,
             part,
@@ -192,6 +206,7 @@ class Collector(Component[Cluster]):
                         token=True,
                         containers=[self._container("logs")],
                     ),
+                    "initContainers": [_recovery()],
                     "tolerations": EVERY_NODE,
                     "nodeSelector": {"kubernetes.io/os": "linux"},
                     "securityContext": ROOT,
@@ -245,7 +260,7 @@ class Collector(Component[Cluster]):
             "name": COLLECTOR,
             "image": OPENTELEMETRY_COLLECTOR_IMAGE,
             "imagePullPolicy": "IfNotPresent",
-            "args": ["--config=/etc/opentelemetry-collector/collector.yaml"],
+            "args": [f"--config={CONFIGURATION_FOLDER}/collector.yaml"],
             "env": [
                 {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
                 {"name": "GOMEMLIMIT", "value": "400MiB" if part == "logs" else "100MiB"},
@@ -267,7 +282,7 @@ class Collector(Component[Cluster]):
             ),
             "securityContext": RESTRICTED_CONTAINER,
             "volumeMounts": [
-                {"name": "config", "mountPath": "/etc/opentelemetry-collector"},
+                {"name": "config", "mountPath": CONFIGURATION_FOLDER},
                 {"name": "queue", "mountPath": QUEUE},
                 *mounts,
             ],
@@ -283,6 +298,34 @@ class Collector(Component[Cluster]):
                 }
             )
         return volumes
+
+
+def _recovery() -> Container:
+    """Puts damaged files aside, from outside: the collector's image has no shell."""
+    logs = "/var/log/pods/$(POD_NAMESPACE)_$(POD_NAME)_$(POD_UID)"
+    return {
+        "name": "recovery",
+        "image": BUSYBOX_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        # Beside the collector as long as that runs.
+        "restartPolicy": "Always",
+        "command": ["sh", f"{CONFIGURATION_FOLDER}/recovery.sh", QUEUE, f"{logs}/{COLLECTOR}"],
+        "env": [
+            {"name": f"POD_{name.upper()}", "valueFrom": {"fieldRef": {"fieldPath": path}}}
+            for name, path in (
+                ("namespace", "metadata.namespace"),
+                ("name", "metadata.name"),
+                ("uid", "metadata.uid"),
+            )
+        ],
+        "resources": resources(cpu="1m", memory="8Mi", limit="16Mi"),
+        "securityContext": RESTRICTED_CONTAINER,
+        "volumeMounts": [
+            {"name": "config", "mountPath": CONFIGURATION_FOLDER},
+            {"name": "queue", "mountPath": QUEUE},
+            {"name": "pods", "mountPath": "/var/log/pods", "readOnly": True},
+        ],
+    }
 
 
 def _labels(part: Part) -> dict[str, str]:
