@@ -67,7 +67,8 @@ class Case:
     """Between two values, and between two evaluations: longer for what takes days."""
 
     def __str__(self) -> str:
-        return "-".join(filter(None, (self.alert, self.severity, self.labels.get("app"), self.why)))
+        parts = (self.alert, self.severity, *map(self.labels.get, ("app", "signal")), self.why)
+        return "-".join(filter(None, parts))
 
     @property
     def firing(self) -> Labels:
