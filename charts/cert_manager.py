@@ -12,7 +12,7 @@ from charts.component import KEEP, LATER, Component, Patch
 from charts.ingress import IngressController
 from charts.labels import selector
 from charts.network import ANYBODY, EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
-from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
+from charts.scheduling import PLATFORM, SERVING, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import pod_security
 from charts.traefik import Traefik
@@ -190,7 +190,8 @@ class CertManager(Component[Cluster]):
                                 },
                                 "podTemplate": {
                                     "spec": {
-                                        "priorityClassName": PLATFORM,
+                                        # The quota of an app refuses a higher one.
+                                        "priorityClassName": SERVING,
                                         # Beside the CPU and memory that cert-manager gives it.
                                         "resources": cast(VolumeResourceRequirements, disk()),
                                     }
