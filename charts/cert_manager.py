@@ -5,21 +5,26 @@ Challenges are HTTP-01 through Traefik's ``web`` entry point alone: a solver Ing
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from charts import kinds
 from charts.component import KEEP, LATER, Component, Patch
 from charts.ingress import IngressController
 from charts.labels import selector
 from charts.network import ANYBODY, EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
-from charts.scheduling import PLATFORM, one_at_a_time, over_nodes
+from charts.scheduling import PLATFORM, SERVING, one_at_a_time, over_nodes
 from charts.scrape import scraped
 from charts.security import pod_security
 from charts.traefik import Traefik
 from charts.upstream import CERT_MANAGER_BUNDLE
-from charts.workload import resources
+from charts.workload import disk, resources
 from fleet.registry import Cluster, Fleet, Issuer
-from imports.cert_manager import Certificate, ClusterIssuer, ClusterIssuerSpec
+from imports.cert_manager import (
+    Certificate,
+    ClusterIssuer,
+    ClusterIssuerSpec,
+    VolumeResourceRequirements,
+)
 from imports.k8s import PodDisruptionBudget
 
 if TYPE_CHECKING:
@@ -183,7 +188,14 @@ class CertManager(Component[Cluster]):
                                         }
                                     }
                                 },
-                                "podTemplate": {"spec": {"priorityClassName": PLATFORM}},
+                                "podTemplate": {
+                                    "spec": {
+                                        # The quota of an app refuses a higher one.
+                                        "priorityClassName": SERVING,
+                                        # Beside the CPU and memory that cert-manager gives it.
+                                        "resources": cast(VolumeResourceRequirements, disk()),
+                                    }
+                                },
                             }
                         }
                     }

@@ -5,6 +5,7 @@ Traefik of the cluster's own reads every namespace, by its chart's ClusterRole, 
 granted to it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,15 @@ Also the value of the label ``app.kubernetes.io/name`` of any Traefik's pods, by
 
 PAGES: Final = "pages"
 """The hub's namespace of routes, certificates and sign-ins, which ``charts.pages`` describes."""
+
+NOBODY: Final = "nobody"
+"""A Service in ``PAGES`` without any pods, for which Traefik answers 503."""
+
+SIGN_IN_LIMIT: Final = "sign-in-limit"
+"""The middleware in ``PAGES`` that limits how often one client may try to sign in."""
+
+REQUEST_LIMIT: Final = "request-limit"
+"""The middleware in ``PAGES`` that limits requests of one client, where each carries a password."""
 
 EXTERNAL_NAMES: Final = "providers.kubernetesCRD.allowExternalNameServices"
 """The option by which a hub's Traefik leads from ``PAGES`` to Services elsewhere."""
@@ -157,6 +167,28 @@ def lead_to(scope: "Construct", service: str, *, namespace: str, port: str, numb
 def leading_to(service: str) -> str:
     """The name in ``PAGES`` of the Service that leads to ``service``."""
     return f"to-{service}"
+
+
+def beginning_with(*paths: str) -> str:
+    """Matches requests for what begins with one of ``paths``.
+
+    Programs take an encoded slash for a slash, which Traefik's PathPrefix does not.
+    """
+    inner = "|".join(re.escape(path[1:]).replace("/", "(/|%2[fF])") for path in paths)
+    return f"PathRegexp(`^/({inner})`)"
+
+
+def try_again(match: str) -> IngressRouteRoute:
+    """Answers 503 to what has no route of its own, or none whose credential has been made.
+
+    Agents and collectors give up what is answered 401 or 404, and repeat what is answered 503.
+    """
+    return {
+        "kind": "Rule",
+        "match": match,
+        "priority": 50,
+        "services": [{"name": NOBODY, "port": 80}],
+    }
 
 
 def routers(namespace: str, routes: str = ".+") -> str:

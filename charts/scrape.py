@@ -5,12 +5,12 @@ component names its metrics port once.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from charts.labels import NAME, namespace_selector
 from charts.network import allow, tcp
 from imports.k8s import NetworkPolicyPeer
-from imports.monitoring import MetricRelabeling, PodMetricsEndpoint, PodMonitor
+from imports.monitoring import MetricRelabeling, PodMetricsEndpoint, PodMonitor, PodMonitorSpec
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -29,6 +29,22 @@ FROM_SCRAPERS: Final[Sequence[NetworkPolicyPeer]] = (
         },
     },
 )
+
+
+class Limits(NamedTuple):
+    """What one answer of a target may have; Prometheus takes nothing of a larger one."""
+
+    samples: int
+    """Samples that are left when metrics have been dropped."""
+    megabytes: int
+    """Of the whole text, unpacked."""
+
+
+OF_AN_APP: Final = Limits(samples=10_000, megabytes=8)
+"""Of one pod of an app: foobar-api exports 150 samples, a large program in Java some thousand."""
+OF_ANY_TARGET: Final = Limits(samples=200_000, megabytes=64)
+"""Of whatever is scraped: kube-state-metrics exports 60 samples a pod (docs/scale.md), so this is a
+cluster of three thousand pods."""
 
 
 def drop(*names: str) -> MetricRelabeling:
@@ -50,11 +66,14 @@ def scraped(
     port: str,
     path: str = "/metrics",
     honor_labels: bool = False,
+    dropped: Sequence[str] = (),
+    limits: Limits | None = None,
 ) -> None:
     """Scrapes ``path`` of ``port`` of the pods with ``labels``; their name label is the job.
 
     With ``honor_labels`` each series keeps its own ``namespace`` and ``pod``: it is about those,
-    not about the pod that exports it.
+    not about the pod that exports it. Metrics are dropped whose whole name matches one of the
+    regular expressions ``dropped``. A pod that exports more than ``limits`` counts as down.
     """
     endpoint: PodMetricsEndpoint = {"port": port}
     # Prometheus's own default.
@@ -62,7 +81,9 @@ def scraped(
         endpoint["path"] = path
     if honor_labels:
         endpoint["honorLabels"] = True
-    monitor(scope, name, namespace=namespace, labels=labels, endpoint=endpoint)
+    if dropped:
+        endpoint["metricRelabelings"] = [drop(*dropped)]
+    monitor(scope, name, namespace=namespace, labels=labels, endpoint=endpoint, limits=limits)
     allow(
         scope,
         f"{name}-metrics",
@@ -79,15 +100,20 @@ def monitor(
     namespace: str,
     labels: dict[str, str],
     endpoint: PodMetricsEndpoint,
+    limits: Limits | None = None,
 ) -> None:
     """The monitor alone, for pods that a policy cannot or need not open."""
+    spec: PodMonitorSpec = {
+        "jobLabel": NAME,
+        "selector": {"matchLabels": labels},
+        "podMetricsEndpoints": [endpoint],
+    }
+    if limits:
+        spec["sampleLimit"] = limits.samples
+        spec["bodySizeLimit"] = f"{limits.megabytes}MB"
     PodMonitor(
         scope,
         f"{name}-monitor",
         metadata={"name": name, "namespace": namespace},
-        spec={
-            "jobLabel": NAME,
-            "selector": {"matchLabels": labels},
-            "podMetricsEndpoints": [endpoint],
-        },
+        spec=spec,
     )

@@ -22,7 +22,7 @@ from charts.ingress import IngressController
 from charts.labels import JOB, selector
 from charts.network import TO_DNS, allow, default_deny, tcp
 from charts.scheduling import PLATFORM
-from charts.scrape import scraped
+from charts.scrape import OF_AN_APP, scraped
 from charts.traefik import Traefik
 from charts.workload import disk
 from fleet.apps import TENANT
@@ -251,6 +251,7 @@ class Tenant(Component[Region]):
                 labels=labels,
                 port=description.metrics_port,
                 path=metrics.path,
+                limits=OF_AN_APP,
             )
         allow(
             chart,

@@ -34,6 +34,7 @@ SYNTHETIC: Final = frozenset(
         "up",
         "scrape_duration_seconds",
         "scrape_samples_post_metric_relabeling",
+        "scrape_samples_scraped",
         "ALERTS",
         "ALERTS_FOR_STATE",
     }

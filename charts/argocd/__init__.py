@@ -12,7 +12,14 @@ from charts import kinds
 from charts.applications import ARGOCD
 from charts.cert_manager import CertManager, issuer_of, serving_certificate
 from charts.component import Component, Patch
-from charts.ingress import PAGES, IngressController, lead_to, leading_to
+from charts.ingress import (
+    PAGES,
+    SIGN_IN_LIMIT,
+    IngressController,
+    beginning_with,
+    lead_to,
+    leading_to,
+)
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
 from charts.scheduling import OPERATING
@@ -24,7 +31,12 @@ from charts.workload import disk, empty_dir, resources
 from fleet.git import Git
 from fleet.package import Package
 from fleet.registry import Fleet, Hub
-from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
+from imports.traefik import (
+    IngressRoute,
+    IngressRouteRouteService,
+    IngressRouteSpec,
+    Middleware,
+)
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -37,15 +49,26 @@ BUILDS: Final = 8
 
 A release of the platform may change every folder. For thirty regions that is 100 seconds of CPU:
 the folders of a region take 3 seconds, and Prometheus Operator's 1.6 of them (kustomize 5.8.1). The
-controller asks for 20 builds concurrently and gives up after a minute, so a build never waits for
-long.
+controller asks for 20 builds concurrently.
 """
+BUILD_TIMEOUT: Final = 180
+"""Seconds after which the controller gives up a build, including the time that the build waits for
+others. Argo CD's default of 60 is too short while a hub is busy, such as during bootstrap."""
 BUILD_MIB: Final = 160
 """Memory of the largest build: 157 MiB for Argo CD's own folder (kustomize 5.8.1)."""
 REPO_SERVER_MIB: Final = 256
 """Memory of the repo-server itself."""
 CLONES_MIB: Final = 4096
 """Disk for clones of repositories, with their history."""
+
+SIGN_IN_PATHS: Final = ("/api/v1/session", "/session.SessionService/Create")
+"""Where Argo CD takes passwords: over HTTP, and over gRPC and gRPC-Web."""
+
+ATTEMPTS: Final = 1_000_000
+"""Failed sign-ins within five minutes after which Argo CD refuses a name, even with its password.
+
+Its default of five lets anybody lock out whoever is on call. Traefik limits each client instead.
+"""
 
 METRICS: Final[Mapping[str, int | str]] = {
     "argocd-application-controller": 8082,
@@ -159,21 +182,41 @@ class Argocd(Component[Hub]):
             )
 
     def _route(self) -> IngressRouteSpec:
+        # Anybody could have repositories read anew by its webhook; Argo CD looks at them by itself.
+        page = f"Host(`{self.host}`) && !{beginning_with('/api/webhook')}"
+        sign_in = beginning_with(*SIGN_IN_PATHS)
+        # The command line speaks gRPC: HTTP/2 without TLS on the inner side.
+        grpc = "Header(`Content-Type`, `application/grpc`)"
+        over_http: IngressRouteRouteService = {"name": leading_to(SERVER), "port": "http"}
+        over_grpc: IngressRouteRouteService = {**over_http, "scheme": "h2c"}
         return self.ingress.https_route(
             TLS_SECRET,
             {
                 "kind": "Rule",
-                "match": f"Host(`{self.host}`)",
+                "match": page,
                 "priority": 10,
                 "middlewares": [{"name": SERVER}],
-                "services": [{"name": leading_to(SERVER), "port": "http"}],
+                "services": [over_http],
             },
-            # The command line speaks gRPC: HTTP/2 without TLS on the inner side.
             {
                 "kind": "Rule",
-                "match": f"Host(`{self.host}`) && Header(`Content-Type`, `application/grpc`)",
+                "match": f"{page} && {grpc}",
                 "priority": 11,
-                "services": [{"name": leading_to(SERVER), "port": "http", "scheme": "h2c"}],
+                "services": [over_grpc],
+            },
+            {
+                "kind": "Rule",
+                "match": f"{page} && Method(`POST`) && {sign_in}",
+                "priority": 20,
+                "middlewares": [{"name": SIGN_IN_LIMIT}, {"name": SERVER}],
+                "services": [over_http],
+            },
+            {
+                "kind": "Rule",
+                "match": f"{page} && Method(`POST`) && {sign_in} && {grpc}",
+                "priority": 21,
+                "middlewares": [{"name": SIGN_IN_LIMIT}],
+                "services": [over_grpc],
             },
         )
 
@@ -206,6 +249,7 @@ class Argocd(Component[Hub]):
                     # Adopting or losing a cluster's objects is a person's decision, set for set.
                     "applicationsetcontroller.enable.policy.override": "true",
                     "reposerver.parallelism.limit": str(BUILDS),
+                    "controller.repo.server.timeout.seconds": str(BUILD_TIMEOUT),
                 },
             ),
             *(
@@ -287,6 +331,7 @@ class Argocd(Component[Hub]):
                 SERVER,
                 memory="128Mi",
                 limit="512Mi",
+                variables={"ARGOCD_SESSION_FAILURE_MAX_FAIL_COUNT": str(ATTEMPTS)},
                 volumes={"plugins-home": 64, "tmp": 64},
             ),
             _workload(

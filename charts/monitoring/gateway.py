@@ -13,15 +13,17 @@ from charts.component import Component
 from charts.ingress import IngressController
 from charts.labels import selector
 from charts.monitoring import loki
-from charts.monitoring.log_limits import LONGEST_BODY
+from charts.monitoring.log_limits import LONGEST_BODY, LONGEST_FIELD, MOST_METADATA
 from charts.monitoring.names import LOG_GATEWAY
 from charts.monitoring.opentelemetry import (
     HEALTH,
     METRICS,
+    UNUSED_METRICS,
     file_storage,
     memory_limiter,
     otlp_exporter,
     telemetry,
+    within_limits,
 )
 from charts.network import TO_DNS, allow, pods, tcp
 from charts.scheduling import OPERATING, one_at_a_time, over_nodes
@@ -66,8 +68,8 @@ VOLUME: Final = "10Gi"
 LONGEST_LABEL: Final = 256
 """Bytes of a label's value. The names of namespaces, pods and containers have up to 253."""
 LABELS_KEPT: Final = (*loki.INDEX_LABELS, "region")
-FIELDS_KEPT: Final = 32
-"""Fields of metadata of a line: more than collectors add."""
+FIELDS_KEPT: Final = MOST_METADATA // LONGEST_FIELD - 1
+"""Fields of metadata of a line: more than collectors add, and few enough for their names to fit."""
 
 META: Final[ObjectMeta] = {"name": LOG_GATEWAY, "namespace": MONITORING}
 LABELS: Final = selector(LOG_GATEWAY)
@@ -120,7 +122,11 @@ def configuration() -> dict[str, Any]:
                 "log_statements": [
                     f"keep_keys(resource.attributes, [{_quoted(LABELS_KEPT)}])",
                     f"truncate_all(resource.attributes, {LONGEST_LABEL})",
+                    # What is neither a text nor a list of fields could be of any size.
+                    "set(log.body, String(log.body)) where not IsString(log.body)",
+                    "flatten(log.attributes)",
                     f"limit(log.attributes, {FIELDS_KEPT}, [])",
+                    *within_limits(),
                 ],
             },
         },
@@ -185,7 +191,14 @@ class LogGateway(Component[Hub]):
         ConfigMap(chart, "config", metadata=META, data={"collector.yaml": text})
         StatefulSet(chart, "stateful-set", metadata=META, spec=self._stateful_set(checksum(text)))
         PodDisruptionBudget(chart, "budget", metadata=META, spec=one_at_a_time(LABELS))
-        scraped(chart, LOG_GATEWAY, namespace=MONITORING, labels=LABELS, port="metrics")
+        scraped(
+            chart,
+            LOG_GATEWAY,
+            namespace=MONITORING,
+            labels=LABELS,
+            port="metrics",
+            dropped=(UNUSED_METRICS,),
+        )
         allow(
             chart,
             LOG_GATEWAY,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
-from charts.ingress import PAGES, IngressController, lead_to, leading_to
+from charts.ingress import PAGES, SIGN_IN_LIMIT, IngressController, lead_to, leading_to
 from charts.labels import selector
 from charts.monitoring import alertmanager, loki, prometheus
 from charts.monitoring.dashboards import DASHBOARDS, UPSTREAM, as_json
@@ -70,9 +70,13 @@ def settings(host: str) -> dict[str, dict[str, str]]:
             "disable_gravatar": "true",
             "strict_transport_security": "true",
             "content_security_policy": "true",
+            # Anybody could lock out whoever is on call; Traefik limits each client instead.
+            "disable_brute_force_login_protection": "true",
         },
         "users": {"allow_sign_up": "false", "default_theme": "system"},
         "auth.anonymous": {"enabled": "false"},
+        # Every other path would take passwords too.
+        "auth.basic": {"enabled": "false"},
         # Nothing is called at home, and nothing is fetched from there.
         "analytics": {
             "reporting_enabled": "false",
@@ -255,6 +259,13 @@ class Grafana(Component[Hub]):
                 "match": f"Host(`{self.host}`) && !Path(`/metrics`)",
                 "priority": 10,
                 "middlewares": [{"name": GRAFANA}],
+                "services": [{"name": leading_to(GRAFANA), "port": "http"}],
+            },
+            {
+                "kind": "Rule",
+                "match": f"Host(`{self.host}`) && PathPrefix(`/login`) && Method(`POST`)",
+                "priority": 20,
+                "middlewares": [{"name": SIGN_IN_LIMIT}, {"name": GRAFANA}],
                 "services": [{"name": leading_to(GRAFANA), "port": "http"}],
             },
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
-from charts.ingress import PAGES, IngressController, lead_to, leading_to
+from charts.ingress import PAGES, IngressController, lead_to, leading_to, try_again
 from charts.monitoring import gateway, loki, prometheus
 from charts.monitoring.log_limits import LONGEST_BODY
 from charts.monitoring.names import COLLECTOR, LOG_GATEWAY, PROMETHEUS_AGENT
@@ -54,8 +54,8 @@ class Signal:
 
 METRICS: Final = Signal(
     name="metrics",
-    suffix="/api/v1/write",
-    push_path="/api/v1/write",
+    suffix=prometheus.WRITE_PATH,
+    push_path=prometheus.WRITE_PATH,
     service=prometheus.PROMETHEUS,
     port="web",
     tls_secret=prometheus.TLS_SECRET,
@@ -133,6 +133,15 @@ class Ingest(Component[Hub]):
                 secret=loki.TLS_SECRET,
                 host=self.loki_host,
                 issuer=self.issuer,
+            )
+            # That of metrics is among the routes of Prometheus's pages, which would take them over.
+            IngressRoute(
+                chart,
+                "logs-of-nobody",
+                metadata={"name": LOGS.name, "namespace": PAGES},
+                spec=self.ingress.https_route(
+                    LOGS.tls_secret, try_again(f"Host(`{self.loki_host}`) && Method(`POST`)")
+                ),
             )
         # Traefik answers 404 for a route whose Service is missing, and collectors give up what is
         # answered so. In one folder, Argo CD applies the Service first.

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Final, Self
 from charts import kinds
 from charts.cert_manager import issuer_of, serving_certificate
 from charts.component import Component
-from charts.ingress import PAGES, IngressController, lead_to, leading_to
+from charts.ingress import (
+    PAGES,
+    REQUEST_LIMIT,
+    IngressController,
+    beginning_with,
+    lead_to,
+    leading_to,
+    try_again,
+)
 from charts.labels import NAME
 from charts.monitoring.operator import operated_resources, web_ports
 from charts.monitoring.scraper import (
@@ -37,6 +45,9 @@ PROMETHEUS: Final = "prometheus-k8s"
 """Name of the account, the Service and the job."""
 PORT: Final = 9090
 URL: Final = f"http://{PROMETHEUS}.{MONITORING}.svc:{PORT}"
+
+WRITE_PATH: Final = "/api/v1/write"
+"""Where it receives samples; the regions' paths end so."""
 
 TLS_SECRET: Final = "prometheus-tls"
 
@@ -203,10 +214,13 @@ class PrometheusHub(Component[Hub]):
             {
                 "kind": "Rule",
                 # Pages and queries: neither what ends the process nor what writes.
-                "match": f"Host(`{self.host}`) && !PathPrefix(`/-/`)"
-                " && !PathPrefix(`/api/v1/write`) && !PathPrefix(`/api/v1/otlp`)",
+                "match": f"Host(`{self.host}`)"
+                f" && !{beginning_with('/-/', WRITE_PATH, '/api/v1/otlp')}",
                 "priority": 10,
-                "middlewares": [{"name": PROMETHEUS_SIGN_IN}],
+                "middlewares": [{"name": REQUEST_LIMIT}, {"name": PROMETHEUS_SIGN_IN}],
                 "services": [{"name": leading_to(PROMETHEUS), "port": "web"}],
             },
+            try_again(
+                f"Host(`{self.host}`) && PathRegexp(`^/[^/]+{WRITE_PATH}$`) && Method(`POST`)"
+            ),
         )

@@ -13,7 +13,7 @@ from charts.ingress import LABELS, METRICS_PORT, TRAEFIK, IngressController
 from charts.labels import NAME
 from charts.monitoring.operator import KUBELETS, OperatedPods, operated_pods
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, tcp
-from charts.scrape import MONITORING, drop
+from charts.scrape import MONITORING, OF_ANY_TARGET, drop
 from charts.upstream import PROMETHEUS_IMAGE, PROMETHEUS_VERSION
 from imports.k8s import (
     ClusterRole,
@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 INTERVAL: Final = "30s"
+
+TARGETS: Final = 1_000
+"""Of one monitor: a kubelet on each of a thousand nodes."""
+LABELS_OF_A_SERIES: Final = 64
+LABEL_NAME_BYTES: Final = 256
+LABEL_VALUE_BYTES: Final = 2_048
+"""The longest that upstream exports are cAdvisor's ``id`` and ``image``, of some 300."""
 
 KUBELET_CLASS: Final = "kubelet"
 API_SERVER_CLASS: Final = "api-server"
@@ -289,13 +296,21 @@ class Common(OperatedPods, TypedDict):
     scrapeConfigNamespaceSelector: LabelSelector
     replicaExternalLabelName: str
     prometheusExternalLabelName: str
+    enforcedSampleLimit: int
+    enforcedBodySizeLimit: str
+    enforcedTargetLimit: int
+    enforcedLabelLimit: int
+    enforcedLabelNameLengthLimit: int
+    enforcedLabelValueLengthLimit: int
 
 
 def common(account: str, labels: Mapping[str, str]) -> Common:
     """One replica that scrapes every monitor of its cluster, each series with ``labels``.
 
-    One, because the hub's receiver does not tell the copies of a pair apart: each sample would be
-    there twice.
+    One, because the hub's receiver does not tell the copies of a pair apart. Each would scrape at
+    a time of its own, and a sample has the time at which its scrape began, not that at which the
+    target read its counter. Where two scrapes overlap, the counter seems to fall, which rate()
+    takes for a restart from zero: docs/scale.md has what was measured.
     """
     everything: LabelSelector = {}
     return {
@@ -317,4 +332,11 @@ def common(account: str, labels: Mapping[str, str]) -> Common:
         "scrapeConfigNamespaceSelector": everything,
         "replicaExternalLabelName": "",
         "prometheusExternalLabelName": "",
+        # No monitor may raise these. Prometheus takes nothing of an answer that exceeds one.
+        "enforcedSampleLimit": OF_ANY_TARGET.samples,
+        "enforcedBodySizeLimit": f"{OF_ANY_TARGET.megabytes}MB",
+        "enforcedTargetLimit": TARGETS,
+        "enforcedLabelLimit": LABELS_OF_A_SERIES,
+        "enforcedLabelNameLengthLimit": LABEL_NAME_BYTES,
+        "enforcedLabelValueLengthLimit": LABEL_VALUE_BYTES,
     }

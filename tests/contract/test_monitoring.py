@@ -19,7 +19,7 @@ from charts.monitoring.collector.configuration import CREDENTIALS_FOLDER, QUEUE
 from charts.monitoring.prometheus import LATE_HOURS
 from charts.monitoring.prometheus_agent import BUFFER_HOURS
 from charts.monitoring.rules.rule import OUTSIDE
-from charts.scrape import SCRAPER_NAMES
+from charts.scrape import OF_AN_APP, OF_ANY_TARGET, SCRAPER_NAMES
 from fleet.registry import Fleet
 from fleet.volumes import mebibytes
 from rendering.validation.objects import Object
@@ -83,7 +83,12 @@ def test_every_route_of_monitoring_asks_who_it_is(objects: Sequence[Object], fle
             and each.name not in ("grafana", "argocd-server")
         ):
             for rule in each.body["spec"]["routes"]:
-                first = rule["middlewares"][0]["name"]
+                # It leads nowhere.
+                if rule["services"] == [{"name": "nobody", "port": 80}]:
+                    continue
+                named = [middleware["name"] for middleware in rule["middlewares"]]
+                # Guesses are limited before they are checked.
+                first = next(name for name in named if name != "request-limit")
                 middleware = one(objects, fleet.hub.name, "Middleware", first)
                 assert "basicAuth" in middleware["spec"], each
                 assert not any("alertmanager" in to["name"] for to in rule["services"])
@@ -288,6 +293,28 @@ def test_the_hub_takes_what_an_agent_has_kept(objects: Sequence[Object], fleet: 
         assert arguments["storage.agent.wal-truncate-frequency"] == f"{BUFFER_HOURS}h"
         assert agent["remoteWrite"][0]["queueConfig"]["retryOnRateLimit"] is True
         assert "volumeClaimTemplate" in agent["storage"]
+
+
+def test_no_target_alone_fills_the_hub(objects: Sequence[Object], fleet: Fleet) -> None:
+    """Every scraper has limits, and a pod of an app one of its own below them."""
+    assert OF_AN_APP.samples < OF_ANY_TARGET.samples < prometheus.SERIES / 2
+    assert OF_AN_APP.megabytes < OF_ANY_TARGET.megabytes
+    limits = (
+        "SampleLimit",
+        "BodySizeLimit",
+        "TargetLimit",
+        "LabelLimit",
+        "LabelNameLengthLimit",
+        "LabelValueLengthLimit",
+    )
+    for cluster in fleet.clusters:
+        kind, name = ("Prometheus", "k8s") if cluster is fleet.hub else ("PrometheusAgent", "agent")
+        spec = one(objects, cluster.name, kind, name)["spec"]
+        assert all(f"enforced{limit}" in spec for limit in limits)
+    for region in fleet.regions:
+        spec = one(objects, region.name, "PodMonitor", "foobar-api")["spec"]
+        assert spec["sampleLimit"] == OF_AN_APP.samples
+        assert spec["bodySizeLimit"] == f"{OF_AN_APP.megabytes}MB"
 
 
 def test_retention_by_size_fits_the_volume(objects: Sequence[Object], fleet: Fleet) -> None:

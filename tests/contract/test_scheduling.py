@@ -45,3 +45,23 @@ def test_only_what_runs_on_every_node_is_the_systems(built: Sequence[Object]) ->
     """A pod of a DaemonSet can run on no other node; the room for it is planned on each."""
     kinds = {each.kind for each, priority in priorities(built) if priority == SYSTEM}
     assert kinds == {"DaemonSet"}
+
+
+def test_solvers_may_run_beside_apps(built: Sequence[Object]) -> None:
+    """They run where the certificate is: without them, no app ever gets one."""
+    refused = {
+        value
+        for each in built
+        if each.kind == "ResourceQuota"
+        for scope in each.body["spec"].get("scopeSelector", {}).get("matchExpressions", ())
+        for value in scope["values"]
+    }
+    assert PLATFORM in refused
+    solvers = [
+        solver["http01"]["ingress"]["podTemplate"]["spec"]["priorityClassName"]
+        for each in built
+        if each.kind == "ClusterIssuer"
+        for solver in each.body["spec"]["acme"]["solvers"]
+    ]
+    assert solvers
+    assert refused.isdisjoint(solvers)

@@ -23,8 +23,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from charts.ingress import leading_to
 from charts.monitoring import gateway, ingest, loki
-from charts.monitoring.log_limits import LONGEST_BODY
+from charts.monitoring.log_limits import LONGEST_BODY, LONGEST_LINE, MOST_METADATA
 from charts.monitoring.names import LOG_GATEWAY
 from charts.monitoring.opentelemetry import HEALTH, METRICS
 from fleet.registry import Fleet
@@ -52,7 +53,7 @@ def free_port() -> int:
 
 
 def eventually(look: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not look():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -190,7 +191,7 @@ def dynamic(objects: Sequence[Object], hub: str, otlp: int) -> dict[str, Any]:
     for region in (OURS, THEIRS):
         (rule,) = one(objects, hub, "IngressRoute", ingest.LOGS.route(region))["spec"]["routes"]
         names = [each["name"] for each in rule["middlewares"]]
-        assert [each["name"] for each in rule["services"]] == [LOG_GATEWAY]
+        assert [each["name"] for each in rule["services"]] == [leading_to(LOG_GATEWAY)]
         routers[region] = {"rule": rule["match"], "middlewares": names, "service": "gateway"}
         for name in names:
             spec = dict(one(objects, hub, "Middleware", name)["spec"])
@@ -332,6 +333,36 @@ def test_labels_are_few_and_short(hub: HubSide, fleet: Fleet) -> None:
         "region": fleet.cluster(OURS).region_label,
         "pod": "p" * gateway.LONGEST_LABEL,
     }
+
+
+def test_lines_and_fields_are_cut_to_what_loki_takes(hub: HubSide) -> None:
+    """Of whatever type they are: a record above a batch takes along those behind it."""
+    sent = json.loads(lines("x" * 2_000_000, "neighbour", "other"))
+    (scope,) = sent["resourceLogs"][0]["scopeLogs"]
+    records = scope["logRecords"]
+    nested = {"key": "deep", "value": {"stringValue": "y" * 500_000}}
+    records[1]["attributes"] = [
+        {"key": "path", "value": {"stringValue": "/" * 70_000}},
+        {"key": "map", "value": {"kvlistValue": {"values": [nested]}}},
+        *({"key": f"field{n}", "value": {"stringValue": "z" * 5_000}} for n in range(100)),
+    ]
+    records[2]["body"] = {"kvlistValue": {"values": [nested]}}
+    assert hub.send(json.dumps(sent).encode()) == 200
+    eventually(lambda: len(hub.store.lines) == 3)
+    assert "neighbour" in hub.store.lines
+    assert max(map(len, hub.store.lines)) == LONGEST_LINE
+    fields = max(
+        (
+            record.get("attributes", [])
+            for body in hub.store.bodies
+            for group in json.loads(body)["resourceLogs"]
+            for scope in group["scopeLogs"]
+            for record in scope["logRecords"]
+        ),
+        key=len,
+    )
+    assert len(fields) == gateway.FIELDS_KEPT
+    assert sum(len(json.dumps(each)) for each in fields) < MOST_METADATA
 
 
 def test_a_request_too_large_is_refused(hub: HubSide) -> None:

@@ -254,6 +254,21 @@ class TestProviders:
         assert annotations["example.org/tier"] == "2"
         assert expects_proxy_header(objects) is proxied
 
+    @pytest.mark.parametrize("provider", PROVIDERS)
+    def test_clients_are_limited_where_their_addresses_are_known(
+        self, provider: str, make: Make
+    ) -> None:
+        """Elsewhere all have that of a node, and one would lock out the others."""
+        objects = make(hub={"provider": provider, "domain": "example.org"}, only="hub")
+        for name in ("sign-in-limit", "request-limit"):
+            limit = one(objects, "Middleware", name)["spec"]["rateLimit"]
+            if provider == "generic":
+                assert limit == {"average": 0}
+            else:
+                assert limit["average"] > 0
+                # Whoever has an IPv6 address has a whole network of them.
+                assert limit["sourceCriterion"] == {"ipStrategy": {"ipv6Subnet": 64}}
+
 
 def expects_proxy_header(objects: Objects) -> bool:
     """Whether Traefik reads a PROXY header on both of its entry points."""

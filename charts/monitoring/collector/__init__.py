@@ -23,7 +23,7 @@ from charts.monitoring.collector.configuration import (
     configuration,
 )
 from charts.monitoring.names import COLLECTOR
-from charts.monitoring.opentelemetry import HEALTH, METRICS
+from charts.monitoring.opentelemetry import HEALTH, METRICS, UNUSED_METRICS
 from charts.monitoring.secrets import INGEST_CREDENTIALS
 from charts.network import (
     EVERYWHERE,
@@ -161,7 +161,14 @@ class Collector(Component[Cluster]):
                 **({"recovery.sh": RECOVERY} if part == "logs" else {}),
             },
         )
-        scraped(chart, part, namespace=COLLECTOR, labels=_labels(part), port="metrics")
+        scraped(
+            chart,
+            part,
+            namespace=COLLECTOR,
+            labels=_labels(part),
+            port="metrics",
+            dropped=(UNUSED_METRICS,),
+        )
         allow(
             chart,
             part,

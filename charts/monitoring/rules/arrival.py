@@ -3,14 +3,14 @@
 Silence is seen at the hub alone, where nothing of the cluster is needed to see it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from charts.ingress import PAGES, routers
 from charts.monitoring.ingest import LOGS, METRICS, Sender, Signal
 from charts.monitoring.kube_state_metrics import KubeStateMetrics
-from charts.monitoring.names import COLLECTOR, LOG_GATEWAY
+from charts.monitoring.names import COLLECTOR, LOG_GATEWAY, PROMETHEUS_AGENT
 from charts.monitoring.prometheus_agent import BUFFER_HOURS
 from charts.monitoring.rules.app import down
 from charts.monitoring.rules.rule import Alert, Group
@@ -146,6 +146,51 @@ def _of_region(hub: str, region: WatchedRegion) -> Iterator[Alert]:
             labels=labels,
             outside=True,
         )
+    # A region without an agent cannot say what it has sent.
+    if METRICS in sender.signals:
+        for signal in sender.signals:
+            yield _from_stranger(hub, sender, signal)
+
+
+class Sent(NamedTuple):
+    """How a region's own programs count the requests that the hub has taken."""
+
+    metric: str
+    selector: str
+
+
+SENT: Final[Mapping[Signal, Sent]] = {
+    METRICS: Sent(
+        "prometheus_remote_storage_sent_batch_duration_seconds_count",
+        f'job="{PROMETHEUS_AGENT}"',
+    ),
+    LOGS: Sent(
+        "http_client_request_duration_count",
+        f'job="{COLLECTOR}",http_response_status_code=~"2.."',
+    ),
+}
+STRANGE_SHARE: Final = 1.5
+"""Requests that the hub took, by those that the region counted: a restart loses some of a count."""
+STRANGE_REQUESTS: Final = 100
+"""Requests in an hour by which they may differ besides: metadata are not counted as batches."""
+
+
+def _from_stranger(hub: str, sender: Sender, signal: Signal) -> Alert:
+    """Two counts of the same requests, one at each end."""
+    taken = _requests(hub, sender, "2..", signal)
+    metric, selector = SENT[signal]
+    return Alert(
+        name="IngestFromStranger",
+        severity="warning",
+        expression=f"sum(increase({taken}[1h])) > {STRANGE_REQUESTS} + {STRANGE_SHARE} * "
+        f'sum(increase({metric}{{cluster="{sender.cluster}",{selector}}}[1h]))',
+        wait="15m",
+        summary="Somebody else may be writing {{ $labels.signal }} with the password of "
+        "{{ $labels.cluster }}.",
+        description="The hub took {{ $value | humanize }} requests in an hour, far more than the "
+        "region itself counted. Find the other sender, or revoke the password.",
+        labels={"cluster": sender.cluster, "signal": signal.name},
+    )
 
 
 def _refused(hub: str, sender: Sender, signal: Signal) -> Alert:
@@ -291,6 +336,30 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
                 summary="Samples of {{ $labels.cluster }} are lost.",
                 description="The agent gives up {{ $value | humanize }} samples a second that the "
                 "hub has refused.",
+            ),
+            Alert(
+                name="ScrapeRefused",
+                severity="warning",
+                # Prometheus counts what it read before it gave an answer up.
+                expression="count by (cluster, namespace, job) "
+                "(up == 0 and scrape_samples_scraped > 0) > 0",
+                wait="15m",
+                summary="Prometheus refuses the metrics of {{ $labels.job }} in "
+                "{{ $labels.cluster }}.",
+                description="{{ $value }} targets in the namespace {{ $labels.namespace }} answer, "
+                "but with too many samples, too many or too long labels, or text that is no "
+                "exposition format. Their metrics are missing.",
+            ),
+            Alert(
+                name="ScrapeTooLarge",
+                severity="warning",
+                expression="sum by (cluster) ("
+                "increase(prometheus_target_scrapes_exceeded_body_size_limit_total[10m])"
+                " + increase(prometheus_target_scrape_pool_exceeded_target_limit_total[10m])) > 0",
+                wait="15m",
+                summary="Something in {{ $labels.cluster }} exports more than Prometheus reads.",
+                description="The answer of a target is longer than its limit, or a monitor has "
+                "more than a thousand targets. Their metrics are missing.",
             ),
             Alert(
                 name="LogLinesLost",
