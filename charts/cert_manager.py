@@ -5,7 +5,7 @@ Challenges are HTTP-01 through Traefik's ``web`` entry point alone: a solver Ing
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from charts import kinds
 from charts.component import KEEP, LATER, Component, Patch
@@ -17,9 +17,14 @@ from charts.scrape import scraped
 from charts.security import pod_security
 from charts.traefik import Traefik
 from charts.upstream import CERT_MANAGER_BUNDLE
-from charts.workload import resources
+from charts.workload import disk, resources
 from fleet.registry import Cluster, Fleet, Issuer
-from imports.cert_manager import Certificate, ClusterIssuer, ClusterIssuerSpec
+from imports.cert_manager import (
+    Certificate,
+    ClusterIssuer,
+    ClusterIssuerSpec,
+    VolumeResourceRequirements,
+)
 from imports.k8s import PodDisruptionBudget
 
 if TYPE_CHECKING:
@@ -183,8 +188,14 @@ class CertManager(Component[Cluster]):
                                         }
                                     }
                                 },
-                                # The quota of an app refuses a higher one.
-                                "podTemplate": {"spec": {"priorityClassName": SERVING}},
+                                "podTemplate": {
+                                    "spec": {
+                                        # The quota of an app refuses a higher one.
+                                        "priorityClassName": SERVING,
+                                        # Beside the CPU and memory that cert-manager gives it.
+                                        "resources": cast(VolumeResourceRequirements, disk()),
+                                    }
+                                },
                             }
                         }
                     }

@@ -19,7 +19,13 @@ from charts.scrape import MONITORING, keep, scraped
 from charts.security import NOBODY, RESTRICTED_CONTAINER
 from charts.text import as_yaml
 from charts.upstream import BLACKBOX_EXPORTER_IMAGE
-from charts.workload import DEPLOYMENT_STRATEGY, REVISION_HISTORY_LIMIT, pod, service_port
+from charts.workload import (
+    DEPLOYMENT_STRATEGY,
+    REVISION_HISTORY_LIMIT,
+    pod,
+    resources,
+    service_port,
+)
 from fleet.registry import Cluster, Fleet
 from imports.k8s import (
     ConfigMap,
@@ -159,10 +165,7 @@ def _container() -> Container:
         "readinessProbe": {"httpGet": {"path": "/-/healthy", "port": "http"}, "periodSeconds": 10},
         "livenessProbe": {"httpGet": {"path": "/-/healthy", "port": "http"}, "periodSeconds": 30},
         # Each probe takes a fraction of a second; the hub's of thirty regions are six a second.
-        "resources": {
-            "requests": {"cpu": "20m", "memory": "32Mi"},
-            "limits": {"memory": "128Mi"},
-        },
+        "resources": resources(cpu="20m", memory="32Mi", limit="128Mi"),
         "securityContext": RESTRICTED_CONTAINER,
         "volumeMounts": [{"name": "config", "mountPath": _FOLDER, "readOnly": True}],
     }

@@ -23,7 +23,7 @@ import yaml
 from charts.monitoring.blackbox import SERVED, configuration
 from charts.monitoring.hostnames import PLACES, hostnames, places, probed_by
 from charts.monitoring.names import BLACKBOX_EXPORTER
-from charts.monitoring.rules.traffic import COLLAPSED, FEWEST
+from charts.monitoring.rules.traffic import COLLAPSED, FEWEST, WatchedTraefik
 from charts.monitoring.scraper import INTERVAL
 from charts.text import as_yaml
 from fleet.registry import Fleet
@@ -201,6 +201,28 @@ def test_every_hostname_that_is_probed_is_missed(objects: Sequence[Object]) -> N
 def test_probes_alone_are_not_taken_for_traffic() -> None:
     """Whoever counts an app's requests counts them too, so they must not pass for a fifth."""
     assert PLACES / float(INTERVAL.removesuffix("s")) < COLLAPSED * FEWEST
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("", True),
+        (", without: [traefik], traefik: {namespace: kube-system}", False),
+        (", without: [prometheus-agent]", None),
+    ],
+)
+def test_a_traefik_is_missed_where_it_can_be(
+    keys: str,
+    expected: bool | None,  # noqa: FBT001 - a parameter of the test
+    tmp_path: Path,
+) -> None:
+    """One that the cluster had before need not be scraped, and a region may send no metrics."""
+    fleet = fleet_of(HUB + region("a", 1, keys), tmp_path)
+    found = [each for each in map(WatchedTraefik.of, fleet.clusters) if each]
+    assert {each.cluster: each.expected for each in found} == {
+        "hub": True,
+        **({} if expected is None else {"a": expected}),
+    }
 
 
 @pytest.fixture(scope="module")

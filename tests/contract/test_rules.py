@@ -19,6 +19,7 @@ from charts.monitoring.rules.app import WatchedApp
 from charts.monitoring.rules.arrival import WatchedRegion, of_region
 from charts.monitoring.rules.rule import Group
 from charts.monitoring.rules.service_levels import EVALUATION_SECONDS
+from charts.monitoring.rules.traffic import WatchedTraefik
 from charts.tenant import apps
 from fleet.registry import Fleet
 from fleet.score import BEFORE_ROLLOUT
@@ -92,13 +93,19 @@ def cases() -> list[Case]:
 
 
 def groups_of_other_apps() -> Iterator[Group]:
-    """What the sample fleet has not: apps behind the edge, one of which nothing scrapes."""
+    """What the sample fleet has not: apps behind the edge, and a Traefik of a cluster's own.
+
+    Nothing scrapes one of the apps.
+    """
     fleet = load(FLEETS / "three-apps.yaml")
     (north,) = (region for region in fleet.regions if region.name == "north")
     yield of_region(fleet.hub.name, WatchedRegion.of(north))
     for app in apps(north):
         if app.name != FOOBAR_API:
             yield WatchedApp.of(app).records()
+    own = load(FLEETS / "own-traefik.yaml").cluster("k3s")
+    if watched := WatchedTraefik.of(own):
+        yield watched.down()
 
 
 def alerts(objects: Sequence[Object]) -> list[Mapping[str, Any]]:

@@ -62,10 +62,14 @@ PlatformPod = tuple[str, Mapping[str, Any]]
 
 
 def pods(built: Sequence[Object]) -> Iterator[PlatformPod]:
-    """The spec of the pods of each workload of ours, those that Prometheus Operator makes too."""
+    """The spec of the pods of each workload of ours, those that other programs make too."""
     for each in built:
         if each.template:
             yield str(each), each.template["spec"]
+        elif each.kind == "ClusterIssuer":
+            for solver in each.body["spec"].get("acme", {}).get("solvers", ()):
+                own = solver["http01"]["ingress"]["podTemplate"]["spec"]
+                yield str(each), {"containers": [{"name": "solver", **own}]}
         elif each.kind in OPERATED:
             spec = each.body["spec"]
             own = {"name": each.name, "resources": spec["resources"]}

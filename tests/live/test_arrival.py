@@ -14,6 +14,7 @@ import pytest
 
 from charts.ingress import TRAEFIK
 from charts.metrics_server import METRICS_SERVER
+from charts.monitoring.hostnames import PLACES, hostnames, places
 from tests.live.cluster import ends_well, eventually, said
 from tests.live.conftest import Bootstrapped
 from tests.live.hub import Logs, Query
@@ -82,6 +83,32 @@ def test_the_state_of_every_cluster_reaches_the_hub(up: Bootstrapped, query: Que
         )
         spec = read(cluster.name, "-n", TRAEFIK, "get", "deployment", TRAEFIK)["spec"]
         assert int(wanted["value"][1]) == spec["replicas"]
+
+
+def test_every_hostname_is_served_as_other_clusters_see_it(
+    up: Bootstrapped, query: Query, report: list[str]
+) -> None:
+    """From two places, over TLS that is verified; a page that cannot run here fails."""
+    fleet, seen = up.fork.fleet, 0
+    for cluster in fleet.clusters:
+        assert len(places(fleet, cluster)) == PLACES
+        for hostname in hostnames(fleet, cluster):
+            success = 0 if hostname.app in up.fork.place.absent else 1
+            for place in places(fleet, cluster):
+                labels = (
+                    f'cluster="{place}",target_cluster="{cluster.name}",'
+                    f'app="{hostname.app}",hostname="{hostname.host}"'
+                )
+                eventually(
+                    f"{place} finds {hostname.host} {'served' if success else 'not served'}",
+                    partial(query, f"probe_success{{{labels}}} == {success}"),
+                )
+                left = f"probe_ssl_earliest_cert_expiry{{{labels}}} > time()"
+                eventually(f"{place} knows until when", partial(query, left))
+                seen += 1
+    # Guarded by a sign-in, and served.
+    assert query('probe_http_status_code{app="prometheus"} == 401')
+    report.append(f"hostnames probed, from {PLACES} places each: {seen // PLACES}")
 
 
 def test_lines_of_every_cluster_arrive(up: Bootstrapped, logs: Logs) -> None:

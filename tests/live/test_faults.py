@@ -1,9 +1,10 @@
-"""Parts killed under load: what is lost is counted, and everything comes back by itself.
+"""Parts killed or cut off: what is lost is counted, and everything comes back by itself.
 
 They take minutes, so LIVE_QUICK leaves them out.
 """
 
 import http.client
+import json
 import os
 import subprocess
 import threading
@@ -59,6 +60,50 @@ FAULTS: dict[str, Callable[[], None]] = {
     ),
     "the kubelet": _kubelet,
 }
+
+
+def test_users_who_reach_nothing_page_though_every_pod_is_well(
+    up: Bootstrapped, query: Query, report: list[str]
+) -> None:
+    """The way from the load balancer to Traefik is cut; the agent and the apps notice nothing."""
+    hub = up.fork.fleet.hub.name
+    controller = ("-n", ARGOCD, "scale", "statefulset/argocd-application-controller")
+    mine = {"severity": "critical", "cluster": REGION, "app": FOOBAR_API}
+
+    def fired() -> bool:
+        return any(
+            each["alertname"] == "HostnameUnreachable" and mine.items() <= each.items()
+            for each in query.alerts()
+        )
+
+    assert not fired()
+    # Argo CD would mend the Service at once.
+    said(hub, *controller, "--replicas=0")
+    try:
+        start = time.monotonic()
+        _select_traefik(cut=True)
+        eventually("HostnameUnreachable fires", fired, seconds=420)
+        took = time.monotonic() - start
+        assert query(f'up{{cluster="{REGION}",job="{TRAEFIK}"}} == 1')
+        assert query(f'up{{cluster="{REGION}",job="{FOOBAR_API}"}} == 1')
+        assert not any(
+            each["alertname"] in ("AppDown", "TraefikDown") and each["cluster"] == REGION
+            for each in query.alerts()
+        )
+    finally:
+        said(hub, *controller, "--replicas=1")
+        _select_traefik(cut=False)
+    eventually(
+        "probes succeed again",
+        partial(query, f'min(probe_success{{target_cluster="{REGION}"}}) == 1'),
+    )
+    report.append(f"load balancer of {REGION} cut off: HostnameUnreachable after {took:.0f} s")
+
+
+def _select_traefik(*, cut: bool) -> None:
+    """Whether the Service behind the load balancer selects no pod, or Traefik's as before."""
+    patch = json.dumps({"spec": {"selector": {"cut": "off" if cut else None}}})
+    said(REGION, "-n", TRAEFIK, "patch", "service", TRAEFIK, "--type=merge", "-p", patch)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -93,6 +93,8 @@ def test_series_of_every_kind_arrive(fleet: Fleet, query: Query) -> None:
             "cert-manager",
             "prometheus-operator",
             "opentelemetry-collector",
+            "blackbox-exporter",
+            "probes",
             *(("prometheus-k8s",) if cluster is fleet.hub else ("prometheus-agent", "foobar-api")),
         ):
             labels = f'cluster="{cluster.name}",region="{cluster.region_label}",job="{job}"'

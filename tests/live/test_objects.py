@@ -13,7 +13,8 @@ from charts.argocd_access import ARGOCD_MANAGER
 from charts.ingress import PAGES, TRAEFIK
 from charts.monitoring.secrets import PROMETHEUS_SIGN_IN, ingest_user
 from fleet.registry import Fleet
-from rendering.validation.objects import Object
+from rendering.validation.objects import Object, containers
+from rendering.validation.quotas import DISK
 from tests.live.cluster import apply, kubectl, said
 from tests.live.conftest import Bootstrapped
 
@@ -107,3 +108,20 @@ def test_the_hubs_traefik_reads_only_what_it_serves(fleet: Fleet, up: Bootstrapp
         assert set(data) == {"users"}, metadata["name"]
         for line in b64decode(data["users"]).decode().splitlines():
             assert re.fullmatch(r"[a-z0-9-]+:\{SHA\}[A-Za-z0-9+/=]{28}", line), metadata["name"]
+
+
+def test_each_container_has_its_share_of_the_disk(cluster: str, fleet: Fleet) -> None:
+    """Those that other programs add included; and no pod was evicted for what it has there."""
+    ours = {each.NAMESPACE for each in fleet.cluster(cluster).classes} - {"kube-system"}
+    pods = json.loads(said(cluster, "get", "pods", "--all-namespaces", "-ojson"))["items"]
+    # A pod without an owner is one that a test has made.
+    made = [each for each in pods if each["metadata"].get("ownerReferences")]
+    without = [
+        f"{each['metadata']['namespace']}/{each['metadata']['name']}: {container['name']}"
+        for each in made
+        if each["metadata"]["namespace"] in ours
+        for container in containers(each["spec"])
+        if DISK not in container["resources"].get("limits", {})
+    ]
+    assert without == []
+    assert [each for each in made if each["status"].get("reason") == "Evicted"] == []

@@ -6,6 +6,7 @@ from typing import Final
 from charts.monitoring.dashboards.apps import APPS
 from charts.monitoring.dashboards.collection import COLLECTION
 from charts.monitoring.dashboards.fleet import FLEET
+from charts.monitoring.dashboards.hostnames import HOSTNAMES
 from charts.monitoring.dashboards.logs import LOGS
 from charts.monitoring.dashboards.model import Json
 from charts.monitoring.dashboards.platform import ARGOCD, CERT_MANAGER, TRAEFIK
@@ -14,6 +15,7 @@ from charts.monitoring.dashboards.region import REGION
 DASHBOARDS: Final[tuple[Json, ...]] = (
     FLEET,
     APPS,
+    HOSTNAMES,
     REGION,
     TRAEFIK,
     CERT_MANAGER,

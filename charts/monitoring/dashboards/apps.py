@@ -8,6 +8,7 @@ from charts.monitoring.dashboards.model import (
     ANY_STEPS,
     BUDGET_STEPS,
     LIFE_STEPS,
+    REACHED_STEPS,
     RESTART_STEPS,
     Column,
     Link,
@@ -23,6 +24,7 @@ from charts.monitoring.dashboards.model import (
     to_logs,
 )
 from charts.monitoring.rules.app import AVAILABLE, CERTIFICATE_SERVED, by_app
+from charts.monitoring.rules.probes import BEST
 from charts.monitoring.rules.service_levels import BURNS, ERRORS, SLOWNESS, Objective
 
 _CHOSEN: Final = '{app=~"$app",cluster=~"$cluster"}'
@@ -174,6 +176,13 @@ APPS: Final = dashboard(
                 "Apps by cluster",
                 Column("Pods", f"sum by (app, cluster) ({AVAILABLE}{_CHOSEN})"),
                 Column(
+                    "Reached",
+                    f"max by (app, cluster) ({BEST}{_CHOSEN})",
+                    unit="percentunit",
+                    decimals=0,
+                    steps=REACHED_STEPS,
+                ),
+                Column(
                     "Requests",
                     f"sum by (app, cluster) ({ERRORS.total}{_CHOSEN})",
                     unit="reqps",
@@ -218,7 +227,7 @@ APPS: Final = dashboard(
                 ),
                 keys={"app": "App", "cluster": "Cluster"},
                 key_links=[Link("This app alone", "/d/apps/apps?var-app=${__value.text}")],
-                description="Certificate: time that is left.",
+                description="Reached: by probes from elsewhere. Certificate: time that is left.",
             )
         ]
     ),

@@ -20,6 +20,7 @@ from charts.monitoring.dashboards.model import (
     table,
 )
 from charts.monitoring.rules.app import AVAILABLE
+from charts.monitoring.rules.probes import BEST, SUCCEED
 from charts.monitoring.rules.service_levels import BURNS, ERRORS, SLOWNESS, Objective
 
 # A cluster that has fallen silent stays in the list for a day.
@@ -140,6 +141,11 @@ FLEET: Final = dashboard(
                     unit="s",
                     decimals=0,
                     steps=LIFE_STEPS,
+                ),
+                Column(
+                    "Hostnames unreachable",
+                    f"count by (cluster) ({BEST} < {SUCCEED})",
+                    steps=((None, "green"), (1, "red")),
                 ),
                 Column(
                     "Nodes not ready",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from charts.monitoring.rules.probes import SUCCEED
 from charts.upstream import GRAFANA_VERSION
 
 SCHEMA_VERSION: Final = 39
@@ -27,6 +28,8 @@ Shape: TypeAlias = Literal["time_series", "table"]
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 ANY_STEPS: Final[Steps] = ((None, "green"), (1, "orange"))
 """Of a number that should be 0."""
+REACHED_STEPS: Final[Steps] = ((None, "red"), (SUCCEED, "orange"), (0.99, "green"))
+"""Of the share of probes that succeed."""
 BUDGET_STEPS: Final[Steps] = ((None, "red"), (0, "orange"), (0.5, "green"))
 """Of the share of a budget that is left."""
 RESTART_STEPS: Final[Steps] = ((None, "green"), (1, "orange"), (10, "red"))
