@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from charts.monitoring.collector.configuration import QUEUE
+from charts.monitoring.collector.configuration import FEATURE_GATES, QUEUE
 from charts.monitoring.log_limits import PIECE
 
 T = TypeVar("T")
@@ -190,6 +190,7 @@ class Collector:
         reader["pull"]["exporter"]["prometheus"] |= {"host": "127.0.0.1", "port": self._metrics}
         content["exporters"]["otlp_http"] |= {"logs_endpoint": endpoint, "encoding": "json"}
         self._path, self.log = folder / "collector.yaml", folder / "collector.log"
+        self._gates = [f"--feature-gates={gate}" for gate in FEATURE_GATES]
         self._environment = {"NODE_NAME": "node"}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -232,7 +233,7 @@ class Collector:
         self._path.write_text(yaml.safe_dump(self.content))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [program, f"--config={self._path}"],
+                [program, f"--config={self._path}", *self._gates],
                 stdout=log,
                 stderr=log,
                 env=self._environment,

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,6 +147,30 @@ def _full(collector: Collector) -> bool:
     return size > 0.9 * collector.metric("otelcol_exporter_queue_capacity")
 
 
+def test_a_collector_that_is_killed_loses_nothing_that_it_has_read(
+    collector: Collector, loki: Store
+) -> None:
+    """It does not note a line as read before that is in its queue, which here has no room."""
+    collector.sending_queue["queue_size"] = MEBIBYTE // 2
+    log = ContainerLog.of(collector.pods)
+    loki.status = 503
+    collector.start()
+    until("the collector is ready", lambda: collector.ready)
+    lines: list[str] = []
+    while _accepted(collector) == len(lines):
+        more = [f"line {i} {'x' * 8_000}" for i in range(len(lines), len(lines) + 20)]
+        log.write(*more)
+        lines += more
+        # More than two rounds of reading.
+        time.sleep(2.5)
+        assert len(lines) < 200
+    collector.stop(kill=True)
+    loki.status = 200
+    collector.start()
+    until("the last line arrives", lambda: lines[-1] in loki.bodies("line "))
+    until("every line arrives", lambda: set(loki.bodies("line ")) == set(lines), seconds=20)
+
+
 def no_head(file: Path) -> None:
     with file.open("r+b") as opened:
         opened.write(bytes(8192))
@@ -239,3 +264,26 @@ def _recovery(collector: Collector, logs: Path) -> Iterator["subprocess.Popen[by
 
 def _accepted(collector: Collector) -> float:
     return collector.metric("otelcol_receiver_accepted_log_records")
+
+
+def test_lines_about_refused_lines_do_not_multiply(collector: Collector, loki: Store) -> None:
+    """The collector reads its own log, and the store refuses whatever it sends."""
+    own = ContainerLog.of(collector.pods, container="own")
+    loki.status = 400
+    own.write("the first line")
+    collector.start()
+    until("a line is refused", lambda: _logged(collector))
+    seen = 0
+    end = time.monotonic() + 8
+    while time.monotonic() < end:
+        lines = _logged(collector)
+        own.write(*lines[seen:])
+        seen = len(lines)
+        time.sleep(0.1)
+    # A request that is refused makes one line, however many are in it: at most one a second.
+    assert 2 <= seen <= 12
+    assert collector.metric("otelcol_exporter_sent_log_records") == 0
+
+
+def _logged(collector: Collector) -> Sequence[str]:
+    return [line for line in collector.log.read_text().splitlines() if "Dropping data" in line]

@@ -136,12 +136,17 @@ class HubSide:
             **headers,
         }
         if user:
-            sent["Authorization"] = "Basic " + b64encode(":".join(user).encode()).decode()
+            sent["Authorization"] = basic(*user)
         return _posted(self.traefik, ingest.LOGS.path(route), body, sent)
 
     def knock(self, body: bytes) -> int:
         """The answer to a request that does not come by way of Traefik."""
         return _posted(self.otlp, gateway.PUSH_PATH, body, {"Content-Type": "application/json"})
+
+
+def basic(user: str, password: str = PASSWORD) -> str:
+    """The header of a sign-in."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _posted(port: int, path: str, body: bytes, headers: Mapping[str, str]) -> int:
@@ -372,6 +377,33 @@ def test_a_request_too_large_is_refused(hub: HubSide) -> None:
     assert len(packed) < LONGEST_BODY // 100
     assert hub.send(packed, headers={"Content-Encoding": "gzip"}) == 400
     assert not hub.store.lines
+
+
+def test_requests_under_way_are_few(hub: HubSide) -> None:
+    """Traefik keeps the bodies of them all in memory. Another region's are counted apart."""
+    host, path = hub.host, ingest.LOGS.path(OURS)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {basic(OURS)}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+    )
+    opened = 0
+
+    def full() -> bool:
+        """Whether there is no room. A slow one that found none for a moment is replaced."""
+        nonlocal opened
+        if hub.send(lines("one more")) == 429:
+            return True
+        slow = stack.enter_context(socket.create_connection(("127.0.0.1", hub.traefik)))
+        slow.sendall(head.encode())
+        opened += 1
+        return False
+
+    with ExitStack() as stack:
+        eventually(full)
+        assert opened >= ingest.CONCURRENT_REQUESTS
+        sent = lines("of another")
+        assert hub.send(sent, route=THEIRS, user=(THEIRS, PASSWORD)) == 200
+    eventually(lambda: hub.send(lines("room again")) == 200)
 
 
 def test_what_loki_refuses_of_one_region_takes_nothing_of_another(hub: HubSide) -> None:

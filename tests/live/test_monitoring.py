@@ -101,11 +101,13 @@ def test_series_of_every_kind_arrive(fleet: Fleet, query: Query) -> None:
             "cert-manager",
             "prometheus-operator",
             "opentelemetry-collector",
+            "blackbox-exporter",
+            "probes",
             *(("prometheus-k8s",) if cluster is fleet.hub else ("prometheus-agent", "foobar-api")),
         ):
             labels = f'cluster="{cluster.name}",region="{cluster.region_label}",job="{job}"'
             eventually(f"{job} of {cluster.name} is up", partial(query, f"up{{{labels}}} == 1"))
-    for job in ("loki", "alertmanager-main", "argocd-application-controller"):
+    for job in ("loki", "log-gateway", "alertmanager-main", "argocd-application-controller"):
         eventually(f"{job} is up", partial(query, f'up{{cluster="tooling",job="{job}"}} == 1'))
     assert query('container_memory_working_set_bytes{cluster="us-east",container!=""}')
     assert not query('up{cluster=""}'), "a series that belongs to no cluster"

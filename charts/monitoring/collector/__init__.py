@@ -17,6 +17,7 @@ from charts.labels import selector
 from charts.monitoring import ingest, loki
 from charts.monitoring.collector.configuration import (
     CREDENTIALS_FOLDER,
+    FEATURE_GATES,
     QUEUE,
     Part,
     configuration,
@@ -260,7 +261,10 @@ class Collector(Component[Cluster]):
             "name": COLLECTOR,
             "image": OPENTELEMETRY_COLLECTOR_IMAGE,
             "imagePullPolicy": "IfNotPresent",
-            "args": [f"--config={CONFIGURATION_FOLDER}/collector.yaml"],
+            "args": [
+                f"--config={CONFIGURATION_FOLDER}/collector.yaml",
+                *(f"--feature-gates={gate}" for gate in FEATURE_GATES if part == "logs"),
+            ],
             "env": [
                 {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
                 {"name": "GOMEMLIMIT", "value": "400MiB" if part == "logs" else "100MiB"},

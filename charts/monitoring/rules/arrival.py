@@ -406,8 +406,8 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
                 wait="5m",
                 summary="Log lines wait in {{ $labels.cluster }}.",
                 description="The queue on disk of {{ $labels.pod }} is "
-                "{{ $value | humanizePercentage }} full. Once it is, nothing more is read, and "
-                "lines that are rotated away are lost.",
+                "{{ $value | humanizePercentage }} full. Once it is, lines wait in the kubelet's "
+                "files, and those that the kubelet deletes are lost.",
             ),
         ],
     )
