@@ -178,16 +178,17 @@ def beginning_with(*paths: str) -> str:
     return f"PathRegexp(`^/({inner})`)"
 
 
-def try_again(host: str, suffix: str) -> IngressRouteRoute:
-    """Answers 503 where no route, or none whose credential exists, takes what a region sends.
+def try_again(host: str, paths: Sequence[str]) -> IngressRouteRoute:
+    """Answers 503 where the routes of regions are missing, or their credentials.
 
-    The regions' paths end in ``suffix``. Agents and collectors give up what is answered 401 or 404,
-    and repeat what is answered 503.
+    ``paths`` are those that regions write to. Agents and collectors give up what is answered 401 or
+    404, and repeat what is answered 503. Other paths are answered as before: anybody who asks for
+    them could otherwise make Traefik look broken.
     """
-    path = f"^/[^/]+{re.escape(suffix)}$"
+    written = " || ".join(f"Path(`{path}`)" for path in paths)
     return {
         "kind": "Rule",
-        "match": f"Host(`{host}`) && PathRegexp(`{path}`) && Method(`POST`)",
+        "match": f"Host(`{host}`) && ({written}) && Method(`POST`)",
         "priority": 50,
         "services": [{"name": NOBODY, "port": 80}],
     }

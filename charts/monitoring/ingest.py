@@ -140,7 +140,15 @@ class Ingest(Component[Hub]):
                 "logs-of-nobody",
                 metadata={"name": LOGS.name, "namespace": PAGES},
                 spec=self.ingress.https_route(
-                    LOGS.tls_secret, try_again(self.loki_host, LOGS.suffix)
+                    LOGS.tls_secret,
+                    try_again(
+                        self.loki_host,
+                        [
+                            LOGS.path(sender.cluster)
+                            for sender in self.senders
+                            if LOGS in sender.signals
+                        ],
+                    ),
                 ),
             )
         # Traefik answers 404 for a route whose Service is missing, and collectors give up what is

@@ -20,6 +20,7 @@ from charts.ingress import (
     try_again,
 )
 from charts.labels import NAME
+from charts.monitoring.names import PROMETHEUS_AGENT
 from charts.monitoring.operator import operated_resources, web_ports
 from charts.monitoring.scraper import (
     EGRESS,
@@ -91,6 +92,8 @@ class PrometheusHub(Component[Hub]):
     issuer: str
     """The ClusterIssuer of the certificate of ``host``."""
     ingress: IngressController
+    written: tuple[str, ...]
+    """The paths that regions write to."""
     retention: str
     """How long it keeps samples."""
     storage: str
@@ -106,6 +109,11 @@ class PrometheusHub(Component[Hub]):
             host=cluster.prometheus_host,
             issuer=issuer_of(cluster),
             ingress=IngressController.of(cluster),
+            written=tuple(
+                f"/{region.name}{WRITE_PATH}"
+                for region in fleet.regions
+                if PROMETHEUS_AGENT in region.components
+            ),
             retention=cluster.metrics_retention,
             storage=cluster.metrics_storage,
             storage_class=cluster.volume_class,
@@ -220,5 +228,5 @@ class PrometheusHub(Component[Hub]):
                 "middlewares": [{"name": REQUEST_LIMIT}, {"name": PROMETHEUS_SIGN_IN}],
                 "services": [{"name": leading_to(PROMETHEUS), "port": "web"}],
             },
-            try_again(self.host, WRITE_PATH),
+            *([try_again(self.host, self.written)] if self.written else ()),
         )

@@ -186,16 +186,6 @@ def test_wrong_passwords_lock_nobody_out(fleet: Fleet, hub: HubOverTls) -> None:
         assert hub.ask(host, path, method="POST", body=b"{}").status == 404
 
 
-def test_what_no_route_takes_is_to_be_sent_again(fleet: Fleet, hub: HubOverTls) -> None:
-    """Such as that of a region which the hub does not know yet."""
-    for host, signal in (
-        (fleet.hub.prometheus_host, ingest.METRICS),
-        (fleet.hub.loki_host, ingest.LOGS),
-    ):
-        answer = hub.ask(host, signal.path("of-nobody"), method="POST", body=b"-")
-        assert answer.status == 503, host
-
-
 def test_a_stolen_password_writes_under_its_own_name(
     fleet: Fleet, hub: HubOverTls, sign_ins: Mapping[str, tuple[str, str]], logs: Logs
 ) -> None:
