@@ -178,14 +178,16 @@ def beginning_with(*paths: str) -> str:
     return f"PathRegexp(`^/({inner})`)"
 
 
-def try_again(match: str) -> IngressRouteRoute:
-    """Answers 503 to what has no route of its own, or none whose credential has been made.
+def try_again(host: str, suffix: str) -> IngressRouteRoute:
+    """Answers 503 where no route, or none whose credential exists, takes what a region sends.
 
-    Agents and collectors give up what is answered 401 or 404, and repeat what is answered 503.
+    The regions' paths end in ``suffix``. Agents and collectors give up what is answered 401 or 404,
+    and repeat what is answered 503.
     """
+    path = f"^/[^/]+{re.escape(suffix)}$"
     return {
         "kind": "Rule",
-        "match": match,
+        "match": f"Host(`{host}`) && PathRegexp(`{path}`) && Method(`POST`)",
         "priority": 50,
         "services": [{"name": NOBODY, "port": 80}],
     }

@@ -10,7 +10,7 @@ from rich.console import Console
 from charts.monitoring.secrets import GRAFANA_SIGN_IN
 from charts.scrape import MONITORING
 from fleet.registry import Region
-from operations import credentials, ingest, waiting
+from operations import argocd_admin, credentials, ingest, waiting
 from operations.credentials import Content
 from operations.registration import registration, renew_account
 from operations.site import Site
@@ -18,7 +18,7 @@ from operations.steps import GRAFANA
 
 
 def rotate(site: Site, console: Console) -> None:
-    """Replaces what the regions write by, the hub's sign-ins, and Argo CD's tokens.
+    """Replaces what the regions write by, the sign-ins of the hub's pages, and Argo CD's tokens.
 
     What only people can replace is replaced by what the environment has of it.
     """
@@ -35,6 +35,8 @@ def rotate(site: Site, console: Console) -> None:
     if site.hub.get("deployment", GRAFANA, MONITORING):
         site.hub.restart(GRAFANA, MONITORING)
         console.print(f"  (Grafana restarts, to read {GRAFANA_SIGN_IN})")
+    if argocd_admin.renew(site):
+        console.print(f"+ {site.fleet.hub.name}  {argocd_admin.shown(site)}")
     for secret in credentials.supplied(site.fleet):
         if site.answers.has(secret):
             content = site.answers.content(secret)

@@ -20,7 +20,7 @@ from charts.scrape import MONITORING
 from charts.traefik import Traefik
 from fleet.apps import TENANT
 from fleet.errors import InputError
-from operations import credentials, diagnosis, ingest, manifests, waiting
+from operations import argocd_admin, credentials, diagnosis, ingest, manifests, waiting
 from operations.cluster import Cluster, ClusterError, Manifest, NotFoundError
 from operations.credentials import SecretRef, Supplied
 from operations.manifests import START_SECONDS
@@ -72,6 +72,7 @@ def stages(site: Site) -> Iterator[Stage]:
     yield [
         # Argo CD tries an Application that it cannot render yet again only after minutes.
         _repository_server(site),
+        argocd_admin.password(site),
         # A pod without its certificate is tried again at ever longer intervals, so what issues it
         # is there before Argo CD brings one.
         *(_own_objects(site, name) for name in fleet.names),

@@ -140,7 +140,7 @@ class Ingest(Component[Hub]):
                 "logs-of-nobody",
                 metadata={"name": LOGS.name, "namespace": PAGES},
                 spec=self.ingress.https_route(
-                    LOGS.tls_secret, try_again(f"Host(`{self.loki_host}`) && Method(`POST`)")
+                    LOGS.tls_secret, try_again(self.loki_host, LOGS.suffix)
                 ),
             )
         # Traefik answers 404 for a route whose Service is missing, and collectors give up what is

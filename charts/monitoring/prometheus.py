@@ -220,7 +220,5 @@ class PrometheusHub(Component[Hub]):
                 "middlewares": [{"name": REQUEST_LIMIT}, {"name": PROMETHEUS_SIGN_IN}],
                 "services": [{"name": leading_to(PROMETHEUS), "port": "web"}],
             },
-            try_again(
-                f"Host(`{self.host}`) && PathRegexp(`^/[^/]+{WRITE_PATH}$`) && Method(`POST`)"
-            ),
+            try_again(self.host, WRITE_PATH),
         )

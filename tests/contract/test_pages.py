@@ -108,5 +108,5 @@ def test_what_has_no_route_yet_is_repeated(objects: Sequence[Object], fleet: Fle
         for region in fleet.regions:
             (own,) = rules(objects, signal.route(region.name))
             assert own["priority"] > fallback["priority"] > page["priority"]
-            if "PathRegexp" in fallback["match"]:
-                assert re.search(paths(fallback["match"]), signal.path(region.name))
+            assert re.search(paths(fallback["match"]), signal.path(region.name))
+            assert not re.search(paths(fallback["match"]), signal.push_path)

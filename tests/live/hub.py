@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from charts.applications import ARGOCD
 from charts.monitoring import secrets
 from charts.scrape import MONITORING
 from fleet.registry import Hub
@@ -148,3 +149,17 @@ def sign_in(cluster: str, name: str) -> tuple[str, str]:
     """The user and the password that a Secret holds."""
     found = secret_of(cluster, name)
     return found["username"], found["password"]
+
+
+def admin_password(hub: str) -> str:
+    """Of Argo CD's administrator, where people read it."""
+    path = "-o=jsonpath={.data.password}"
+    encoded = said(hub, "-n", ARGOCD, "get", "secret", "argocd-initial-admin-secret", path)
+    return b64decode(encoded).decode()
+
+
+def signs_in(hub: HubOverTls, host: str, password: str) -> int:
+    """What Argo CD answers to its administrator's password."""
+    body = json.dumps({"username": "admin", "password": password}).encode()
+    headers = {"Content-Type": "application/json"}
+    return hub.ask(host, "/api/v1/session", method="POST", body=body, headers=headers).status

@@ -21,7 +21,7 @@ from charts.ingress import TRAEFIK
 from charts.monitoring import ingest, secrets
 from tests.live.cluster import eventually, kubectl, said
 from tests.live.conftest import Bootstrapped
-from tests.live.hub import HubOverTls, Query, sign_in
+from tests.live.hub import HubOverTls, Query, admin_password, sign_in, signs_in
 from tests.live.load import under_load
 from tests.objects import FOOBAR_API
 
@@ -194,12 +194,18 @@ def test_rotation_loses_no_sample_and_shuts_the_old_password_out(
         region.name: sign_in(region.name, secrets.INGEST_CREDENTIALS) for region in fleet.regions
     }
     tokens = {region.name: token_of(region.name) for region in fleet.regions}
+    administrator = admin_password(fleet.hub.name)
     start = time.time()
     result = up.bootstrap("--rotate")
     assert result.returncode == 0, result.stdout + result.stderr
     took = time.time() - start
     for name, token in tokens.items():
         assert token_of(name) != token
+    # Argo CD's server is restarted meanwhile, and sign-ins are limited.
+    host = fleet.hub.argocd_host
+    renewed = admin_password(fleet.hub.name)
+    eventually("the new password", lambda: signs_in(hub, host, renewed) == 200)
+    assert signs_in(hub, host, administrator) == 401
 
     def refused(region: str) -> bool:
         host, path = fleet.hub.prometheus_host, ingest.METRICS.path(region)

@@ -23,7 +23,15 @@ from charts.scrape import MONITORING
 from fleet.registry import Fleet
 from tests.live.cluster import answered, ends_well, eventually, forwarded, kubectl, said
 from tests.live.conftest import Bootstrapped
-from tests.live.hub import REFUSED, HubOverTls, Logs, Query, sign_in
+from tests.live.hub import (
+    REFUSED,
+    HubOverTls,
+    Logs,
+    Query,
+    admin_password,
+    sign_in,
+    signs_in,
+)
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("refused")]
 
@@ -162,6 +170,30 @@ def test_nobody_gets_in_without_a_password(
         assert asked_by.status == 404, path
     for path in ("/loki/api/v1/push", "/loki/api/v1/query?query={}", "/otlp/v1/logs", "/metrics"):
         assert hub.ask(facts.loki_host, path, method="POST", user=ours, body=b"").status == 404
+
+
+def test_wrong_passwords_lock_nobody_out(fleet: Fleet, hub: HubOverTls) -> None:
+    """Argo CD would refuse the right one as well after five; Traefik holds up who sends them."""
+    host = fleet.hub.argocd_host
+    # Each of Traefik's pods counts by itself.
+    guesses = [signs_in(hub, host, "wrong") for _ in range(25)]
+    assert set(guesses) == {401, 429}
+    assert guesses.count(401) > 5
+    # The client that guessed has to wait; another one would not.
+    right = admin_password(fleet.hub.name)
+    eventually("the administrator", lambda: signs_in(hub, host, right) == 200, seconds=60)
+    for path in ("/api/webhook", "/api%2Fwebhook"):
+        assert hub.ask(host, path, method="POST", body=b"{}").status == 404
+
+
+def test_what_no_route_takes_is_to_be_sent_again(fleet: Fleet, hub: HubOverTls) -> None:
+    """Such as that of a region which the hub does not know yet."""
+    for host, signal in (
+        (fleet.hub.prometheus_host, ingest.METRICS),
+        (fleet.hub.loki_host, ingest.LOGS),
+    ):
+        answer = hub.ask(host, signal.path("of-nobody"), method="POST", body=b"-")
+        assert answer.status == 503, host
 
 
 def test_a_stolen_password_writes_under_its_own_name(

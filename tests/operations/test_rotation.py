@@ -9,7 +9,7 @@ from operations import credentials
 from operations.credentials import SecretRef
 from operations.ingest import SETTLING_SECONDS, SPREADING_SECONDS
 from tests.operations.conftest import Result
-from tests.operations.world import World
+from tests.operations.world import ADMIN_HASH, INITIAL_PASSWORD, World
 
 Command = Callable[..., Result]
 
@@ -78,7 +78,7 @@ def lost(world: World) -> list[str]:
 
 def everything(world: World) -> dict[str, object]:
     """All that a rotation replaces."""
-    return {str(ref): world.read(ref) for ref in (*REGION, *PAGES, TOKEN)}
+    return {str(ref): world.read(ref) for ref in (*REGION, *PAGES, INITIAL_PASSWORD, TOKEN)}
 
 
 def assert_consistent(world: World) -> None:
@@ -87,6 +87,9 @@ def assert_consistent(world: World) -> None:
     assert first is not None
     assert first == second
     assert world.read(HUB) == credentials.htpasswd([credentials.htpasswd_line(first)])
+    administrator = world.read(ADMIN_HASH)
+    assert administrator is not None
+    assert administrator["admin.password"] == world.read(INITIAL_PASSWORD)["password"]  # type: ignore[index]
     person = world.read(PAGES[1])
     assert person is not None
     assert world.read(ACCEPTED) == credentials.htpasswd([credentials.htpasswd_line(person)])

@@ -20,6 +20,10 @@ VARIABLES: Final = {
 }
 """What only people know."""
 
+ADMIN_HASH: Final = SecretRef("hub", "argocd", "argocd-secret")
+INITIAL_PASSWORD: Final = SecretRef("hub", "argocd", "argocd-initial-admin-secret")
+"""The password of Argo CD's administrator."""
+
 STORAGE_CLASS: Final = {
     "apiVersion": "storage.k8s.io/v1",
     "kind": "StorageClass",
@@ -45,6 +49,9 @@ class World:
 
     broken: dict[str, str] = field(default_factory=dict)
     """Applications that stay unhealthy, and the kind of an object of each that is missing."""
+
+    started: set[float] = field(default_factory=set)
+    """When the pods of Argo CD's server that have started were created."""
 
     def __post_init__(self) -> None:
         for member in self.fleet.clusters:
@@ -74,6 +81,7 @@ class World:
 
     def deploy(self) -> None:
         """What Argo CD does: an Application for each folder that a set lists."""
+        self._generate_password()
         server = self.hub.stored("deployment", "argocd-repo-server", "argocd")
         if not (server or {}).get("status", {}).get("readyReplicas"):
             return
@@ -86,6 +94,18 @@ class World:
             ]
             for cluster, component in folders:
                 self._deploy(cluster, component, self._signs_in(cluster))
+
+    def _generate_password(self) -> None:
+        """What Argo CD's server does when it starts and its administrator has no password."""
+        pod = self.hub.storage.objects.get(("", "Pod", "argocd", "argocd-server-0"))
+        if pod is None or pod.created in self.started:
+            return
+        self.started.add(pod.created)
+        if (self.read(ADMIN_HASH) or {}).get("admin.password"):
+            return
+        for ref, key in ((INITIAL_PASSWORD, "password"), (ADMIN_HASH, "admin.password")):
+            content = {key: f"generated at {pod.created}"}
+            self.hub.put(credentials.manifest(ref, content), manager="argocd-server")
 
     def _signs_in(self, cluster: str) -> bool:
         if cluster == self.fleet.hub.name:
