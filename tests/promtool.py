@@ -22,6 +22,7 @@ class Fired(NamedTuple):
     """An alert that fires, as it would be sent."""
 
     labels: Mapping[str, str]
+    """But its name, which the test knows."""
     annotations: Mapping[str, str]
 
 
@@ -50,16 +51,18 @@ def fired(output: str) -> Iterator[tuple[str, Sequence[Fired]]]:
         assert found, output
         yield (
             failure.partition(",")[0],
-            [Fired(labels(of), labels(texts)) for of, texts in found],
+            [Fired(_nameless(labels(of)), labels(texts)) for of, texts in found],
         )
+
+
+def _nameless(found: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: value for name, value in found.items() if name != "alertname"}
 
 
 def labels(text: str) -> dict[str, str]:
     """Labels or annotations in Prometheus's notation."""
     return {
-        name: json.loads(value)
-        for name, value in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*")', text)
-        if name != "alertname"
+        name: json.loads(value) for name, value in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*")', text)
     }
 
 

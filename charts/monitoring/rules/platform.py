@@ -157,6 +157,18 @@ def platform(hub: str) -> Group:
                 "{{ $value | humanizeDuration }}. Error budgets are worked out from these alone.",
             ),
             Alert(
+                name="HubPrometheusRestarting",
+                severity="critical",
+                expression="changes(process_start_time_seconds"
+                f'{{cluster="{hub}",job="prometheus-k8s"}}[30m]) >= 3',
+                # At its first evaluation: if it lives for minutes alone, it never gets to the end
+                # of any alert that waits, nor does its Watchdog fall silent.
+                wait="0m",
+                summary="The Prometheus of {{ $labels.cluster }} restarts again and again.",
+                description="It has started {{ $value }} times in half an hour. While it restarts, "
+                "nothing is recorded and no other alert of any cluster is sent.",
+            ),
+            Alert(
                 name="HubSeriesNearLimit",
                 severity="warning",
                 expression=f'prometheus_tsdb_head_series{{cluster="{hub}",job="prometheus-k8s"}}'
