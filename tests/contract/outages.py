@@ -341,7 +341,25 @@ OUTAGES: Final = (
         },
     ),
     Outage("The load balancer of a region is dead", {**NO_REQUESTS, **unreachable()}),
+    Outage(
+        "A load balancer sends half of the connections nowhere",
+        dict.fromkeys(probes(REGION), f"1x{START} " + "0 1 " * 30),
+    ),
+    Outage("The DNS record of an app leads elsewhere", {**NO_REQUESTS, **unreachable()}),
     Outage("DNS leads users of one part of the world astray", unreachable(FIRST_PLACE)),
+    Outage(
+        "A cluster stops probing another",
+        dict.fromkeys(probes(REGION, FIRST_PLACE), gone(1)),
+    ),
+    Outage(
+        "A certificate was renewed, and the old one is served",
+        {
+            name.replace("probe_success", "probe_ssl_earliest_cert_expiry"): steady(
+                60 * START + 10 * 24 * 60 * 60
+            )
+            for name in probes(REGION)
+        },
+    ),
     Outage(
         "All pods of Traefik are down",
         {**NO_REQUESTS, **unreachable(), up(REGION, TRAEFIK): then(1, 0)},
