@@ -9,6 +9,7 @@ from pydantic import ValidationInfo
 from fleet import catalogue, problems
 from fleet.catalogue import Catalogue, Offer, Role
 from fleet.diagnostics import did_you_mean, shown
+from fleet.errors import listed
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def missed_by_none(without: tuple[str, ...], info: ValidationInfo) -> tuple[str,
         users = _users(name, without, info)
         if users and name not in replaceable:
             raise ValueError(
-                f"{name} is needed by {' and '.join(users)}; leave these out as well, or remove "
+                f"{name} is needed by {listed(users)}; leave these out as well, or remove "
                 f"{name} from the list"
             )
     return without
@@ -157,7 +158,7 @@ def check_replacement(key: str, value: object, info: ValidationInfo) -> None:
         )
     if value is None and name in without and (users := _users(name, without, info)):
         raise ValueError(
-            f"is missing, and `without` leaves out {name}, which {' and '.join(users)} "
+            f"is missing, and `without` leaves out {name}, which {listed(users)} "
             f"need{'s' if len(users) == 1 else ''}; name the cluster's own, or remove {name} from "
             "`without`"
         )

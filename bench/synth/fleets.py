@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from charts.catalogue import offers
+from charts.monitoring.names import BLACKBOX_EXPORTER
 from fleet.apps import APPS
 from fleet.registry import Fleet, Hub, Region
 
@@ -21,7 +22,8 @@ _FIRST_ADDRESS: Final = int(ip_address("198.18.0.0"))
 def fleet_of(regions: int, real: Fleet, apps: Path) -> Fleet:
     """A fleet whose regions differ from one another in every fact of ``facts``.
 
-    Each region runs all that the files of ``apps`` describe.
+    Each region runs all that the files of ``apps`` describe. It probes no other cluster: a peer
+    makes all regions from the objects of one, and whom a region probes is no fact of its own.
     """
     described = sorted(path.stem for path in apps.glob("*.yaml"))
     registry = real.regions[0].apps[_APP].image.partition("@")[0].rpartition("/")[0]
@@ -37,6 +39,7 @@ def fleet_of(regions: int, real: Fleet, apps: Path) -> Fleet:
                         "role": "region",
                         "address": str(ip_address(_FIRST_ADDRESS + number)),
                         "issuer": ("staging", "production")[number % 2],
+                        "without": [BLACKBOX_EXPORTER],
                         "apps": {
                             app: {
                                 "hostname": f"city-{number:03}-{place}",

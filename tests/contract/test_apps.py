@@ -456,8 +456,9 @@ def test_an_app_more_is_seven_rules_more(find: Find) -> None:
     rules = [
         rule for group in groups if "service-levels" in group["name"] for rule in group["rules"]
     ]
-    # Seven windows of two objectives, and four alerts of each.
-    assert len(rules) == 22
+    # Seven windows of two objectives, all but the shortest with a count of its own, and four alerts
+    # of each.
+    assert len(rules) == 34
 
 
 def test_bootstrap_asks_for_every_secret_of_every_app(three: Fleet) -> None:

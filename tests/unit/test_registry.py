@@ -327,6 +327,7 @@ class TestDerived:
             "traefik",
             "cert-manager",
             "prometheus-operator",
+            "pages",
             "prometheus",
             "alertmanager",
             "loki",
