@@ -28,6 +28,8 @@ DAYS_LEFT: Final[dict[Severity, int]] = {"warning": 10, "critical": 3}
 """Days before a certificate ends. Let's Encrypt's last 45 days or longer, and cert-manager renews
 them when a third is left. An issuer of shorter ones needs other numbers."""
 
+_OURS: Final = f'{{job="{PROBES}"}}'
+"""Selects the probes that the platform makes; a cluster may have others, of anything."""
 _SUBJECT: Final = "target_cluster, app, hostname, certificate"
 
 
@@ -41,8 +43,10 @@ def _of_target(expression: str) -> str:
 
 def _records() -> Iterator[Record]:
     for name, best in ((BEST, "max"), (WORST, "min")):
-        yield Record(name, _of_target(f"{best} by ({_SUBJECT}) (avg_over_time(probe_success[5m]))"))
-    yield Record(EXPIRY, _of_target(f"min by ({_SUBJECT}) (probe_ssl_earliest_cert_expiry)"))
+        yield Record(
+            name, _of_target(f"{best} by ({_SUBJECT}) (avg_over_time(probe_success{_OURS}[5m]))")
+        )
+    yield Record(EXPIRY, _of_target(f"min by ({_SUBJECT}) (probe_ssl_earliest_cert_expiry{_OURS})"))
 
 
 def _expiring(severity: Severity) -> Alert:
