@@ -23,6 +23,12 @@ SILENT_AFTER_MINUTES = 5
 
 ACCEPTED: Final = "2.."
 """Answers to a request whose samples or lines are stored."""
+REFUSED: Final = "40[13]"
+"""Answers to a request whose password is wrong."""
+SIGNED_IN: Final = "[^4]..|4([^0].|0[^13])"
+"""All other answers. Only a request with the right password gets them, even if nothing is stored:
+Traefik checks the password before anything else.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,11 +185,14 @@ def _from_stranger(hub: str, sender: Sender, signal: Signal) -> Alert:
     """Two counts of the same requests, one at each end."""
     taken = _requests(hub, sender, "2..", signal)
     metric, selector = SENT[signal]
+    counted = f'{metric}{{cluster="{sender.cluster}",{selector}}}'
     return Alert(
         name="IngestFromStranger",
         severity="warning",
         expression=f"sum(increase({taken}[1h])) > {STRANGE_REQUESTS} + {STRANGE_SHARE} * "
-        f'sum(increase({metric}{{cluster="{sender.cluster}",{selector}}}[1h]))',
+        f"sum(increase({counted}[1h]))"
+        # An agent that is back has not scraped for all of the hour what the collectors counted.
+        f" and sum({counted} offset 1h)",
         wait="15m",
         summary="Somebody else may be writing {{ $labels.signal }} with the password of "
         "{{ $labels.cluster }}.",
@@ -197,16 +206,16 @@ def _refused(hub: str, sender: Sender, signal: Signal) -> Alert:
     """One alert for each signal: metrics that are accepted say nothing about logs.
 
     The paths are public, so anybody can have a request refused. That matters only if the region's
-    own requests are refused too, which is when none of the signal is accepted.
+    own requests are refused too, which is when no request of the signal gets past the password.
     """
-    refused, accepted = (
+    refused, signed_in = (
         f"sum(increase({_requests(hub, sender, codes, signal)}[5m])) > 0"
-        for codes in ("40[13]", ACCEPTED)
+        for codes in (REFUSED, SIGNED_IN)
     )
     return Alert(
         name="IngestRefused",
         severity="critical",
-        expression=f"{refused} unless {accepted}",
+        expression=f"{refused} unless {signed_in}",
         wait="2m",
         summary="The hub refuses the password of {{ $labels.cluster }} for {{ $labels.signal }}.",
         description="In five minutes it refused {{ $value | humanize }} requests and accepted "
@@ -297,8 +306,9 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
             Alert(
                 name="ClusterLogsSilent",
                 severity="warning",
-                expression="(sum(increase("
-                f'otelcol_exporter_sent_log_records{{cluster="{hub}"}}[15m])) or vector(0)) == 0',
+                # The log gateway counts what the regions send by the same name.
+                expression="(sum(increase(otelcol_exporter_sent_log_records"
+                f'{{cluster="{hub}",job="{COLLECTOR}"}}[15m])) or vector(0)) == 0',
                 wait="5m",
                 summary="No log lines of {{ $labels.cluster }} arrive.",
                 description="The hub's own collectors have sent nothing for 15 minutes. They keep "
