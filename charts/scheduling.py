@@ -11,8 +11,8 @@ SERVING: Final = "serving"
 """Priority class of the workloads that answer users: apps."""
 OPERATING: Final = "operating"
 """Priority class of what deploys and watches. Users are served without it, so it never takes the
-place of an app: the agent, kube-state-metrics, Prometheus Operator, and on the hub Argo CD,
-Prometheus, Alertmanager, Grafana and Loki."""
+place of an app: the agent, kube-state-metrics, Prometheus Operator, and on the hub Argo CD without
+its controller, Prometheus, Alertmanager, Grafana and Loki."""
 SYSTEM: Final = "system-node-critical"
 """Kubernetes' own class for what runs on every node, and can run on no other instead."""
 

@@ -230,7 +230,7 @@ def _alerts(fleet: Fleet) -> Iterator[str]:
             for rule in group["rules"]:
                 if "alert" in rule:
                     summary = re.sub(
-                        r"{{ \$labels\.(\w+) }}", r"*\1*", rule["annotations"]["summary"]
+                        r"{{ \$(?:labels\.)?(\w+)[^}]* }}", r"*\1*", rule["annotations"]["summary"]
                     )
                     # Those that are the alert's own are in the text already.
                     for name in ("app", "cluster", "signal"):

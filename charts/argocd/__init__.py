@@ -22,7 +22,7 @@ from charts.ingress import (
 )
 from charts.labels import selector
 from charts.network import EVERYWHERE, TO_API_SERVER, TO_DNS, allow, default_deny, tcp
-from charts.scheduling import OPERATING
+from charts.scheduling import OPERATING, PLATFORM
 from charts.scrape import monitor
 from charts.tenant import apps
 from charts.traefik import Traefik
@@ -290,9 +290,13 @@ class Argocd(Component[Hub]):
                     ("networking.k8s.io/v1", "NetworkPolicy", "argocd-dex-server-network-policy"),
                 )
             ),
+            # It applies the priority classes. A StatefulSet deletes its pod before it creates the
+            # next one, which no API server admits with a class that does not exist yet: a new class
+            # would have to exist before any release that names it here.
             _workload(
                 "StatefulSet",
                 "argocd-application-controller",
+                priority=PLATFORM,
                 memory="512Mi",
                 limit="2Gi",
                 volumes={"argocd-home": 256, "argocd-application-controller-tmp": 256},
@@ -370,6 +374,7 @@ def _workload(
     *,
     memory: str,
     limit: str,
+    priority: str = OPERATING,
     container: str | None = None,
     init: str | None = None,
     variables: Mapping[str, str] | None = None,
@@ -386,7 +391,7 @@ def _workload(
         "spec": {
             "template": {
                 "spec": {
-                    "priorityClassName": OPERATING,
+                    "priorityClassName": priority,
                     **({"initContainers": [{"name": init, "resources": disk()}]} if init else {}),
                     "containers": [
                         {

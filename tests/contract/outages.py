@@ -285,7 +285,12 @@ def certificate(edge: str) -> str:
 
 RESTARTS: Final = f"1x{START} " + " ".join(f"_x4 {start}x0" for start in range(2, 60))
 """Of a process that lives a minute, once it has read its log for four."""
-HUB_PROMETHEUS: Final = {"cluster": HUB, "job": "prometheus-k8s", "pod": "prometheus-k8s-0"}
+HUB_PROMETHEUS: Final = {
+    "cluster": HUB,
+    "endpoint": "web",
+    "job": "prometheus-k8s",
+    "pod": "prometheus-k8s-0",
+}
 
 
 def unreachable(place: str | None = None) -> Series:

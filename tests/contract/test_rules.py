@@ -45,6 +45,12 @@ METRIC = re.compile(
 )
 """As a metric that a runbook names begins; a path is none."""
 
+COMMAND = re.compile(
+    r"kubectl [^`\n]*-n (\S+) [^`\n]*?"
+    r"\b(ingressroute|deployment|statefulset|daemonset)[ /]([\w<>-]+)"
+)
+"""A command of a runbook: the namespace, the kind and the name that it is about."""
+
 CASES = Path(__file__).with_name("alerts.yaml")
 
 Labels: TypeAlias = Mapping[str, str]
@@ -245,6 +251,20 @@ def test_runbooks_ask_for_metrics_that_exist(objects: Sequence[Object]) -> None:
                 assert names(typed) <= known, f"{path.name}: {typed}"
                 seen += 1
     assert seen >= 12
+
+
+def test_runbooks_look_for_objects_in_their_namespaces(objects: Sequence[Object]) -> None:
+    places: dict[tuple[str, str], set[str | None]] = {}
+    for each in objects:
+        places.setdefault((each.kind.lower(), each.name), set()).add(each.namespace)
+    seen = 0
+    for path in RUNBOOKS.glob("*.md"):
+        text = path.read_text("utf-8").replace("<cluster>", "us-east")
+        for namespace, kind, name in COMMAND.findall(text):
+            if known := places.get((kind, name)):
+                assert namespace in known, f"{path.name}: {kind} {name}"
+                seen += 1
+    assert seen >= 8
 
 
 def test_every_expression_asks_for_metrics_that_exist(objects: Sequence[Object]) -> None:

@@ -10,6 +10,8 @@ FOR_USERS = {"traefik", "cert-manager", "cert-manager-cainjector", "cert-manager
 """What has to run for apps to be served."""
 FOR_APPS = {"metrics-server"}
 """What has to run for apps to be scaled."""
+APPLIES_CLASSES = {"argocd-application-controller"}
+"""What has to run for a priority class to exist at all."""
 OPERATED = {"Prometheus", "PrometheusAgent", "Alertmanager"}
 
 
@@ -30,7 +32,7 @@ def test_what_watches_never_takes_the_place_of_an_app(built: Sequence[Object]) -
         if PRIORITIES.get(priority, 0) > PRIORITIES[SERVING] or priority == SYSTEM
         if each.kind != "DaemonSet"
     }
-    assert above == FOR_USERS | FOR_APPS
+    assert above == FOR_USERS | FOR_APPS | APPLIES_CLASSES
     watching = {each.name for each, priority in priorities(built) if priority == OPERATING}
     assert watching >= {"agent", "k8s", "main", "kube-state-metrics", "prometheus-operator"}
     assert {name for name in watching if name.startswith("argocd-")}

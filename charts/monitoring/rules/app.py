@@ -188,7 +188,7 @@ def down(cluster: str, app: str, kind: Kind, *, scraped: bool) -> Alert:
         expression=expression,
         wait="5m",
         summary="{{ $labels.app }} in {{ $labels.cluster }} is down.",
-        description="No pod of it is ready"
+        description="None of its pods is ready"
         + (", or none answers the scraper." if scraped else "."),
         labels={"app": app, "cluster": cluster},
     )

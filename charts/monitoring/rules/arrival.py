@@ -1,4 +1,4 @@
-"""Whether what the clusters send arrives: an alert a cluster, by its name, from the registry.
+"""Whether what the clusters send arrives: alerts for each cluster of the registry, by its name.
 
 Silence is seen at the hub alone, where nothing of the cluster is needed to see it.
 """
@@ -122,7 +122,7 @@ def _of_region(hub: str, region: WatchedRegion) -> Iterator[Alert]:
             wait="5m",
             summary="No log lines of {{ $labels.cluster }} arrive.",
             description="The hub has accepted no lines from its collectors for 15 minutes. They "
-            "keep what they cannot send, up to 1 GiB a node.",
+            "keep what they cannot send, up to 1 GiB per node.",
             labels=labels,
             outside=True,
         )
@@ -189,10 +189,10 @@ def _from_stranger(hub: str, sender: Sender, signal: Signal) -> Alert:
     return Alert(
         name="IngestFromStranger",
         severity="warning",
+        # After a gap in the region's metrics, its count covers less than the hour. A gap that began
+        # within the hour does no harm: the counters went on.
         expression=f"sum(increase({taken}[1h])) > {STRANGE_REQUESTS} + {STRANGE_SHARE} * "
-        f"sum(increase({counted}[1h]))"
-        # An agent that is back has not scraped for all of the hour what the collectors counted.
-        f" and sum({counted} offset 1h)",
+        f"(sum(increase({counted}[1h])) and sum({counted} offset 1h))",
         wait="15m",
         summary="Somebody else may be writing {{ $labels.signal }} with the password of "
         "{{ $labels.cluster }}.",
@@ -233,8 +233,7 @@ def parts_of(cluster: str, jobs: Sequence[str]) -> Alert:
         expression=" or ".join(f'absent(up{{cluster="{cluster}",job="{job}"}})' for job in jobs),
         wait="15m",
         summary="{{ $labels.cluster }} has no {{ $labels.job }} to scrape.",
-        description="Not that it is down: nothing of that name is found, so what rules and "
-        "dashboards say of it is nothing.",
+        description="No scrape target exists for this job, so its rules and panels have no data.",
         labels={"cluster": cluster},
     )
 
@@ -278,9 +277,13 @@ def _missing() -> str:
 
 
 def _silent_nodes() -> str:
-    """Nodes that are ready and whose collector is down, or stuck while others are not."""
+    """Nodes that are ready and whose collector is down, or stuck while others are not.
+
+    A cluster without collectors has no such nodes.
+    """
     ready = (
         'max by (cluster, node) (kube_node_status_condition{condition="Ready",status="true"} == 1)'
+        f' and on (cluster) count by (cluster) (up{{job="{COLLECTOR}"}})'
     )
     collectors = f'kube_pod_info{{namespace="{COLLECTOR}",created_by_kind="DaemonSet"}}'
     sent = f'increase(otelcol_exporter_sent_log_records{{job="{COLLECTOR}"}}[15m])'
@@ -306,13 +309,13 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
             Alert(
                 name="ClusterLogsSilent",
                 severity="warning",
-                # The log gateway counts what the regions send by the same name.
-                expression="(sum(increase(otelcol_exporter_sent_log_records"
-                f'{{cluster="{hub}",job="{COLLECTOR}"}}[15m])) or vector(0)) == 0',
+                expression="(sum(increase("
+                f'otelcol_exporter_sent_log_records{{cluster="{hub}",job="{COLLECTOR}"}}[15m]))'
+                " or vector(0)) == 0",
                 wait="5m",
                 summary="No log lines of {{ $labels.cluster }} arrive.",
                 description="The hub's own collectors have sent nothing for 15 minutes. They keep "
-                "what they cannot send, up to 1 GiB a node.",
+                "what they cannot send, up to 1 GiB per node.",
                 labels={"cluster": hub},
             ),
         )
@@ -334,8 +337,8 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
                 '{job="prometheus-agent"}) > 300',
                 wait="10m",
                 summary="Metrics of {{ $labels.cluster }} arrive late.",
-                description="What it sends is {{ $value | humanizeDuration }} old. It keeps "
-                f"{BUFFER_HOURS // 3} hours; what is older is lost.",
+                description="The hub's newest samples are {{ $value | humanizeDuration }} old. The "
+                f"agent keeps {BUFFER_HOURS // 3} hours of samples; older ones are lost.",
             ),
             Alert(
                 name="RemoteWriteFailing",
@@ -344,8 +347,8 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
                 '{job="prometheus-agent"}[5m])) > 0',
                 wait="5m",
                 summary="Samples of {{ $labels.cluster }} are lost.",
-                description="The agent gives up {{ $value | humanize }} samples a second that the "
-                "hub has refused.",
+                description="The hub refuses {{ $value | humanize }} samples per second, and the "
+                "agent does not send them again.",
             ),
             Alert(
                 name="ScrapeRefused",

@@ -38,8 +38,8 @@ _NOT_READY: Final = Alert(
     wait="20m",
     summary="The certificate {{ $labels.namespace }}/{{ $labels.name }} of "
     "{{ $labels.cluster }} is not issued.",
-    description="It has not been ready for 20 minutes. What is served meanwhile is the one "
-    "before, or none.",
+    description="It has not been ready for 20 minutes. Until it is, clients get the previous "
+    "certificate, or none.",
 )
 _SERVED_IS_OLD: Final = Alert(
     name="CertificateServedIsOld",
@@ -50,8 +50,8 @@ _SERVED_IS_OLD: Final = Alert(
     f" > {CERTIFICATE_SERVED}",
     wait="30m",
     summary="{{ $labels.app }} in {{ $labels.cluster }} serves an old certificate.",
-    description="A pod still serves the one before, half an hour after it was renewed: it "
-    "could not read the new pair.",
+    description="Half an hour after the renewal, a pod still serves the previous certificate. "
+    "It has not read the new one.",
 )
 
 

@@ -54,8 +54,8 @@ JOBS: Final = Group(
             wait="5m",
             summary="The job {{ $labels.cronjob }} of {{ $labels.app }} in {{ $labels.cluster }} "
             "did not start on time.",
-            description="It is {{ $value | humanizeDuration }} late. Either the run before is "
-            "still going on, or Kubernetes cannot create its pods.",
+            description="It is {{ $value | humanizeDuration }} late. Either the previous run "
+            "has not ended, or Kubernetes cannot create its pods.",
         ),
         Alert(
             name="AppRolloutBlocked",

@@ -53,8 +53,8 @@ def _volume(hub: str, severity: Severity, share: float) -> Alert:
         wait="15m",
         summary="The volume {{ $labels.persistentvolumeclaim }} of {{ $labels.cluster }} is "
         "filling.",
-        description="{{ $value | humanizePercentage }} is left. When it is full, nothing more is "
-        "stored of any cluster.",
+        description="{{ $value | humanizePercentage }} is free. When it is full, the program that "
+        "uses it stores nothing more, of any cluster.",
     )
 
 
@@ -85,18 +85,19 @@ def platform(hub: str) -> Group:
                 ' and on (cluster, node) kube_node_status_condition{condition="Ready",'
                 'status="true"} == 0',
                 wait="5m",
-                summary="The node {{ $labels.node }} of {{ $labels.cluster }} is gone, and pods "
-                "cannot leave it.",
-                description="{{ $value }} of its pods are to be deleted, and nothing on the node "
-                "confirms it. Pods with volumes start nowhere else until somebody acts.",
+                summary="The node {{ $labels.node }} of {{ $labels.cluster }} is unreachable, and "
+                "pods with volumes cannot move.",
+                description="Kubernetes is deleting {{ $value }} of its pods, but nothing on the "
+                "node confirms that they have ended. Pods with volumes start nowhere else until "
+                "somebody acts.",
             ),
             Alert(
                 name="ArgoCdOutOfSync",
                 severity="warning",
                 expression=_OF_CLUSTER.format('argocd_app_info{sync_status!="Synced"}') + " == 1",
                 wait="30m",
-                summary="{{ $labels.name }} is not what Git says.",
-                description="Argo CD says {{ $labels.sync_status }} for half an hour.",
+                summary="{{ $labels.name }} differs from Git.",
+                description="Argo CD has reported {{ $labels.sync_status }} for half an hour.",
                 outside=True,
             ),
             Alert(
@@ -108,7 +109,7 @@ def platform(hub: str) -> Group:
                 + " == 1",
                 wait="15m",
                 summary="{{ $labels.name }} is not healthy.",
-                description="Argo CD says {{ $labels.health_status }} for 15 minutes.",
+                description="Argo CD has reported {{ $labels.health_status }} for 15 minutes.",
                 outside=True,
             ),
             Alert(
@@ -153,14 +154,15 @@ def platform(hub: str) -> Group:
                 wait="1h",
                 summary="The volume of {{ $labels.cluster }}'s Prometheus holds less than "
                 f"{BUDGET_DAYS} days.",
-                description="It has deleted metrics to make room, and goes back "
-                "{{ $value | humanizeDuration }}. Error budgets are worked out from these alone.",
+                description="It has deleted metrics to make room, and its oldest are "
+                "{{ $value | humanizeDuration }} old. Error budgets cover this time alone.",
             ),
             Alert(
                 name="HubPrometheusRestarting",
                 severity="critical",
                 expression="changes(process_start_time_seconds"
-                f'{{cluster="{hub}",job="prometheus-k8s"}}[30m]) >= 3',
+                # The same job has the program beside it that reloads its configuration.
+                f'{{cluster="{hub}",job="prometheus-k8s",endpoint="web"}}[30m]) >= 3',
                 # At its first evaluation: if it lives for minutes alone, it never gets to the end
                 # of any alert that waits, nor does its Watchdog fall silent.
                 wait="0m",

@@ -30,7 +30,7 @@ SIGNAL: Final = 10
 
 Of few requests, one that fails is a large share and no evidence. If failures come by chance, at
 the rate that spends a budget in exactly 30 days, ten in a window would page less than once a year
-(a Poisson distribution; tests/contract/test_service_levels.py computes it). One 5xx among sixty
+(a Poisson distribution; tests/contract/test_limits.py computes it). One 5xx among sixty
 requests in an hour pages nobody; ten do, after as many minutes at a request a minute. If nobody
 asks at all, ``AppDown`` and the probes from outside report an app that is gone.
 """

@@ -67,7 +67,10 @@ def _collapsed() -> str:
     now = f"(avg_over_time({ERRORS.total}[15m]) or 0 * ({AVAILABLE} > 0))"
 
     def below(days: int) -> str:
-        return f"{now} < {COLLAPSED} * ({HOURLY} offset {days}d > {FEWEST})"
+        # The quietest of the hours around the same time. Where traffic ends or begins at a fixed
+        # time each day, it may do so an hour earlier or later, as when clocks change.
+        usual = f"min_over_time({HOURLY}[2h] offset {24 * days - 1}h)"
+        return f"{now} < {COLLAPSED} * ({usual} > {FEWEST})"
 
     return f"{below(7)} and ({below(1)} or {below(2)} or {below(3)})"
 
@@ -86,7 +89,7 @@ TRAFFIC: Final = Group(
             summary="{{ $labels.app }} in {{ $labels.cluster }} gets far fewer requests than "
             "usual.",
             description="{{ $value | humanize }} requests per second in 15 minutes: less than a "
-            "fifth of what it got at this hour a week ago and on one of the last three days.",
+            "fifth of what it got around this time a week ago and on one of the last three days.",
         ),
     ],
 )
