@@ -23,6 +23,12 @@ SILENT_AFTER_MINUTES = 5
 
 ACCEPTED: Final = "2.."
 """Answers to a request whose samples or lines are stored."""
+REFUSED: Final = "40[13]"
+"""Answers to a request whose password is wrong."""
+SIGNED_IN: Final = "[^4]..|4([^0].|0[^13])"
+"""All other answers. Only a request with the right password gets them, even if nothing is stored:
+Traefik checks the password before anything else.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,16 +206,16 @@ def _refused(hub: str, sender: Sender, signal: Signal) -> Alert:
     """One alert for each signal: metrics that are accepted say nothing about logs.
 
     The paths are public, so anybody can have a request refused. That matters only if the region's
-    own requests are refused too, which is when none of the signal is accepted.
+    own requests are refused too, which is when no request of the signal gets past the password.
     """
-    refused, accepted = (
+    refused, signed_in = (
         f"sum(increase({_requests(hub, sender, codes, signal)}[5m])) > 0"
-        for codes in ("40[13]", ACCEPTED)
+        for codes in (REFUSED, SIGNED_IN)
     )
     return Alert(
         name="IngestRefused",
         severity="critical",
-        expression=f"{refused} unless {accepted}",
+        expression=f"{refused} unless {signed_in}",
         wait="2m",
         summary="The hub refuses the password of {{ $labels.cluster }} for {{ $labels.signal }}.",
         description="In five minutes it refused {{ $value | humanize }} requests and accepted "

@@ -73,9 +73,10 @@ HOSTNAMES: Final = Group(
             name="HostnameUnreachable",
             severity="critical",
             outside=True,
-            # A hostname that no probe has reached yet may be one that is being set up.
-            expression=f"{BEST} < {SUCCEED} and"
-            f" (max_over_time({BEST}[1h]) >= {SUCCEED} or {BEST} offset 1h)",
+            # A hostname that no probe has reached yet may be one that is being set up. If the hub
+            # was away for more than an hour, the day before tells.
+            expression=f"{BEST} < {SUCCEED} and (max_over_time({BEST}[1h]) >= {SUCCEED}"
+            f" or {BEST} offset 1h or {BEST} offset 1d)",
             wait="2m",
             summary="Users cannot reach {{ $labels.app }} in {{ $labels.cluster }}.",
             description="No place that probes {{ $labels.hostname }} reaches it reliably. From the "
