@@ -489,7 +489,7 @@ OUTAGES: Final = (
         },
     ),
     Outage(
-        "The hub takes samples too slowly",
+        "Samples of a region arrive two and a half minutes late",
         {
             series(
                 f"prometheus_remote_storage_queue_highest_{what}timestamp_seconds",
@@ -498,7 +498,7 @@ OUTAGES: Final = (
             ): values
             for what, values in (
                 ("", counting(60)),
-                ("sent_", f"0+60x{START} {60 * START}+30x1000"),
+                ("sent_", f"0+60x{START} {60 * START - 90}+60x1000"),
             )
         },
     ),

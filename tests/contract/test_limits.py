@@ -96,6 +96,12 @@ def test_metrics_that_wait_are_reported_long_before_they_are_lost(
     assert waits < kept / 4
     assert f"keeps {kept:.0f} hours" in behind["annotations"]["description"]
     assert kept / 4 > SILENT_AFTER_MINUTES / 60
+    # What the agent measures arrives as late as everything else.
+    (silent,) = re.findall(
+        r"\[(\d+)m\]",
+        next(r["expr"] for r in rules(objects) if r.get("alert") == "ClusterMetricsSilent"),
+    )
+    assert int(seconds) < int(silent) * 60
     assert LATE_HOURS >= BUFFER_HOURS
     for region in fleet.regions:
         agent = one(objects, region.name, "PrometheusAgent", "agent")["spec"]

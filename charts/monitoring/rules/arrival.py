@@ -20,6 +20,10 @@ from fleet.score import Kind
 
 SILENT_AFTER_MINUTES = 5
 """From the last sample to the alert."""
+LATE_SECONDS: Final = 120
+"""How old samples arrive before ``RemoteWriteBehind`` fires. The agent measures that itself, and
+the number arrives as late: after three minutes the cluster counts as silent, and after five no
+query finds it."""
 
 ACCEPTED: Final = "2.."
 """Answers to a request whose samples or lines are stored."""
@@ -334,7 +338,7 @@ def of_sending(hub: str, *, hub_jobs: Sequence[str], hub_logs: bool) -> Group:
                 "(prometheus_remote_storage_queue_highest_timestamp_seconds"
                 '{job="prometheus-agent"}) - max by (cluster) '
                 "(prometheus_remote_storage_queue_highest_sent_timestamp_seconds"
-                '{job="prometheus-agent"}) > 300',
+                f'{{job="prometheus-agent"}}) > {LATE_SECONDS}',
                 wait="10m",
                 summary="Metrics of {{ $labels.cluster }} arrive late.",
                 description="The hub's newest samples are {{ $value | humanizeDuration }} old. The "
