@@ -5,8 +5,9 @@ report. The hub itself is probed by the first two regions. So each hostname is p
 places, and the number of probes grows with the number of hostnames.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Final, Literal, TypeAlias
 
 from charts.argocd import SERVER
@@ -91,21 +92,27 @@ def _of_app(region: Region, app: Description) -> Hostname:
     )
 
 
-def places(fleet: Fleet, cluster: Cluster) -> tuple[str, ...]:
-    """Names of the clusters that probe the hostnames of ``cluster``."""
-    reporting = [region.name for region in fleet.regions if _reports(region)]
-    if isinstance(cluster, Hub):
-        return tuple(reporting[:PLACES])
+def places(fleet: Fleet) -> Mapping[str, tuple[str, ...]]:
+    """Names of the clusters that probe the hostnames of each cluster, by its name."""
+    regions = [(region.name, _reports(region)) for region in fleet.regions]
+    reporting = (name for name, reports in regions if reports)
+    found = {fleet.hub.name: tuple(islice(reporting, PLACES))}
     hub = [fleet.hub.name] if BLACKBOX_EXPORTER in fleet.hub.components else []
-    return (*hub, *_after(cluster.name, fleet, reporting)[: PLACES - len(hub)])
+    for at, (name, _) in enumerate(regions):
+        # In a circle: after the last region comes the first.
+        others = chain(islice(regions, at + 1, None), islice(regions, at))
+        after = (other for other, reports in others if reports)
+        found[name] = (*hub, *islice(after, PLACES - len(hub)))
+    return found
 
 
 def probed_by(fleet: Fleet, cluster: Cluster) -> tuple[Hostname, ...]:
     """The hostnames of other clusters that ``cluster`` probes."""
+    probers = places(fleet)
     return tuple(
         hostname
         for other in fleet.clusters
-        if cluster.name in places(fleet, other)
+        if cluster.name in probers[other.name]
         for hostname in hostnames(fleet, other)
     )
 
@@ -113,10 +120,3 @@ def probed_by(fleet: Fleet, cluster: Cluster) -> tuple[Hostname, ...]:
 def _reports(region: Region) -> bool:
     """Whether the region can probe, and send what it finds to the hub."""
     return {BLACKBOX_EXPORTER, PROMETHEUS_AGENT} <= set(region.components)
-
-
-def _after(name: str, fleet: Fleet, reporting: Sequence[str]) -> list[str]:
-    """The ``reporting`` regions that follow the region ``name`` in the registry, in a circle."""
-    names = [region.name for region in fleet.regions]
-    at = names.index(name)
-    return [other for other in (*names[at + 1 :], *names[:at]) if other in reporting]

@@ -180,7 +180,7 @@ def probes(cluster: str, place: str | None = None) -> Iterator[str]:
     """The probes of what ``cluster`` serves, of all places or of one."""
     target = FLEET.cluster(cluster)
     for hostname in hostnames(FLEET, target):
-        for prober in places(FLEET, target):
+        for prober in places(FLEET)[target.name]:
             if place in (None, prober):
                 yield series(
                     "probe_success",
@@ -298,7 +298,7 @@ def unreachable(place: str | None = None) -> Series:
     return dict.fromkeys(probes(REGION, place), then(1, 0))
 
 
-FIRST_PLACE: Final = places(FLEET, FLEET.cluster(REGION))[0]
+FIRST_PLACE: Final = places(FLEET)[REGION][0]
 """One of the clusters that probe the region."""
 NO_REQUESTS: Final[Series] = {requests(200, pod=name): stops(300) for name in "ab"}
 

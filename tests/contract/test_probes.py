@@ -77,13 +77,13 @@ def test_the_probes_of_a_region_do_not_grow_with_the_fleet() -> None:
 
 def test_a_fleet_of_one_region_has_one_place(tmp_path: Path) -> None:
     fleet = fleet_of(HUB + region("only", 1), tmp_path)
-    assert places(fleet, fleet.hub) == ("only",)
-    assert places(fleet, fleet.cluster("only")) == ("hub",)
+    assert places(fleet)[fleet.hub.name] == ("only",)
+    assert places(fleet)["only"] == ("hub",)
 
 
 def test_a_fleet_without_regions_has_none(tmp_path: Path) -> None:
     fleet = fleet_of(HUB, tmp_path)
-    assert places(fleet, fleet.hub) == ()
+    assert places(fleet)[fleet.hub.name] == ()
     assert {each.app for each in hostnames(fleet, fleet.hub)} == {"argocd", "grafana", "prometheus"}
     assert probed_by(fleet, fleet.hub) == ()
 
@@ -99,16 +99,16 @@ def test_a_region_that_cannot_report_is_passed_over(left_out: str, tmp_path: Pat
         + region("d", 4),
         tmp_path,
     )
-    assert places(fleet, fleet.cluster("a")) == ("hub", "c")
-    assert places(fleet, fleet.cluster("b")) == ("hub", "c")
-    assert places(fleet, fleet.cluster("d")) == ("hub", "a")
-    assert places(fleet, fleet.hub) == ("a", "c")
+    assert places(fleet)["a"] == ("hub", "c")
+    assert places(fleet)["b"] == ("hub", "c")
+    assert places(fleet)["d"] == ("hub", "a")
+    assert places(fleet)[fleet.hub.name] == ("a", "c")
 
 
 def test_where_the_hub_does_not_probe_two_regions_do(tmp_path: Path) -> None:
     hub = HUB.replace("}", ", without: [blackbox-exporter]}")
     fleet = fleet_of(hub + region("a", 1) + region("b", 2) + region("c", 3), tmp_path)
-    assert places(fleet, fleet.cluster("b")) == ("c", "a")
+    assert places(fleet)["b"] == ("c", "a")
 
 
 def test_each_app_is_asked_as_its_users_ask() -> None:

@@ -91,10 +91,10 @@ def test_every_hostname_is_served_as_other_clusters_see_it(
     """From two places, over TLS that is verified; a page that cannot run here fails."""
     fleet, seen = up.fork.fleet, 0
     for cluster in fleet.clusters:
-        assert len(places(fleet, cluster)) == PLACES
+        assert len(places(fleet)[cluster.name]) == PLACES
         for hostname in hostnames(fleet, cluster):
             success = 0 if hostname.app in up.fork.place.absent else 1
-            for place in places(fleet, cluster):
+            for place in places(fleet)[cluster.name]:
                 labels = (
                     f'cluster="{place}",target_cluster="{cluster.name}",'
                     f'app="{hostname.app}",hostname="{hostname.host}"'

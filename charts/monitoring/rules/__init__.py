@@ -96,11 +96,7 @@ class Rules(Component[Hub]):
                 )
             ),
             regions=tuple(map(WatchedRegion.of, fleet.regions)),
-            hostnames=tuple(
-                watched
-                for each in fleet.clusters
-                if (watched := WatchedHostnames.of(fleet, each)).hosts and watched.places
-            ),
+            hostnames=WatchedHostnames.of(fleet),
             traefiks=tuple(filter(None, map(WatchedTraefik.of, fleet.clusters))),
             runbooks=f"{fleet.git.web}/blob/{quote(fleet.git.revision)}/docs/runbooks",
         )

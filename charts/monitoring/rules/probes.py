@@ -11,7 +11,7 @@ from typing import Final, Self
 from charts.monitoring.hostnames import hostnames, places
 from charts.monitoring.names import PROBES
 from charts.monitoring.rules.rule import Alert, Group, Record, Severity
-from fleet.registry import Cluster, Fleet
+from fleet.registry import Fleet
 
 BEST: Final = "hostname:probe_success:max_avg5m"
 """Name of the share of probes that succeeded in five minutes, from the place where most did."""
@@ -109,12 +109,18 @@ class WatchedHostnames:
     """Names of the clusters that probe them."""
 
     @classmethod
-    def of(cls, fleet: Fleet, cluster: Cluster) -> Self:
-        return cls(
-            cluster=cluster.name,
-            hosts=tuple(each.host for each in hostnames(fleet, cluster)),
-            places=places(fleet, cluster),
+    def of(cls, fleet: Fleet) -> tuple[Self, ...]:
+        """Those of every cluster that has any, and that some cluster probes."""
+        probers = places(fleet)
+        found = (
+            cls(
+                cluster=each.name,
+                hosts=tuple(hostname.host for hostname in hostnames(fleet, each)),
+                places=probers[each.name],
+            )
+            for each in fleet.clusters
         )
+        return tuple(each for each in found if each.hosts and each.places)
 
     def missing(self) -> Group:
         """Alerts for probes that report nothing, which no expression about their results sees."""
