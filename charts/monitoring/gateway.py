@@ -16,9 +16,11 @@ from charts.monitoring import loki
 from charts.monitoring.log_limits import LONGEST_BODY, LONGEST_FIELD, MOST_METADATA
 from charts.monitoring.names import LOG_GATEWAY
 from charts.monitoring.opentelemetry import (
+    CONFIGURATION_FILE,
     HEALTH,
-    METRICS,
     UNUSED_METRICS,
+    USER,
+    container,
     file_storage,
     memory_limiter,
     otlp_exporter,
@@ -28,10 +30,8 @@ from charts.monitoring.opentelemetry import (
 from charts.network import TO_DNS, allow, pods, tcp
 from charts.scheduling import OPERATING, one_at_a_time, over_nodes
 from charts.scrape import MONITORING, scraped
-from charts.security import RESTRICTED_CONTAINER
 from charts.storage import claim
 from charts.text import as_yaml, checksum
-from charts.upstream import OPENTELEMETRY_COLLECTOR_IMAGE
 from charts.workload import REVISION_HISTORY_LIMIT, pod, resources, service_port
 from fleet.registry import Fleet, Hub
 from imports.k8s import (
@@ -57,8 +57,6 @@ CLUSTER_HEADER: Final = "X-Cluster"
 REGION_HEADER: Final = "X-Region"
 """The request header with the label ``region`` of that region."""
 
-USER: Final = 10001
-"""The user of the image."""
 QUEUE: Final = "/var/lib/log-gateway"
 QUEUE_BYTES: Final = 4 * 1024 * 1024 * 1024
 """Of each pod, for all regions together. Regions keep what does not fit."""
@@ -188,7 +186,7 @@ class LogGateway(Component[Hub]):
             spec={"selector": LABELS, "ports": [service_port("otlp", PORT)]},
         )
         ServiceAccount(chart, "account", metadata=META, automountServiceAccountToken=False)
-        ConfigMap(chart, "config", metadata=META, data={"collector.yaml": text})
+        ConfigMap(chart, "config", metadata=META, data={CONFIGURATION_FILE: text})
         StatefulSet(chart, "stateful-set", metadata=META, spec=self._stateful_set(checksum(text)))
         PodDisruptionBudget(chart, "budget", metadata=META, spec=one_at_a_time(LABELS))
         scraped(
@@ -239,22 +237,13 @@ class LogGateway(Component[Hub]):
 
 def _container() -> Container:
     return {
-        "name": LOG_GATEWAY,
-        "image": OPENTELEMETRY_COLLECTOR_IMAGE,
-        "imagePullPolicy": "IfNotPresent",
-        "args": ["--config=/etc/opentelemetry-collector/collector.yaml"],
-        "env": [{"name": "GOMEMLIMIT", "value": "400MiB"}],
-        "ports": [
-            {"name": "otlp", "containerPort": PORT},
-            {"name": "metrics", "containerPort": METRICS},
-            {"name": "health", "containerPort": HEALTH},
-        ],
+        **container(
+            LOG_GATEWAY,
+            queue=QUEUE,
+            heap="400MiB",
+            ports=[{"name": "otlp", "containerPort": PORT}],
+        ),
         "readinessProbe": {"httpGet": {"path": "/", "port": "health"}, "periodSeconds": 5},
-        "livenessProbe": {
-            "httpGet": {"path": "/", "port": "health"},
-            "periodSeconds": 30,
-            "failureThreshold": 5,
-        },
         # After an outage it compacts its queue first.
         "startupProbe": {
             "httpGet": {"path": "/", "port": "health"},
@@ -262,9 +251,4 @@ def _container() -> Container:
             "failureThreshold": 60,
         },
         "resources": resources(cpu="50m", memory="128Mi", limit="512Mi"),
-        "securityContext": RESTRICTED_CONTAINER,
-        "volumeMounts": [
-            {"name": "config", "mountPath": "/etc/opentelemetry-collector"},
-            {"name": "queue", "mountPath": QUEUE},
-        ],
     }

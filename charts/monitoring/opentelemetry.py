@@ -1,4 +1,4 @@
-"""Parts of an OpenTelemetry Collector's configuration that all our collectors have.
+"""What all our OpenTelemetry Collectors have: parts of their configuration, and their container.
 
 They keep on disk what they cannot send yet, they repeat for ever, and they say how they are.
 """
@@ -12,9 +12,17 @@ from charts.monitoring.log_limits import (
     LONGEST_LEVEL,
     LONGEST_LINE,
 )
+from charts.security import RESTRICTED_CONTAINER
+from charts.upstream import OPENTELEMETRY_COLLECTOR_IMAGE
+from imports.k8s import Container, ContainerPort, EnvVar, VolumeMount
 
 HEALTH: Final = 13133
 METRICS: Final = 8888
+
+USER: Final = 10001
+"""The user of the image."""
+CONFIGURATION_FOLDER: Final = "/etc/opentelemetry-collector"
+CONFIGURATION_FILE: Final = "collector.yaml"
 UNUSED_METRICS: Final = "(http_client|otelcol)_.*_bucket"
 """Regular expression of what nobody asks of their metrics: three quarters of them."""
 
@@ -143,4 +151,44 @@ def telemetry() -> dict[str, Any]:
                 }
             ],
         },
+    }
+
+
+def container(
+    name: str,
+    *,
+    queue: str,
+    heap: str,
+    arguments: Sequence[str] = (),
+    variables: Sequence[EnvVar] = (),
+    ports: Sequence[ContainerPort] = (),
+    mounts: Sequence[VolumeMount] = (),
+) -> Container:
+    """A collector's container, which mounts the volumes ``config`` and, at ``queue``, ``queue``.
+
+    Go collects garbage before it has ``heap``. Resources are for the caller to add.
+    """
+    return {
+        "name": name,
+        "image": OPENTELEMETRY_COLLECTOR_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [f"--config={CONFIGURATION_FOLDER}/{CONFIGURATION_FILE}", *arguments],
+        "env": [*variables, {"name": "GOMEMLIMIT", "value": heap}],
+        "ports": [
+            *ports,
+            {"name": "metrics", "containerPort": METRICS},
+            {"name": "health", "containerPort": HEALTH},
+        ],
+        "readinessProbe": {"httpGet": {"path": "/", "port": "health"}, "periodSeconds": 10},
+        "livenessProbe": {
+            "httpGet": {"path": "/", "port": "health"},
+            "periodSeconds": 30,
+            "failureThreshold": 5,
+        },
+        "securityContext": RESTRICTED_CONTAINER,
+        "volumeMounts": [
+            {"name": "config", "mountPath": CONFIGURATION_FOLDER},
+            {"name": "queue", "mountPath": queue},
+            *mounts,
+        ],
     }

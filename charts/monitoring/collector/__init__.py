@@ -23,7 +23,13 @@ from charts.monitoring.collector.configuration import (
     configuration,
 )
 from charts.monitoring.names import COLLECTOR
-from charts.monitoring.opentelemetry import HEALTH, METRICS, UNUSED_METRICS
+from charts.monitoring.opentelemetry import (
+    CONFIGURATION_FILE,
+    CONFIGURATION_FOLDER,
+    UNUSED_METRICS,
+    USER,
+    container,
+)
 from charts.monitoring.secrets import INGEST_CREDENTIALS
 from charts.network import (
     EVERYWHERE,
@@ -38,7 +44,7 @@ from charts.scheduling import EVERY_NODE, OPERATING, SYSTEM
 from charts.scrape import MONITORING, scraped
 from charts.security import RESTRICTED_CONTAINER
 from charts.text import as_yaml, checksum
-from charts.upstream import BUSYBOX_IMAGE, OPENTELEMETRY_COLLECTOR_IMAGE
+from charts.upstream import BUSYBOX_IMAGE
 from charts.workload import DAEMON_SET_STRATEGY, REVISION_HISTORY_LIMIT, empty_dir, pod, resources
 from fleet.registry import Cluster, Fleet, Region
 from imports.k8s import (
@@ -62,15 +68,12 @@ if TYPE_CHECKING:
 
 EVENTS_QUEUE_MIB: Final = 256
 """The disk of the queue of events, which may hold 64 MiB and compacts now and then."""
-USER: Final = 10001
-"""The user of the image."""
 ROOT: Final[PodSecurityContext] = {
     "runAsUser": 0,
     "runAsGroup": 0,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 
-CONFIGURATION_FOLDER: Final = "/etc/opentelemetry-collector"
 RECOVERY: Final = Path(__file__).with_name("recovery.sh").read_text("utf-8")
 
 READS: Final[Mapping[Part, str]] = {"logs": "pods", "events": "events"}
@@ -157,7 +160,7 @@ class Collector(Component[Cluster]):
             f"{part}-config",
             metadata={"name": part, "namespace": COLLECTOR},
             data={
-                "collector.yaml": text,
+                CONFIGURATION_FILE: text,
                 **({"recovery.sh": RECOVERY} if part == "logs" else {}),
             },
         )
@@ -258,38 +261,21 @@ class Collector(Component[Cluster]):
                 {"name": "credentials", "mountPath": CREDENTIALS_FOLDER, "readOnly": True}
             )
         return {
-            "name": COLLECTOR,
-            "image": OPENTELEMETRY_COLLECTOR_IMAGE,
-            "imagePullPolicy": "IfNotPresent",
-            "args": [
-                f"--config={CONFIGURATION_FOLDER}/collector.yaml",
-                *(f"--feature-gates={gate}" for gate in FEATURE_GATES if part == "logs"),
-            ],
-            "env": [
-                {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
-                {"name": "GOMEMLIMIT", "value": "400MiB" if part == "logs" else "100MiB"},
-            ],
-            "ports": [
-                {"name": "metrics", "containerPort": METRICS},
-                {"name": "health", "containerPort": HEALTH},
-            ],
-            "readinessProbe": {"httpGet": {"path": "/", "port": "health"}, "periodSeconds": 10},
-            "livenessProbe": {
-                "httpGet": {"path": "/", "port": "health"},
-                "periodSeconds": 30,
-                "failureThreshold": 5,
-            },
+            **container(
+                COLLECTOR,
+                queue=QUEUE,
+                heap="400MiB" if part == "logs" else "100MiB",
+                arguments=[f"--feature-gates={gate}" for gate in FEATURE_GATES if part == "logs"],
+                variables=[
+                    {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+                ],
+                mounts=mounts,
+            ),
             "resources": (
                 resources(cpu="50m", memory="128Mi", limit="512Mi")
                 if part == "logs"
                 else resources(cpu="50m", memory="128Mi", limit="128Mi", volumes=EVENTS_QUEUE_MIB)
             ),
-            "securityContext": RESTRICTED_CONTAINER,
-            "volumeMounts": [
-                {"name": "config", "mountPath": CONFIGURATION_FOLDER},
-                {"name": "queue", "mountPath": QUEUE},
-                *mounts,
-            ],
         }
 
     def _volumes(self, part: Part) -> list[Volume]:
