@@ -19,7 +19,14 @@ from charts.monitoring.names import COLLECTOR, LOG_GATEWAY, PROMETHEUS_AGENT
 from charts.monitoring.secrets import ingest_user
 from charts.scrape import MONITORING
 from fleet.registry import Fleet, Hub, Region
-from imports.traefik import IngressRoute, IngressRouteSpec, Middleware
+from imports.traefik import (
+    IngressRoute,
+    IngressRouteSpec,
+    Middleware,
+    MiddlewareSpec,
+    RouteMiddleware,
+    SourceCriterion,
+)
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -28,6 +35,31 @@ REQUESTS_A_SECOND: Final = 50
 """Of each region and kind: a hundred times what it sends when nothing waits."""
 CONCURRENT_REQUESTS: Final = 32
 """Of each region and kind: Traefik holds as many bodies in memory, of LONGEST_BODY at most."""
+
+# All that a route takes has the same host, so each route counts by itself.
+EACH_ROUTE: Final[SourceCriterion] = {"requestHost": True}
+
+# No name begins with "ingest-", as those of the regions' middlewares do.
+LIMITS: Final[Mapping[str, MiddlewareSpec]] = {
+    "rate-limit": {
+        "rateLimit": {
+            "average": REQUESTS_A_SECOND,
+            "burst": 2 * REQUESTS_A_SECOND,
+            "sourceCriterion": EACH_ROUTE,
+        }
+    },
+    "concurrency-limit": {
+        "inFlightReq": {"amount": CONCURRENT_REQUESTS, "sourceCriterion": EACH_ROUTE}
+    },
+    "size-limit": {
+        "buffering": {
+            "maxRequestBodyBytes": LONGEST_BODY,
+            # All in memory: Traefik's root is read-only.
+            "memRequestBodyBytes": LONGEST_BODY,
+        }
+    },
+}
+"""Middlewares that limit what each region may send, by their names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,43 +186,8 @@ class Ingest(Component[Hub]):
         # Traefik answers 404 for a route whose Service is missing, and collectors give up what is
         # answered so. In one folder, Argo CD applies the Service first.
         lead_to(chart, LOG_GATEWAY, namespace=MONITORING, port=LOGS.port, number=gateway.PORT)
-        # No name here begins with "ingest-", as those of the regions do. One bucket of requests
-        # per route: all that a route takes has the same host.
-        Middleware(
-            chart,
-            "rate",
-            metadata={"name": "rate-limit", "namespace": PAGES},
-            spec={
-                "rateLimit": {
-                    "average": REQUESTS_A_SECOND,
-                    "burst": 2 * REQUESTS_A_SECOND,
-                    "sourceCriterion": {"requestHost": True},
-                }
-            },
-        )
-        Middleware(
-            chart,
-            "concurrency",
-            metadata={"name": "concurrency-limit", "namespace": PAGES},
-            spec={
-                "inFlightReq": {
-                    "amount": CONCURRENT_REQUESTS,
-                    "sourceCriterion": {"requestHost": True},
-                }
-            },
-        )
-        Middleware(
-            chart,
-            "size",
-            metadata={"name": "size-limit", "namespace": PAGES},
-            spec={
-                "buffering": {
-                    "maxRequestBodyBytes": LONGEST_BODY,
-                    # All in memory: Traefik's root is read-only.
-                    "memRequestBodyBytes": LONGEST_BODY,
-                }
-            },
-        )
+        for name, limit in LIMITS.items():
+            Middleware(chart, name, metadata={"name": name, "namespace": PAGES}, spec=limit)
         for signal in (METRICS, LOGS):
             Middleware(
                 chart,
@@ -233,6 +230,7 @@ class Ingest(Component[Hub]):
 
     def _route(self, signal: Signal, cluster: str) -> IngressRouteSpec:
         host = {METRICS: self.prometheus_host, LOGS: self.loki_host}[signal]
+        limits: list[RouteMiddleware] = [{"name": name} for name in LIMITS]
         return self.ingress.https_route(
             signal.tls_secret,
             {
@@ -242,9 +240,7 @@ class Ingest(Component[Hub]):
                 # Who it is comes before what is read of it.
                 "middlewares": [
                     {"name": ingest_user(cluster)},
-                    {"name": "rate-limit"},
-                    {"name": "concurrency-limit"},
-                    {"name": "size-limit"},
+                    *limits,
                     {"name": f"sender-{cluster}"},
                     {"name": f"{signal.name}-push-path"},
                 ],

@@ -187,7 +187,7 @@ STRANGE_REQUESTS: Final = 100
 
 def _from_stranger(hub: str, sender: Sender, signal: Signal) -> Alert:
     """Two counts of the same requests, one at each end."""
-    taken = _requests(hub, sender, "2..", signal)
+    taken = _requests(hub, sender, ACCEPTED, signal)
     metric, selector = SENT[signal]
     counted = f'{metric}{{cluster="{sender.cluster}",{selector}}}'
     return Alert(
