@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
+from fleet import diagnostics
 from fleet.registry import Fleet
 
 Part: TypeAlias = Callable[[Fleet], Iterable[str]]
@@ -29,5 +30,4 @@ def code(text: object) -> str:
 
 def listed(names: Sequence[object]) -> str:
     """Names as code in a sentence: `a`, `b` and `c`."""
-    *most, last = map(code, names)
-    return f"{', '.join(most)} and {last}" if most else last
+    return diagnostics.listed(map(code, names))

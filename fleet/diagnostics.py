@@ -37,6 +37,12 @@ _CREDENTIAL: Final = re.compile(
 """Text that may hold a credential. Rather too much than too little: what it matches is hidden."""
 
 
+def listed(names: Iterable[str]) -> str:
+    """``names``, at least one, as a sentence lists them: ``a``, ``a and b``, ``a, b and c``."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 class Problem(NamedTuple):
     """What is wrong with the value at a location, and how to mend it."""
 

@@ -26,12 +26,6 @@ class InputError(Exception):
         self.problems = problems
 
 
-def listed(names: Sequence[str]) -> str:
-    """``names`` as a sentence lists them: ``a``, ``a and b``, ``a, b and c``."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
-
-
 @contextmanager
 def exit_on_input_error() -> Iterator[None]:
     """Ends the program without a traceback where the user, not the code, has something to fix.

@@ -8,8 +8,7 @@ from pydantic import ValidationInfo
 
 from fleet import catalogue, problems
 from fleet.catalogue import Catalogue, Offer, Role
-from fleet.diagnostics import did_you_mean, shown
-from fleet.errors import listed
+from fleet.diagnostics import did_you_mean, listed, shown
 
 
 @dataclass(frozen=True)

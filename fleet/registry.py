@@ -28,8 +28,8 @@ from pydantic import (
 
 from fleet import buckets, problems, volumes
 from fleet.catalogue import Offer, Role
-from fleet.diagnostics import Location, Problem, did_you_mean, shown
-from fleet.errors import InputError, listed
+from fleet.diagnostics import Location, Problem, did_you_mean, listed, shown
+from fleet.errors import InputError
 from fleet.git import Git
 from fleet.offers import (
     Offers,
@@ -629,8 +629,8 @@ class Region(Cluster):
                 needed for each in offers_of(info).apps[name] for needed in lacking_for(each, info)
             ]
             if lacking:
-                names = listed([needed.NAME for needed in lacking])
-                keys = listed([f"`{needed.REPLACED_BY}`" for needed in lacking])
+                names = listed(needed.NAME for needed in lacking)
+                keys = listed(f"`{needed.REPLACED_BY}`" for needed in lacking)
                 raise ValueError(
                     f"{name} needs {names}, which `without` leaves out; name the cluster's own as "
                     f"{keys}, or shorten `without`"

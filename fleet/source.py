@@ -14,6 +14,7 @@ from fleet.diagnostics import (
     Location,
     Problem,
     as_written,
+    listed,
     may_hold_a_credential,
     redacted,
     shown,
@@ -176,10 +177,8 @@ def _walk_keys(
         places[*location, key.value] = Place(line, _written(value))
     for key, standing in lines.items():
         if len(standing) > 1:
-            *others, last = map(str, standing)
             yield Problem(
-                (*location, key),
-                f"is on lines {', '.join(others)} and {last}; keep one of them",
+                (*location, key), f"is on lines {listed(map(str, standing))}; keep one of them"
             )
 
 
