@@ -4,7 +4,6 @@ The OpenTelemetry Collector checks its own configuration where it is on the PATH
 """
 
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from charts.scrape import OF_AN_APP, OF_ANY_TARGET, SCRAPER_NAMES
 from fleet.registry import Fleet
 from fleet.volumes import mebibytes
 from rendering.validation.objects import Object
+from tests.programs import program
 from tests.queries import rules, selectors
 
 Labels: TypeAlias = Mapping[str, str]
@@ -371,13 +371,6 @@ def test_monitors_find_a_port_that_the_scraper_may_reach(built: Sequence[Object]
                 assert found, f"{each}: {wanted}"
         seen += 1
     assert seen >= 30
-
-
-def program(name: str) -> str:
-    found = shutil.which(name)
-    if not found:
-        pytest.skip(f"needs {name} on the PATH")
-    return found
 
 
 @pytest.mark.parametrize("cluster", ["tooling", "us-east"])

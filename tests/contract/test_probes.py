@@ -1,7 +1,6 @@
 """Probes of public hostnames: who asks for what, and what the exporter finds."""
 
 import http.server
-import shutil
 import socket
 import ssl
 import subprocess
@@ -29,6 +28,7 @@ from charts.text import as_yaml
 from fleet.registry import Fleet
 from rendering.validation.objects import Object
 from tests.objects import FLEETS, load
+from tests.programs import program
 from tests.queries import METRICS, names, rules
 
 
@@ -227,10 +227,7 @@ def test_a_traefik_is_missed_where_it_can_be(
 
 @pytest.fixture(scope="module")
 def exporter_program() -> str:
-    found = shutil.which("blackbox_exporter")
-    if not found:
-        pytest.skip("needs blackbox_exporter on the PATH")
-    return found
+    return program("blackbox_exporter")
 
 
 def test_the_exporter_takes_its_configuration(

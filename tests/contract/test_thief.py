@@ -7,7 +7,6 @@ the encoding in which the gateway sends on.
 import gzip
 import http.client
 import json
-import shutil
 import socket
 import subprocess
 import threading
@@ -31,18 +30,12 @@ from charts.monitoring.opentelemetry import HEALTH, METRICS
 from fleet.registry import Fleet
 from operations import credentials
 from rendering.validation.objects import Object
+from tests.programs import program
 
 OURS: Final = "us-east"
 """The region whose password is stolen."""
 THEIRS: Final = "eu-west"
 PASSWORD: Final = "stolen"
-
-
-def program(name: str) -> str:
-    found = shutil.which(name)
-    if not found:
-        pytest.skip(f"needs {name} on the PATH")
-    return found
 
 
 def free_port() -> int:
